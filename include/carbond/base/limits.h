@@ -1,0 +1,12 @@
+/* Every queue, loop, body, batch and retry has a limit, with its reason (practice 19). A room adds its own here. */
+#ifndef CARBOND_BASE_LIMITS_H
+#define CARBOND_BASE_LIMITS_H
+
+#define LIMIT_ARENA_BYTES       (64u << 20) /* one request or piece of work; a year of hourly rows fits */
+#define LIMIT_JSON_BYTES        (16u << 20) /* largest document parsed whole: a posted batch of readings */
+#define LIMIT_JSON_DEPTH        32          /* deepest document: methodologies nest about 12 */
+#define LIMIT_TEXT_BYTES        1024        /* a name or note where the field table says nothing else */
+#define LIMIT_PAGE_ROWS         1000        /* one page of any collection */
+#define LIMIT_JSON_INTEGER      INT64_C(9007199254740991) /* 2^53 − 1: every JSON reader agrees on it */
+
+#endif

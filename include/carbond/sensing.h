@@ -1,0 +1,313 @@
+/* sensing: what is measured and by what (units, metering points, sensors, calibrations, overlays), how payloads become
+ * readings, and how readings become hour buckets, roll-ups and answers to range queries; pins, quarantine and reviews.
+ * Calls block on the store unless they say otherwise: callers are worker, ingest, mqtt and evidence threads. */
+#ifndef CARBOND_SENSING_H
+#define CARBOND_SENSING_H
+
+#include "carbond/audit.h"
+#include "carbond/runtime.h"
+#include "carbond/series.h"
+#include "carbond/store.h"
+
+struct sensing;
+
+/* ---- resources: rows of configuration, each changed in one append with its audit record ---- */
+
+/* A capture unit (a plant, or one train of it). `version` starts at 1 and rises with each change: it is the ETag. */
+struct unit {
+	struct id id, org_id;
+	int64_t version;
+	const char *slug;         /* [a-z0-9-]{1,40}, unique within the organisation; in topics */
+	const char *code;         /* [A-Z0-9]{2,8}, unique; in serial numbers */
+	const char *name;
+	const char *country;      /* ISO 3166-1 alpha-2 */
+	double latitude_deg, longitude_deg;
+	int64_t nameplate_kg_per_hour; /* CO2 captured at most */
+	int64_t nameplate_margin_ppm;  /* the mass-balance lock's margin, e.g. 1050000 */
+	int state;                /* unit_states: planned, operating, paused, retired */
+	int64_t created_us, updated_us;
+};
+
+/* Where in the process something is measured. The points and their `downstream` edges are the unit's process graph; on each
+ * path from a source to a sink exactly one point is claimable (claim lock). Ids are never reused. */
+struct metering_point {
+	struct id id, org_id, unit_id;
+	int64_t version;
+	const char *code;         /* [A-Z0-9-]{1,20}, unique within the unit */
+	const char *name;
+	int role;                 /* metering_roles: captured, compressed, injected, energy, loss, leak, operating, material, ambient, other */
+	bool claimable;
+	int64_t share_ppm;        /* of a shared energy meter that this unit bears; 1000000 where it is not shared */
+	int64_t nameplate_per_hour; /* the worst an hour of this point can cost (loss, leak: kg; energy: Wh), for missing data */
+	struct field_list downstream; /* const char *: codes of the next points */
+	int state;                /* point_states: active, retired */
+	int64_t created_us, updated_us;
+};
+
+struct sensor {
+	struct id id, org_id, unit_id, metering_point_id;
+	int64_t version;
+	const char *tag;          /* unique within the unit; any UTF-8 text of 1..100 bytes */
+	const char *name;
+	const char *quantity;     /* what is measured: mass_flow, volume_flow, mole_fraction, temperature, power, energy, state, … */
+	const char *unit;         /* UCUM code out of the shipped table */
+	int64_t sampling_period_us;
+	double range_low, range_high;        /* values outside are quarantined */
+	int64_t oldest_us;        /* a reading older than this against the clock is quarantined (age) */
+	int64_t newest_us;        /* a reading further than this in the future is quarantined */
+	int64_t lateness_us;      /* a bucket closes when its end lies this far behind the newest reading; default 2 min */
+	int64_t stale_after_us;   /* unchanged for longer is STALE; 0: never */
+	int64_t systematic_ppm;   /* relative standard uncertainty, does not shrink with the number of readings */
+	int64_t random_ppm;       /* relative standard uncertainty of one reading */
+	bool primary;             /* the one sensor of its (point, quantity) that quantification reads; others are redundant */
+	const char *manufacturer;
+	const char *serial_number; /* (manufacturer, serial_number) is unique */
+	int64_t raw_retention_us; /* raw columns older than this may be dropped unless pinned; 0: kept */
+	int state;                /* sensor_states: active, retired */
+	int64_t created_us, updated_us;
+};
+
+/* A calibration certificate: true value = (raw + offset) × factor, in force from valid_from_us until valid_until_us. */
+struct calibration {
+	struct id id, org_id, sensor_id;
+	int64_t version;
+	const char *certificate;  /* number */
+	const char *laboratory;
+	int64_t performed_us, valid_from_us, valid_until_us;
+	const char *factor, *offset;      /* decimals */
+	const char *as_found_drift;       /* decimal fraction: (as-found − true) ÷ true; re-prices back to the last good one */
+	int64_t uncertainty_ppm;          /* relative standard uncertainty (k = 1) */
+	struct hash document_hash;
+	int64_t position;                 /* in audit.<node>: which overlays and calibrations a run has seen */
+	int64_t created_us;
+};
+
+/* A later change of quality: dated, with a log position, applied at quantification; may only lower. */
+struct overlay {
+	struct id id, org_id, sensor_id;
+	int64_t version;
+	int64_t from_us, to_us;
+	int quality;              /* series_quality_names: suspect or out_of_calibration */
+	const char *reason;
+	struct hash model_hash, feature_hash; /* where a model said so */
+	int64_t position;
+	int64_t created_us;
+};
+
+/* What was refused, with its raw text, until an operator re-drives or discards it. */
+struct quarantined {
+	struct id id, org_id, unit_id, sensor_id; /* zero where unknown */
+	int64_t version;
+	const char *source;       /* topic, or "http" */
+	const char *tag;
+	int64_t time_us;          /* FIELD_ABSENT where unknown */
+	const char *value;        /* as sent */
+	const char *raw;          /* the item's raw text, ≤ 4 KiB */
+	int reason;               /* quarantine_reasons */
+	const char *detail;       /* names field and allowed range */
+	int state;                /* quarantine_states: open, redriven, discarded */
+	int64_t received_us;
+};
+
+extern const char *const unit_states[], *const metering_roles[], *const point_states[], *const sensor_states[];
+extern const char *const quarantine_reasons[]; /* unknown_unit, unknown_sensor, malformed, wrong_unit, not_a_number, out_of_range, too_old, in_future, conflict, closed_conflict, retired */
+extern const char *const quarantine_states[];
+
+extern const struct field unit_fields[], metering_point_fields[], sensor_fields[], calibration_fields[], overlay_fields[],
+	quarantined_fields[];
+extern const struct store_collection units_collection, metering_points_collection, sensors_collection,
+	calibrations_collection, overlays_collection, quarantine_collection;
+/* All collections of the room, NULL-terminated, for store_open. */
+extern const struct store_collection *const sensing_collections[];
+
+/* ---- life cycle ---- */
+
+struct sensing_options {
+	struct store *store;
+	struct audit *audit;
+	const char *node;          /* [a-z0-9-]{1,24} */
+	unsigned shards;           /* ingest × K: threads that own buckets */
+	size_t shard_queue;        /* batches waiting for one shard before back-pressure */
+	int64_t flush_us;          /* open buckets are flushed at most this often; default 5 min */
+	int64_t memory_bytes;      /* open readings in memory before an early flush */
+	int64_t log_retention_us;  /* readings-log payloads older than this whose buckets are closed are pruned */
+};
+
+/* Loads the configuration, replays what the buckets have not seen of every readings log, starts the shard threads. */
+enum err sensing_start(const struct sensing_options *options, struct sensing **ret_sensing, struct err_info *info) MUST_CHECK;
+/* Takes no more, flushes open buckets, joins. */
+void sensing_stop(struct sensing **sensing);
+
+/* ---- configuration. `actor` says who; `expect` is the If-Match version (FIELD_ABSENT: any) ---- */
+
+/* Creates: the row's id is made here unless it is set; version becomes 1. All strings are borrowed. Errors: ERR_INVALID_FIELD
+ * (graph, UCUM, ranges), ERR_DUPLICATE, ERR_NOT_FOUND (parent). */
+enum err sensing_unit_create(struct sensing *, const struct audit_actor *actor, struct unit *row, struct err_info *) MUST_CHECK;
+enum err sensing_unit_update(struct sensing *, const struct audit_actor *actor, struct unit *row, int64_t expect, struct err_info *) MUST_CHECK;
+enum err sensing_unit_delete(struct sensing *, const struct audit_actor *actor, struct id id, int64_t expect, struct err_info *) MUST_CHECK;
+enum err sensing_point_create(struct sensing *, const struct audit_actor *actor, struct metering_point *row, struct err_info *) MUST_CHECK;
+enum err sensing_point_update(struct sensing *, const struct audit_actor *actor, struct metering_point *row, int64_t expect, struct err_info *) MUST_CHECK;
+enum err sensing_point_delete(struct sensing *, const struct audit_actor *actor, struct id id, int64_t expect, struct err_info *) MUST_CHECK;
+enum err sensing_sensor_create(struct sensing *, const struct audit_actor *actor, struct sensor *row, struct err_info *) MUST_CHECK;
+enum err sensing_sensor_update(struct sensing *, const struct audit_actor *actor, struct sensor *row, int64_t expect, struct err_info *) MUST_CHECK;
+enum err sensing_sensor_delete(struct sensing *, const struct audit_actor *actor, struct id id, int64_t expect, struct err_info *) MUST_CHECK;
+enum err sensing_calibration_create(struct sensing *, const struct audit_actor *actor, struct calibration *row, struct err_info *) MUST_CHECK;
+enum err sensing_calibration_delete(struct sensing *, const struct audit_actor *actor, struct id id, int64_t expect, struct err_info *) MUST_CHECK;
+enum err sensing_overlay_create(struct sensing *, const struct audit_actor *actor, struct overlay *row, struct err_info *) MUST_CHECK;
+/* Reading is store_get / store_find on the collections above. */
+
+/* True if `code` is in the shipped UCUM table; *ret_dimension (may be NULL) names its dimension ("mass/time"), and
+ * value_SI = value × *ret_factor + *ret_offset in that dimension's base unit. */
+bool sensing_ucum(const char *code, const char **ret_dimension, double *ret_factor, double *ret_offset);
+
+/* ---- the directory: an immutable, counted picture of units and sensors for decoding; never blocks ---- */
+
+struct directory;
+struct directory_sensor {
+	struct id id, org_id, unit_id;
+	const char *tag, *unit;
+	double range_low, range_high;
+	int64_t sampling_period_us, oldest_us, newest_us, lateness_us, stale_after_us;
+	uint32_t index;  /* position in this directory */
+	bool retired;
+};
+const struct directory *sensing_directory_ref(struct sensing *sensing);
+void sensing_directory_unref(const struct directory **directory);
+/* By slug or UUID text; false: unknown. */
+bool directory_find_unit(const struct directory *, const char *org, const char *unit, struct id *ret_org, struct id *ret_unit);
+const struct directory_sensor *directory_find_tag(const struct directory *, struct id unit, const char *tag, size_t tag_size);
+const struct directory_sensor *directory_find_sensor(const struct directory *, struct id sensor);
+const struct directory_sensor *directory_sensor_at(const struct directory *, uint32_t index);
+
+/* ---- payloads → readings (decision 17). Pure but for the directory. ---- */
+
+struct reading {
+	struct id sensor;
+	int64_t time_us;
+	double value;
+	uint8_t quality; /* SERIES_GOOD or SERIES_MANUAL */
+};
+
+/* The verdict on one item of a payload, in the order sent. */
+struct reading_verdict {
+	enum err code;         /* ERR_OK: accepted; ERR_INVALID_FIELD …: quarantined */
+	int reason;            /* quarantine_reasons, where quarantined */
+	const char *detail;
+	struct id quarantine_id;
+};
+
+/* Growing result of decoding one or many payloads; lives in its arena. */
+struct reading_batch {
+	struct arena *arena;
+	struct reading *readings;
+	size_t reading_count, reading_capacity;
+	struct quarantined *quarantined;
+	size_t quarantined_count, quarantined_capacity;
+	struct reading_verdict *verdicts; /* filled when want_verdicts */
+	size_t verdict_count, verdict_capacity;
+	bool want_verdicts;
+	/* receipts: the highest (boot, seq) seen, where a device gave them */
+	const char *boot;
+	int64_t boot_seq;
+};
+
+struct payload_source {
+	const char *source;        /* topic or "http": recorded in the quarantine */
+	const char *org, *unit;    /* slug or UUID; over HTTP they may come from the body */
+	struct id org_id;          /* over HTTP: the actor's organisation; items of another are refused. Zero: any */
+	int64_t now_us;
+};
+
+/* Decodes one payload: our JSON object, arrays of it, packed columns, SenML JSON (RFC 8428), NDJSON. Each item is checked
+ * against its sensor: accepted or quarantined. Whole-payload faults (not JSON, too deep, too large) are ERR_INVALID_JSON …
+ * with one quarantined row holding the raw text. `media`: "application/json", "application/x-ndjson",
+ * "application/senml+json", or NULL: found out. */
+enum err payload_decode(const struct directory *directory, const struct payload_source *source, const char *media,
+	const char *data, size_t size, struct reading_batch *batch, struct err_info *info) MUST_CHECK;
+
+/* The payload of a readings-log batch: columns by sensor, zstd. Decoding accepts any bytes (ERR_STORE_CORRUPT). */
+enum err readings_encode(const struct reading *readings, size_t count, struct arena *arena, uint8_t **ret_data,
+	size_t *ret_size) MUST_CHECK;
+enum err readings_decode(const uint8_t *data, size_t size, struct arena *arena, struct reading **ret_readings,
+	size_t *ret_count) MUST_CHECK;
+
+/* ---- readings → buckets ---- */
+
+/* Hands durable readings (a batch of `stream` at `seq`) to the shards that own their sensors; waits for room (back-pressure)
+ * until `deadline_us` (monotonic). Batches of one stream must come in order of seq. ERR_BUSY, ERR_STOPPING. */
+enum err sensing_feed(struct sensing *sensing, const char *stream, uint64_t seq, const struct reading *readings,
+	size_t count, int64_t deadline_us) MUST_CHECK;
+
+/* Waits until every shard has applied everything fed before this call. */
+enum err sensing_settle(struct sensing *sensing, int64_t deadline_us) MUST_CHECK;
+
+/* Closes all open buckets of a sensor with hours in [from_us, to_us) at once and waits until they are durable. */
+enum err sensing_close_hours(struct sensing *sensing, struct id sensor, int64_t from_us, int64_t to_us,
+	int64_t deadline_us, struct err_info *info) MUST_CHECK;
+
+/* One closed hour bucket, newest revision. */
+struct bucket {
+	struct id sensor;
+	int64_t hour_us;
+	int64_t revision;               /* 1, 2 … */
+	struct hash content_hash;
+	struct series_summary summary;
+	const uint8_t *columns;         /* NULL once raw is dropped */
+	size_t columns_size;
+};
+/* The newest closed revision of each hour in [from_us, to_us), in order, in the arena. Hours without readings are left out. */
+enum err sensing_buckets(struct sensing *sensing, struct id sensor, int64_t from_us, int64_t to_us, struct arena *arena,
+	struct bucket **ret_buckets, size_t *ret_count, struct err_info *info) MUST_CHECK;
+/* One given revision; ERR_NOT_FOUND. */
+enum err sensing_bucket(struct sensing *sensing, struct id sensor, int64_t hour_us, int64_t revision, struct arena *arena,
+	struct bucket *ret_bucket, struct err_info *info) MUST_CHECK;
+
+/* Pins the raw columns of hours [from_us, to_us): refused (ERR_RAW_EXPIRED) where raw is gone. `owner` (a period's id) names
+ * the pin; pinning twice is one pin. */
+enum err sensing_pin(struct sensing *sensing, struct id sensor, int64_t from_us, int64_t to_us, struct id owner, struct err_info *info) MUST_CHECK;
+enum err sensing_unpin(struct sensing *sensing, struct id sensor, struct id owner, struct err_info *info) MUST_CHECK;
+/* Drops raw columns past each sensor's raw_retention_us that no pin covers, and prunes the readings log. */
+enum err sensing_retain(struct sensing *sensing, int64_t now_us, struct err_info *info) MUST_CHECK;
+
+/* The rows that sensing writes with each later revision of a pinned bucket: evidence re-quantifies and marks them done. */
+struct review {
+	struct id id, org_id, sensor_id;
+	int64_t version;
+	int64_t hour_us, revision;
+	int state;              /* review_states: open, done */
+	int64_t created_us;
+};
+extern const char *const review_states[];
+extern const struct field review_fields[];
+extern const struct store_collection reviews_collection;
+
+/* ---- queries ---- */
+
+enum aggregate { AGGREGATE_RAW, AGGREGATE_MEAN, AGGREGATE_MIN, AGGREGATE_MAX, AGGREGATE_FIRST, AGGREGATE_LAST, AGGREGATE_SUM,
+	AGGREGATE_INTEGRAL, AGGREGATE_COUNT, AGGREGATE_PERCENTILE };
+extern const char *const aggregate_names[];
+
+struct range_query {
+	struct id sensor;
+	int64_t from_us, to_us;   /* half-open */
+	int64_t step_us;          /* 0 with AGGREGATE_RAW; else ≥ 1 s; steps are aligned to from_us; whole hours are served from
+				     summaries */
+	bool month_steps;         /* calendar months instead of step_us */
+	enum aggregate aggregate;
+	double fraction;          /* AGGREGATE_PERCENTILE: 0..1 */
+	size_t most;              /* rows at most; *ret_next_us tells where to go on */
+};
+struct range_row {
+	int64_t time_us;          /* reading's time, or the step's start */
+	double value;             /* NaN: no reading in this step */
+	uint64_t count;
+	uint8_t quality;          /* RAW */
+};
+/* Closed buckets and open ones alike, overlays applied to quality, calibrations not applied. ERR_RAW_EXPIRED where raw is asked and gone. */
+enum err sensing_range(struct sensing *sensing, const struct range_query *query, struct arena *arena,
+	struct range_row **ret_rows, size_t *ret_count, int64_t *ret_next_us, struct err_info *info) MUST_CHECK;
+
+/* The newest measurement of a sensor; count 0: none yet. */
+enum err sensing_latest(struct sensing *sensing, struct id sensor, struct range_row *ret_row, struct err_info *info) MUST_CHECK;
+
+#endif

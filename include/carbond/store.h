@@ -1,0 +1,201 @@
+/* store: durable data in two primitives only: append-only logs with guard keys, and indexed collections. Back ends stand
+ * behind one struct of functions (store_sqlite; MongoDB next). Rooms hand their collection rows to store_open; store knows
+ * no room. Every call blocks until the back end has answered: the callers are threads that may block (engine, ingest,
+ * mqtt, query, consumers), never an http thread. Calls from several threads at once are safe; writes to one class are
+ * joined into one transaction where they meet (group commit), each with its own verdict. */
+#ifndef CARBOND_STORE_H
+#define CARBOND_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "carbond/base/field.h"
+#include "carbond/base/seal.h"
+
+struct store;
+
+/* The class of a collection or log says how it is kept (SQLite: in which file). */
+enum store_class {
+	STORE_VALUE,    /* journals, guards, audit logs, configuration, vault, outboxes: every commit is fsynced */
+	STORE_READINGS, /* readings logs, quarantine, buckets, roll-ups, pins, reviews: every commit is fsynced */
+	STORE_VIEWS,    /* views with cursors, snapshots: rebuilt when in doubt, not fsynced */
+	STORE_CLASS_COUNT
+};
+
+#define STORE_INDEX_FIELDS 6
+
+struct store_index {
+	const char *name;                       /* unique within the collection */
+	const char *fields[STORE_INDEX_FIELDS]; /* NULL-terminated unless full; org_id leads (decision 5) */
+	bool unique;                            /* rows whose indexed members are all absent do not collide */
+};
+
+/* A collection's row in the schema table. The stored row is the C struct that `fields` describes; FIELD_OBJECT, FIELD_LIST,
+ * FIELD_TEXTS and FIELD_JSON are kept as JSON text, FIELD_SEALED members sealed, all others as typed values. */
+struct store_collection {
+	const char *name; /* plural, snake_case: "sensors" */
+	enum store_class class;
+	const struct field *fields;
+	size_t row_size;                       /* sizeof the struct */
+	const char *key[STORE_INDEX_FIELDS];   /* members of the primary key, in order; all must be present */
+	const struct store_index *indexes;     /* ended by a row whose name is NULL; may be NULL */
+	const char *retention_field;           /* FIELD_TIME member after which the row may go; NULL: kept for ever */
+	int64_t retention_us;                  /* age of it; 0: the member is the expiry itself */
+	const char *shard_key;                 /* member that a cluster shards on */
+	const char *doc;
+};
+
+/* ---- open, close, schema ---- */
+
+struct store_options {
+	const char *uri;                              /* "sqlite:<folder>" */
+	const struct store_collection *const *collections; /* NULL-terminated; unique names */
+	const struct seal_key *seal_keys;             /* the first one seals, all open; may be none if nothing is sealed */
+	size_t seal_key_count;
+	const char *migrations_folder;                /* numbered files "0001-name.sql" for this back end */
+	size_t low_water_bytes;                       /* free space below which writes answer ERR_NO_SPACE; 0: none */
+};
+
+/* Opens or creates, runs open migrations, makes missing tables and indexes. ERR_STORE_LOCKED, ERR_SCHEMA_NEWER,
+ * ERR_MIGRATION_EDITED, ERR_IO, ERR_NO_SPACE, ERR_STORE_CORRUPT. */
+enum err store_open(const struct store_options *options, struct store **ret_store, struct err_info *info) MUST_CHECK;
+/* Finishes queued writes and closes. NULL is allowed; the pointer becomes NULL. */
+void store_close(struct store **store);
+/* False after a failed fsync or a lost lock: the process must exit (decision 9). False also while space is below the low
+ * water mark; `ret_err` (may be NULL) then says which: ERR_STORE_LATCHED or ERR_NO_SPACE. */
+bool store_healthy(struct store *store, enum err *ret_err);
+
+/* ---- changes of rows ---- */
+
+enum store_verb {
+	STORE_PUT,    /* insert or replace the whole row by its key */
+	STORE_DELETE, /* delete by key; nothing to delete is no fault under STORE_ALWAYS */
+};
+
+enum store_condition {
+	STORE_ALWAYS,
+	STORE_ABSENT,  /* no row has this key */
+	STORE_EQUALS,  /* the stored row's int member `field` equals `value` (optimistic concurrency) */
+	STORE_BELOW,   /* no row, or the stored row's int member `field` is below `value` (views: position) */
+	STORE_AT_MOST, /* no row, or the stored member `field` is not above `value` (buckets: term) */
+};
+
+struct store_change {
+	const struct store_collection *collection;
+	const void *row; /* the struct; for STORE_DELETE only its key members are read */
+	enum store_verb verb;
+	enum store_condition condition;
+	const char *field;
+	int64_t value;
+};
+
+/* Carries out all changes or none; all collections must be of one class. ERR_CONDITION_FAILED or ERR_DUPLICATE (a unique
+ * index; pointer names its last member) with info.detail naming the collection; ERR_NO_SPACE, ERR_STORE_LATCHED, ERR_BUSY.
+ * `*ret_refused` (may be NULL): index of the refused change. */
+enum err store_write(struct store *store, const struct store_change *changes, size_t count, size_t *ret_refused,
+	struct err_info *info) MUST_CHECK;
+
+/* For views: STORE_BELOW changes that are refused are skipped instead of failing the write. Otherwise as store_write. */
+enum err store_write_views(struct store *store, const struct store_change *changes, size_t count,
+	struct err_info *info) MUST_CHECK;
+
+/* ---- reading rows ---- */
+
+/* Fills `row` by its key members, everything in the arena. ERR_NOT_FOUND. */
+enum err store_get(struct store *store, const struct store_collection *collection, void *row, struct arena *arena,
+	struct err_info *info) MUST_CHECK;
+
+struct store_query {
+	const struct store_collection *collection;
+	const char *index;       /* an index's name; NULL: the primary key */
+	const void *low;         /* a row; its first `prefix` indexed members must be equal */
+	size_t prefix;           /* 0..: how many */
+	const void *from;        /* a row, or NULL: the remaining indexed members start at (inclusive) … */
+	const void *to;          /* … and end before (exclusive); NULL: open */
+	bool descending;
+	const void *after;       /* a row, or NULL: continue behind this row (index members, then key): cursor pages */
+	size_t most;             /* 1..LIMIT_PAGE_ROWS × 100; the caller's bound */
+};
+
+/* Rows in index order (then key) as an array of structs in the arena. */
+enum err store_find(struct store *store, const struct store_query *query, struct arena *arena, void **ret_rows,
+	size_t *ret_count, struct err_info *info) MUST_CHECK;
+
+/* ---- logs ---- */
+
+#define STORE_STREAM_SIZE     64
+#define STORE_BATCH_BYTES_MAX (4u << 20)
+#define STORE_GUARD_BYTES_MAX 128
+#define STORE_GUARDS_MAX      70000 /* a journal batch of several commands; a command has at most 8,784 (decision 8) */
+
+/* A guard key: taken once per stream, for ever. */
+struct store_guard {
+	const void *key;
+	size_t size; /* 1..STORE_GUARD_BYTES_MAX */
+};
+
+/* One batch of a log. The caller gives stream, seq, term, count, written_at_us, node and payload; store computes the rest:
+ * payload_hash = SHA-256("carbond/payload/1" ‖ 0 ‖ payload), hash = SHA-256("carbond/batch/1" ‖ 0 ‖ header) over all
+ * fields but hash and payload; prev_hash is that of seq − 1, zero for seq 1. */
+struct store_batch {
+	char stream[STORE_STREAM_SIZE]; /* "journal.0", "readings.<node>", "audit.<node>" */
+	uint64_t seq;                   /* 1, 2, 3 … */
+	uint64_t term;
+	uint32_t count; /* records in the payload */
+	struct hash prev_hash;
+	struct hash payload_hash;
+	struct hash hash;
+	int64_t written_at_us;
+	char node[32];
+	const uint8_t *payload; /* NULL after pruning */
+	size_t payload_size;
+};
+
+struct store_append {
+	enum store_class class; /* STORE_VALUE or STORE_READINGS (snapshot logs: STORE_VIEWS) */
+	struct store_batch *batch; /* hashes are filled in on success */
+	const struct store_guard *guards;
+	size_t guard_count;
+	const struct store_change *changes; /* rows of the same class, with the batch or not at all */
+	size_t change_count;
+};
+
+/* Appends durably. Three distinct refusals: ERR_POSITION_TAKEN (lead lost: stop), ERR_GUARD_TAKEN (state and guards
+ * disagree: latch and exit; detail has the key in hex), ERR_CONDITION_FAILED / ERR_DUPLICATE (a row's condition: an
+ * ordinary answer). A seq that leaves a gap is ERR_POSITION_TAKEN too. An unknown outcome never leaves this call: it is
+ * resolved by reading the position back. */
+enum err store_log_append(struct store *store, const struct store_append *append, size_t *ret_refused,
+	struct err_info *info) MUST_CHECK;
+
+/* The last batch's header (payload NULL); seq 0 and zero hashes for an empty stream. */
+enum err store_log_head(struct store *store, enum store_class class, const char *stream, struct store_batch *ret_head,
+	struct err_info *info) MUST_CHECK;
+
+/* Calls `each` for batches seq ≥ from_seq in order, payload borrowed for the call, checking the hash chain
+ * (ERR_STORE_CORRUPT names the seq); stops when `each` returns other than ERR_OK, and returns that. */
+enum err store_log_read(struct store *store, enum store_class class, const char *stream, uint64_t from_seq,
+	enum err (*each)(void *context, const struct store_batch *batch), void *context, struct err_info *info) MUST_CHECK;
+
+/* Names of the streams of a class that begin with `prefix`, in the arena. */
+enum err store_log_streams(struct store *store, enum store_class class, const char *prefix, struct arena *arena,
+	const char ***ret_names, size_t *ret_count, struct err_info *info) MUST_CHECK;
+
+/* Drops the payloads (not the headers) of batches below `seq`. */
+enum err store_log_prune(struct store *store, enum store_class class, const char *stream, uint64_t seq,
+	struct err_info *info) MUST_CHECK;
+
+/* Deletes a whole stream of class STORE_VIEWS (an outdated snapshot). */
+enum err store_log_delete(struct store *store, const char *stream, struct err_info *info) MUST_CHECK;
+
+/* ---- backup ---- */
+
+/* Online: copies value.db, then readings.db (so all that the journal cites is in it) into `folder` (made; must be empty),
+ * with a manifest of SHA-256 sums and log heads. */
+enum err store_backup(struct store *store, const char *folder, struct err_info *info) MUST_CHECK;
+
+/* Offline, under the data directory's lock: checks the manifest (ERR_BACKUP_EDITED names the file), then puts the files
+ * into `data_folder`, which must hold no store. Views are rebuilt at the next start. */
+enum err store_restore(const char *folder, const char *data_folder, struct err_info *info) MUST_CHECK;
+
+#endif
