@@ -1,7 +1,8 @@
-/* http: the only room that sees microhttpd.h. Listener, router over rows, request checks, deadlines, problem+json, SSE. It
- * knows nothing of what the routes do. Handlers of kind HTTP_INLINE run on an http thread and must not block; HTTP_WORK
- * handlers run on a bounded pool of worker threads that may block (store reads and writes); HTTP_LATER handlers run on an
- * http thread, submit to another thread with a runtime_reply, and `reply` encodes on a http thread when it is done. */
+/* http: the only room that sees microhttpd.h. Listener, router over rows, request checks, deadlines, problem+json, SSE.
+ * It knows nothing of what the routes do. Handlers of kind HTTP_INLINE run on an http thread and must not block;
+ * HTTP_WORK handlers run on a bounded pool of worker threads that may block (store reads and writes); HTTP_LATER
+ * handlers run on an http thread, submit to another thread with a runtime_reply, and `reply` encodes on a http thread
+ * when it is done. */
 #ifndef CARBOND_HTTP_H
 #define CARBOND_HTTP_H
 
@@ -19,75 +20,79 @@ enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DE
 enum http_kind { HTTP_INLINE, HTTP_WORK, HTTP_LATER };
 
 enum http_flag {
-	HTTP_PUBLIC = 1,       /* no credentials needed; the permission column then says "public" */
-	HTTP_VALUE = 2,        /* changes value: Idempotency-Key is required (decision 11) */
-	HTTP_IF_MATCH = 4,     /* If-Match is required (428 without) */
-	HTTP_PAGED = 8,        /* takes limit and cursor, answers {items, next_cursor} */
-	HTTP_STREAM_BODY = 16, /* the response may be a stream (http_answer_stream) */
+	HTTP_PUBLIC = 1,   /* no credentials needed; the permission column then says "public" */
+	HTTP_VALUE = 2,    /* changes value: Idempotency-Key is required (decision 11) */
+	HTTP_IF_MATCH = 4, /* If-Match is required (428 without) */
+	HTTP_PAGED = 8, /* takes limit and cursor (http_page_limit, http_page_cursor), answers {items, next_cursor} */
+	HTTP_STREAM_BODY = 16, /* the response may be a stream (http_answer_stream, http_answer_events) */
+	HTTP_AT_LEAST = 32,    /* takes at-least=<position> (decision 12): http_at_least */
 };
 
 /* Who makes a request; filled by the authenticate function, kept in the request. */
 struct http_actor {
-	struct id user;       /* key, user or device */
-	struct id org;        /* organisation; zero for the platform */
-	unsigned roles;       /* bit set of identity's roles */
-	char name[64];        /* for logs: the key's label, never the key */
+	struct id user; /* key, user or device */
+	struct id org;  /* organisation; zero for the platform */
+	unsigned roles; /* bit set of identity's roles */
+	unsigned scope; /* how far the route's permission reaches: identity's own, org or any */
+	char name[64];  /* for logs: the key's label, never the key */
 };
 
 /* A route is a row. A row without `permission` does not build (HTTP_ROUTE asserts it). */
 struct http_route {
 	enum http_method method;
-	const char *path;               /* "/v1/units/{id}" */
-	const char *permission;         /* "unit:read"; "public" with HTTP_PUBLIC */
+	const char *path;       /* "/v1/units/{id}" */
+	const char *permission; /* "unit:read"; "public" with HTTP_PUBLIC */
 	enum http_kind kind;
 	unsigned flags;
-	size_t body_bytes_max;          /* 0: no body allowed */
-	const char *const *media;       /* accepted request media types, NULL-terminated; NULL: application/json */
-	const struct field *query;      /* query parameters, read into http_query */
+	size_t body_bytes_max;     /* 0: no body allowed */
+	const char *const *media;  /* accepted request media types, NULL-terminated; NULL: application/json */
+	const struct field *query; /* query parameters, read into http_query */
 	size_t query_size;
-	const struct field *request;    /* body's fields, read into http_body; NULL: the handler reads the raw body */
+	const struct field *request; /* body's fields, read into http_body; NULL: the handler reads the raw body */
 	size_t request_size;
 	enum field_mode request_mode;
-	const struct field *response;   /* for OpenAPI; NULL: see `response_media` */
-	const char *response_media;     /* NULL: application/json */
-	int success;                    /* status of success: 200, 201, 202, 204 */
-	int cost;                       /* rate-limit units, ≥ 1 */
-	const enum err *errors;         /* what it may answer beside the common ones; ended by ERR_OK */
+	const struct field *response; /* for OpenAPI; NULL: see `response_media` */
+	const char *response_media;   /* NULL: application/json */
+	int success;                  /* status of success: 200, 201, 202, 204 */
+	int cost;                     /* rate-limit units, ≥ 1 */
+	const enum err *errors;       /* what it may answer beside the common ones; ended by ERR_OK */
 	enum err (*handler)(struct http_request *request, struct err_info *info);
 	enum err (*reply)(struct http_request *request, struct runtime_reply *reply, struct err_info *info);
-	const char *operation;          /* "units.create": OpenAPI operationId and carbonctl's noun and verb */
-	const char *doc;                /* one line */
+	const char *operation; /* "units.create": OpenAPI operationId and carbonctl's noun and verb */
+	const char *doc;       /* one line */
 };
 
-#define HTTP_ROUTE(method_, path_, permission_, ...)                                                                   \
-	{                                                                                                              \
-		.method = (method_), .path = (path_),                                                                  \
-		.permission = (permission_) + 0 * sizeof(char[sizeof(permission_) > 1 ? 1 : -1]), __VA_ARGS__          \
+#define HTTP_ROUTE(method_, path_, permission_, ...)                                                          \
+	{                                                                                                     \
+		.method = (method_), .path = (path_),                                                         \
+		.permission = (permission_) + 0 * sizeof(char[sizeof(permission_) > 1 ? 1 : -1]), __VA_ARGS__ \
 	}
 
 struct http_options {
-	const char *address;            /* "127.0.0.1" */
-	uint16_t port;                  /* 0: any; http_server_port tells */
-	unsigned threads;               /* http × N */
-	unsigned workers;               /* query × Q */
-	size_t worker_queue;            /* 503 + Retry-After beyond */
+	const char *address; /* "127.0.0.1" */
+	uint16_t port;       /* 0: any; http_server_port tells */
+	unsigned threads;    /* http × N */
+	unsigned workers;    /* query × Q */
+	size_t worker_queue; /* 503 + Retry-After beyond */
 	unsigned connections_max;
 	int64_t header_deadline_us, body_deadline_us, idle_deadline_us, answer_deadline_us;
-	const char *certificate_file;   /* PEM, NULL: no TLS */
+	const char *certificate_file; /* PEM, NULL: no TLS */
 	const char *key_file;
 	bool behind_proxy;
 	const struct http_route *const *tables; /* NULL-terminated list of tables, each ended by path NULL */
-	void *context;                  /* http_context in handlers */
-	/* Checks credentials (the Authorization header's value or NULL) and the route's permission for this request's
-	 * actor; runs on a http thread and must not block. ERR_UNAUTHENTICATED, ERR_FORBIDDEN, ERR_RATE_LIMITED. */
-	enum err (*authenticate)(void *context, const struct http_route *route, const char *authorization,
-		struct http_actor *ret_actor, struct err_info *info);
+	void *context;                          /* http_context in handlers */
+	/* Checks credentials (http_header "Authorization"), the route's permission (http_route) and the rate limit (its
+	 * cost; http_peer) of a request, and may set headers (Retry-After). Called for public routes too, which it lets
+	 * pass without credentials. Runs on a http thread and must not block. ERR_UNAUTHENTICATED, ERR_FORBIDDEN,
+	 * ERR_RATE_LIMITED. NULL: only public routes answer. */
+	enum err (*authenticate)(
+		void *context, struct http_request *request, struct http_actor *ret_actor, struct err_info *info);
 	/* The Server header: "carbond/0.1.0". */
 	const char *server;
 };
 
-enum err http_server_start(const struct http_options *options, struct http_server **ret_server,
-	struct err_info *info) MUST_CHECK;
+enum err http_server_start(
+	const struct http_options *options, struct http_server **ret_server, struct err_info *info) MUST_CHECK;
 uint16_t http_server_port(const struct http_server *server);
 /* Graceful drain: stops listening, lets open requests finish until `deadline_us` (monotonic), then closes. */
 void http_server_stop(struct http_server **server, int64_t deadline_us);
@@ -99,24 +104,33 @@ void *http_context(struct http_request *request);
 const struct http_route *http_route(struct http_request *request);
 const struct http_actor *http_actor(struct http_request *request);
 const char *http_request_id(struct http_request *request);
-const char *http_header(struct http_request *request, const char *name);       /* NULL: absent */
-const char *http_path_text(struct http_request *request, const char *name);    /* decoded path parameter */
-enum err http_path_id(struct http_request *request, const char *name, struct id *ret_id, struct err_info *info) MUST_CHECK;
-const void *http_query(struct http_request *request);                          /* struct by the route's query table */
-const void *http_body(struct http_request *request);                           /* struct by the route's request table */
-const json_t *http_body_json(struct http_request *request);                    /* the parsed document, or NULL */
-const char *http_body_text(struct http_request *request, size_t *ret_size);    /* the raw body */
-const char *http_body_media(struct http_request *request);                     /* without parameters */
-struct id http_idempotency_key(struct http_request *request);                  /* zero: none */
-struct hash http_request_hash(struct http_request *request);                   /* method, path and body (decision 11) */
+const char *http_header(struct http_request *request, const char *name);    /* NULL: absent */
+const char *http_path_text(struct http_request *request, const char *name); /* decoded path parameter */
+enum err http_path_id(
+	struct http_request *request, const char *name, struct id *ret_id, struct err_info *info) MUST_CHECK;
+const void *http_query(struct http_request *request); /* struct by the route's query table */
+const void *http_body(struct http_request *request);  /* struct by the route's request table */
+/* Routes with FIELD_REPLACE: lays the body over a row that was read (members present overwrite, null makes absent). */
+enum err http_body_over(struct http_request *request, void *row, struct err_info *info) MUST_CHECK;
+const json_t *http_body_json(struct http_request *request);                 /* the parsed document, or NULL */
+const char *http_body_text(struct http_request *request, size_t *ret_size); /* the raw body */
+const char *http_body_media(struct http_request *request);                  /* without parameters */
+const char *http_peer(struct http_request *request);  /* the client's address; behind_proxy: last X-Forwarded-For */
+size_t http_page_limit(struct http_request *request); /* HTTP_PAGED: limit=, 1..LIMIT_PAGE_ROWS, default 100 */
+const char *http_page_cursor(struct http_request *request);   /* HTTP_PAGED: cursor=, NULL on the first page */
+int64_t http_at_least(struct http_request *request);          /* HTTP_AT_LEAST: at-least=, FIELD_ABSENT without */
+struct id http_idempotency_key(struct http_request *request); /* zero: none */
+struct hash http_request_hash(struct http_request *request);  /* method, path and body (decision 11) */
 /* The If-Match version: our ETags are "\"<version>\"". FIELD_ABSENT: header absent; −1: "*". */
 int64_t http_if_match(struct http_request *request);
 
 /* ---- answering: exactly once a request; a handler that returns an error answers problem+json ---- */
 
-enum err http_answer_row(struct http_request *request, const struct field *table, const void *row, int64_t version) MUST_CHECK; /* ETag unless version < 0; 304 on If-None-Match */
-enum err http_answer_json(struct http_request *request, json_t *document) MUST_CHECK;   /* takes the reference */
-enum err http_answer_text(struct http_request *request, const char *media, const char *text, size_t size) MUST_CHECK; /* text lives in the arena or is constant */
+enum err http_answer_row(struct http_request *request, const struct field *table, const void *row,
+	int64_t version) MUST_CHECK; /* ETag unless version < 0; 304 on If-None-Match */
+enum err http_answer_json(struct http_request *request, json_t *document) MUST_CHECK; /* takes the reference */
+enum err http_answer_text(struct http_request *request, const char *media, const char *text,
+	size_t size) MUST_CHECK; /* text lives in the arena or is constant */
 enum err http_answer_empty(struct http_request *request) MUST_CHECK;
 /* A page: items by table from an array of structs; `next` is the cursor's row key text or NULL. */
 enum err http_answer_page(struct http_request *request, const struct field *table, const void *rows, size_t row_size,
@@ -129,15 +143,16 @@ enum err http_answer_stream(struct http_request *request, const char *media,
 void http_set_header(struct http_request *request, const char *name, const char *value);
 void http_set_status(struct http_request *request, int status); /* 200 instead of 201 for a repeat, and the like */
 
-/* HTTP_LATER: what the handler calls after submitting; the server waits for it. The reply's wake is http's own: make the
- * reply with http_reply_new. */
+/* HTTP_LATER: what the handler calls after submitting; the server waits for it. The reply's wake is http's own: make
+ * the reply with http_reply_new. */
 struct runtime_reply *http_reply_new(struct http_request *request);
 
 /* ---- SSE ---- */
 
 struct http_events;
-/* Starts an event stream as the answer; the caller publishes with http_events_send from any thread until the client goes
- * (ERR_NOT_FOUND) and releases it with http_events_unref. A slow client is cut when its queue of `most` is full. */
+/* Starts an event stream as the answer; the caller publishes with http_events_send from any thread until the client
+ * goes (ERR_NOT_FOUND) and releases it with http_events_unref. A slow client is cut when its queue of `most` is full.
+ */
 enum err http_answer_events(struct http_request *request, size_t most, struct http_events **ret_events) MUST_CHECK;
 enum err http_events_send(struct http_events *events, const char *id, const char *event, const char *data) MUST_CHECK;
 void http_events_unref(struct http_events **events);
