@@ -21,6 +21,9 @@ void arena_reset(struct arena *arena);
 /* Zeroed memory, 16-byte aligned; NULL past the limit or without memory. */
 void *arena_alloc(struct arena *arena, size_t size);
 
+/* Zeroed memory for `count` items; NULL as above, and where the product overflows. */
+void *arena_array(struct arena *arena, size_t item_size, size_t count);
+
 /* A copy of `size` bytes at `data` followed by a zero byte; NULL as above. */
 char *arena_copy(struct arena *arena, const void *data, size_t size);
 
@@ -32,6 +35,6 @@ char *arena_print(struct arena *arena, const char *format, ...) __attribute__((f
 enum err arena_own(struct arena *arena, void (*release)(void *object), void *object) MUST_CHECK;
 
 #define ARENA_NEW(arena, type)          ((type *)arena_alloc((arena), sizeof(type)))
-#define ARENA_ARRAY(arena, type, count) ((type *)arena_alloc((arena), sizeof(type) * (size_t)(count)))
+#define ARENA_ARRAY(arena, type, count) ((type *)arena_array((arena), sizeof(type), (size_t)(count)))
 
 #endif

@@ -100,6 +100,9 @@ enum err field_read(const struct field *table, enum field_mode mode, const json_
  * NULL without memory. */
 json_t *field_write(const struct field *table, const void *row);
 
+/* As field_write, but with the secret ones: for rows that go into the store. */
+json_t *field_write_stored(const struct field *table, const void *row);
+
 /* Reads one value given as text (a query parameter) by its row into the struct. Errors as field_read. */
 enum err field_read_text(const struct field *field, const char *text, struct arena *arena, void *ret_row,
 	struct err_info *info) MUST_CHECK;

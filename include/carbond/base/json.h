@@ -21,7 +21,8 @@ json_t *document_own(struct arena *arena, json_t *document);
  * ±(2^53 − 1). */
 enum err document_canonical(struct arena *arena, const json_t *document, char **ret_text, size_t *ret_size) MUST_CHECK;
 
-/* Compact text for people and machines, members in insertion order, reals with 17 significant digits; NULL without memory. */
+/* Compact text for people and machines, members in insertion order, reals in the shortest of 15 to 17 digits that reads back;
+ * ret_size may be NULL. NULL without memory. */
 char *document_text(struct arena *arena, const json_t *document, size_t *ret_size);
 
 #endif
