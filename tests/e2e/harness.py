@@ -1,0 +1,182 @@
+"""What the end-to-end tests stand on: real mosquitto and real carbond on free ports below 32768, ended by pid; carbonctl as
+a user would call it; waiting for conditions instead of sleeping."""
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("CARBOND_BUILD", TOP / "build/dev")).resolve()
+CARBOND, CARBONCTL = BUILD / "src/daemon/carbond", BUILD / "cli/carbonctl"
+SHARED_DATA = TOP.parent / "shared/data"
+
+
+def free_port():
+    """A port below 32768 that nobody listens on, so that no outgoing connection can take it in between."""
+    for _ in range(1000):
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe:
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
+    raise RuntimeError("no free port")
+
+
+def wait_until(condition, what, seconds=30):
+    """The condition's first true value; an assertion that names `what` after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"waited {seconds} s in vain: {what}"
+        time.sleep(0.02)
+
+
+class Process:
+    def __init__(self, arguments, log, environment=None):
+        self.log_path = pathlib.Path(log)
+        self.log = open(log, "ab")
+        self.process = subprocess.Popen([str(word) for word in arguments], stdout=self.log, stderr=subprocess.STDOUT,
+                                        env={**os.environ, **(environment or {})})
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def kill(self, how=signal.SIGKILL, seconds=30):
+        if self.alive():
+            self.process.send_signal(how)
+        code = self.process.wait(seconds)
+        self.log.close()
+        return code
+
+    def text(self):
+        return self.log_path.read_text(errors="replace")
+
+
+class Broker:
+    """mosquitto with the configuration that carbond ships, on a port and a folder of its own."""
+
+    def __init__(self, folder, port=None, extra=""):
+        self.folder, self.port, self.process = pathlib.Path(folder), port or free_port(), None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        shipped = (TOP / "config/mosquitto.conf").read_text()
+        kept = [line for line in shipped.splitlines() if not re.match(r"\s*(listener|port|persistence_location|log_dest|user|bind_address|password_file|pid_file)\b", line)]
+        owner = "user root\n" if os.geteuid() == 0 else ""
+        (self.folder / "mosquitto.conf").write_text("\n".join(kept) + f"\n{owner}listener {self.port} 127.0.0.1\n"
+                                                    f"persistence_location {self.folder}/\nlog_dest stdout\n{extra}\n")
+        self.start()
+
+    def start(self):
+        self.process = Process([shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", self.folder / "mosquitto.conf"], self.folder / "log")
+        wait_until(lambda: can_connect(self.port), "mosquitto listens")
+
+    def stop(self, how=signal.SIGTERM):
+        return self.process.kill(how)
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+
+def can_connect(port):
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Daemon:
+    """carbond over one data directory; the same port after each start."""
+
+    def __init__(self, folder, broker=None, settings=None):
+        self.folder, self.port, self.process = pathlib.Path(folder), free_port(), None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.data = self.folder / "data"
+        self.settings = {"http.port": self.port, "data_dir": self.data, "node": "test", "log.level": "info", **(settings or {})}
+        if broker:
+            self.settings |= {"mqtt.enabled": "true", "mqtt.host": "127.0.0.1", "mqtt.port": broker.port}
+        else:
+            self.settings |= {"mqtt.enabled": "false"}
+        self.key = None
+
+    def flags(self):
+        return [f"--{name}={value}" for name, value in self.settings.items()]
+
+    def init(self, organisation="acme"):
+        run = subprocess.run([str(CARBOND), "init", *self.flags(), "--organisation", organisation, "--json"], capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout + run.stderr
+        self.first = json.loads(run.stdout)
+        self.key = self.first["key"]
+        return self
+
+    def start(self, ready=True, environment=None):
+        self.process = Process([CARBOND, "run", *self.flags()], self.folder / "log", environment)
+        if ready:
+            wait_until(self.ready, "carbond is ready", 60)
+        return self
+
+    def ready(self):
+        assert self.process.alive(), "carbond has ended:\n" + self.process.text()[-3000:]
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return self.request("GET", "/readyz")[0] == 200
+        return False
+
+    def stop(self, how=signal.SIGTERM):
+        return self.process.kill(how)
+
+    def request(self, method, path, body=None, headers=None, key=None, timeout=60):
+        """(status, parsed JSON or text, headers)"""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            headers = dict(headers or {})
+            if key or self.key:
+                headers.setdefault("Authorization", f"Bearer {key or self.key}")
+            if body is not None and not isinstance(body, (bytes, str)):
+                body = json.dumps(body)
+                headers.setdefault("Content-Type", "application/json")
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            text = answer.read()
+            kind = answer.headers.get("Content-Type", "")
+            return answer.status, json.loads(text) if "json" in kind and text and "ndjson" not in kind else text, dict(answer.headers)
+        finally:
+            connection.close()
+
+    def get(self, path, **more):
+        status, body, _ = self.request("GET", path, **more)
+        assert status == 200, (path, status, body)
+        return body
+
+    def metric(self, name):
+        text = self.get("/metrics").decode()
+        return sum(float(line.split()[-1]) for line in text.splitlines() if re.match(rf"{name}(\{{| )", line))
+
+    def ctl(self, *arguments, key=None, check=True, data=None):
+        """carbonctl with --json: its parsed output."""
+        run = subprocess.run([str(CARBONCTL), *[str(word) for word in arguments], "--json"], capture_output=True, text=True, input=data,
+                             env={**os.environ, "CARBOND_URL": f"http://127.0.0.1:{self.port}", "CARBOND_API_KEY": key or self.key})
+        if check:
+            assert run.returncode == 0, (arguments, run.returncode, run.stdout, run.stderr)
+        return json.loads(run.stdout) if run.stdout.strip() else None
+
+
+@contextlib.contextmanager
+def scratch():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="carbond-e2e."))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
