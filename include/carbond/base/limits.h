@@ -9,4 +9,11 @@
 #define LIMIT_PAGE_ROWS         1000        /* one page of any collection */
 #define LIMIT_JSON_INTEGER      INT64_C(9007199254740991) /* 2^53 − 1: every JSON reader agrees on it */
 
+/* engine */
+#define LIMIT_ENGINE_MAILBOX         16384      /* commands waiting: about 100 ms of work */
+#define LIMIT_ENGINE_BATCH_BYTES     (256u << 10) /* a journal batch is cut here, between commands (decision 8) */
+#define LIMIT_ENGINE_BATCH_COMMANDS  4096       /* replies of one batch */
+#define LIMIT_ENGINE_SNAPSHOT_EVENTS 1000000    /* replay after a snapshot takes about a second */
+#define LIMIT_ENGINE_VAULT_ROWS      4          /* texts of one command */
+
 #endif

@@ -1,0 +1,274 @@
+/* engine: the single writer. One thread drains a bounded mailbox, executes a batch of commands, appends their events once to
+ * `journal.0` with guard keys and vault rows, and only then answers (group commit). Further threads: the replayer (a second
+ * copy of the state that writes snapshots) and one per consumer. Views are projected by one consumer. */
+#ifndef CARBOND_ENGINE_H
+#define CARBOND_ENGINE_H
+
+#include "carbond/base/field.h"
+#include "carbond/events.h"
+#include "carbond/runtime.h"
+#include "carbond/store.h"
+
+struct engine;
+
+#define ENGINE_SHARD  0u
+#define ENGINE_STREAM "journal.0"
+
+/* ---- the vault: texts and personal data; the journal holds their salted hash (decision 7) ---- */
+
+struct vault_row {
+	struct hash hash;   /* key: seal_text_hash(salt, text), as in the journal */
+	struct id org_id;   /* whose it is */
+	const char *kind;   /* "beneficiary", "reason" */
+	const char *text;   /* sealed at rest; NULL: erased */
+	struct bytes salt;  /* sealed at rest; 16 bytes; NULL: erased */
+	int64_t created_at; /* µs UTC */
+	int64_t erased_at;  /* FIELD_ABSENT: not erased */
+};
+extern const struct field vault_fields[];
+extern const struct store_collection vault_collection; /* class STORE_VALUE */
+
+/* Fills a row for `text` (≤ LIMIT_TEXT_BYTES) with a new salt, everything in the arena; its hash goes into the command.
+ * NULL or "" gives the zero hash: then no row is to be submitted. */
+enum err vault_make(struct id org, const char *kind, const char *text, int64_t now_us, struct arena *arena,
+	struct vault_row *ret_row) MUST_CHECK;
+/* The row of a hash: its text is NULL when erased. ERR_NOT_FOUND. Blocks on the store. */
+enum err vault_get(struct store *store, struct hash hash, struct arena *arena, struct vault_row *ret_row,
+	struct err_info *info) MUST_CHECK;
+/* The change that erases the row (salt and text destroyed), for audit_write to carry out with its record. */
+void vault_erase_change(struct vault_row *row, int64_t now_us, struct store_change *ret_change);
+
+/* ---- start and stop ---- */
+
+struct engine_options {
+	struct store *store;
+	const char *node;        /* name of this daemon, for the batches */
+	struct id registry;      /* the registry's id: part of every issuanceId; fixed at the first start */
+	size_t mailbox_capacity; /* 0: LIMIT_ENGINE_MAILBOX */
+	int64_t snapshot_events; /* a snapshot after so many events; 0: LIMIT_ENGINE_SNAPSHOT_EVENTS */
+	/* Called once, on the engine thread, when it must stop the process: ERR_POSITION_TAKEN (lead lost), ERR_GUARD_TAKEN
+	 * (state and guards disagree), ERR_STORE_LATCHED (failed fsync). The engine answers every further command with it. */
+	void (*on_stop)(void *context, enum err reason, const struct err_info *info);
+	void *context;
+	/* For tests: the wall clock and the monotonic clock in µs; NULL: the kernel's. */
+	int64_t (*wall_us)(void *context);
+	int64_t (*monotonic_us)(void *context);
+	/* True where the kernel calls its clock synchronised (decision 10); NULL: asked from the kernel. */
+	bool (*clock_synchronised)(void *context);
+	bool no_views; /* tests: no projector */
+};
+
+/* Loads the newest valid snapshot, replays the journal, takes the lead and starts the threads. ERR_STORE_CORRUPT where the
+ * journal does not replay, ERR_RECORD_INVALID for records of a newer version. Main thread. */
+enum err engine_start(
+	const struct engine_options *options, struct engine **ret_engine, struct err_info *info) MUST_CHECK;
+/* Refuses new commands, finishes those taken, joins all threads. NULL is allowed; the pointer becomes NULL. */
+void engine_stop(struct engine **engine);
+/* False after on_stop, or while the store refuses writes; `reason` then says why in a sentence. Any thread. */
+bool engine_ready(struct engine *engine, char *reason, size_t size);
+
+/* Rows for store_open: vault, cursors and all views. NULL-terminated. */
+extern const struct store_collection *const engine_collections[];
+
+/* ---- commands ---- */
+
+/* The result of a reply that completed with ERR_OK. */
+struct engine_result {
+	enum command_kind kind;
+	uint32_t shard;
+	bool repeated;     /* answered from the table of repeats: nothing happened again */
+	int64_t position;  /* number of the command's last event */
+	uint64_t number;   /* batch or retirement number that it made, else 0 */
+	struct id command; /* id of a transfer or retirement */
+};
+
+/* Submits a copy of the command and of `rows`, whose hashes it cites; they become durable together or not at all. The reply
+ * completes with ERR_OK and a struct engine_result once durable, or with the refusal. Never blocks. ERR_BUSY (mailbox
+ * full), ERR_STOPPING; then the reply stays the caller's, untouched. Any thread. */
+enum err engine_submit(struct engine *engine, const struct command *command, const struct vault_row *rows,
+	size_t row_count, struct runtime_reply *reply) MUST_CHECK;
+
+/* engine_submit and wait, for threads that may block. */
+enum err engine_command(struct engine *engine, const struct command *command, const struct vault_row *rows,
+	size_t row_count, int64_t deadline_us, struct engine_result *ret_result, struct err_info *info) MUST_CHECK;
+
+/* Confirms the clock after a jump, so that timers go on (decision 10). Any thread. */
+void engine_confirm_clock(struct engine *engine);
+/* True while expiry is halted by a clock jump. */
+bool engine_clock_halted(struct engine *engine);
+
+/* ---- positions ---- */
+
+/* Number of the last durable event. Any thread. */
+int64_t engine_position(struct engine *engine);
+/* Number of the last event in the views. Any thread. */
+int64_t engine_views_position(struct engine *engine);
+/* Waits until the views hold `position` or `deadline_us` (monotonic): ERR_DEADLINE. For at-least (decision 12). */
+enum err engine_wait_position(struct engine *engine, int64_t position, int64_t deadline_us) MUST_CHECK;
+
+/* ---- reading the journal; blocks on the store ---- */
+
+/* Calls `each` for every event numbered ≥ from_position in order until it returns other than ERR_OK, and returns that. The
+ * event is borrowed for the call. */
+enum err engine_journal_read(struct store *store, int64_t from_position,
+	enum err (*each)(void *context, const struct event *event), void *context, struct err_info *info) MUST_CHECK;
+
+/* ---- consumers: everything that follows a change reads the journal from its own stored cursor ---- */
+
+struct engine_consumer;
+
+struct engine_consumer_options {
+	const char *name;       /* key of its cursor, stable */
+	enum store_class class; /* of its cursor: STORE_VALUE, or STORE_VIEWS for what can be rebuilt */
+	/* Events of one journal batch or part of it, in order, on the consumer's thread; may block. Other than ERR_OK: called
+	 * again later from the same place. Delivery is at least once. */
+	enum err (*each)(void *context, const struct event *events, size_t count, struct err_info *info);
+	void *context;
+	bool from_now; /* no stored cursor: begins behind the last durable event (SSE) */
+};
+
+enum err engine_consumer_start(struct engine *engine, const struct engine_consumer_options *options,
+	struct engine_consumer **ret_consumer, struct err_info *info) MUST_CHECK;
+/* Last event handled and stored. Any thread. */
+int64_t engine_consumer_position(const struct engine_consumer *consumer);
+void engine_consumer_stop(struct engine_consumer **consumer);
+
+/* ---- views (class STORE_VIEWS): rows carry the position of the last event applied ---- */
+
+struct range_row_item { /* serials in a transfer or retirement */
+	int64_t batch, start, length;
+};
+extern const struct field range_item_fields[];
+
+struct registry_attestation {
+	struct id verifier_id, verifier_org_id;
+	struct bytes signature;
+	int64_t attested_at;
+};
+
+struct registry_period {
+	struct id id, org_id, unit_id, project_id;
+	const char *unit_code, *methodology, *country;
+	struct hash methodology_hash, evidence_root;
+	int kind, durability; /* enum credit_kind, enum durability */
+	int64_t vintage, quorum;
+	int64_t first_hour_at, last_hour_at; /* start of the first and of the last hour, µs UTC */
+	int64_t kg, buffer_kg;
+	struct id first_period_id;
+	struct hash previous_root;
+	int64_t total_kg;
+	int state;                      /* enum period_state */
+	int64_t held;                   /* a set of period_hold bits; 0: not held */
+	struct field_list attestations; /* struct registry_attestation */
+	struct id submitted_by;         /* actor */
+	int64_t submitted_at, decided_at;
+	int64_t batch; /* FIELD_ABSENT until issued */
+	int64_t position;
+};
+extern const struct field registry_period_fields[];
+extern const struct store_collection registry_periods_collection; /* indexes "by_org", "by_state", "by_root" */
+
+struct batch_row {
+	int64_t batch; /* key */
+	struct id org_id, period_id, unit_id, project_id;
+	struct hash issuance_id, evidence_root, methodology_hash;
+	const char *unit_code, *methodology, *country;
+	int kind, durability;
+	int64_t vintage, kg, buffer_kg;
+	const char *serial;           /* of the whole batch */
+	int64_t first_batch, slot;    /* its chain; slot of its claims */
+	bool held, unsold_held;       /* suspended; the operator's unsold kilograms are */
+	int64_t hold_until;           /* FIELD_ABSENT: only by a release */
+	struct hash chain_root;       /* first batches: newest root of the chain */
+	int64_t chain_kg, chain_slot; /* first batches: issued so far less reversed; newest slot */
+	int64_t reversed_kg;
+	int64_t issued_at;
+	int64_t position;
+};
+extern const struct field batch_fields[];
+extern const struct store_collection batches_collection; /* indexes "by_org", "by_period", "by_issuance" */
+
+struct holding_row {
+	struct id org_id;
+	int64_t batch;
+	int64_t held_kg, listed_kg, escrow_kg, pooled_kg, reserved_kg, buffer_kg, transit_kg, withdrawn_kg, retired_kg,
+		cancelled_kg;
+	int64_t position;
+};
+extern const struct field holding_fields[];
+extern const struct store_collection holdings_collection; /* key (org_id, batch); index "by_batch" */
+
+struct range_row {
+	int64_t batch, start; /* key */
+	int64_t length;
+	struct id org_id;
+	int state; /* enum kg_state */
+	struct id retirement_id;
+	int64_t position;
+};
+extern const struct field range_fields[];
+extern const struct store_collection ranges_collection; /* index "by_org" (org_id, batch, start) */
+
+struct transfer_row {
+	struct id id;                /* key: the command's id */
+	struct id org_id, to_org_id; /* from, to */
+	int64_t kg;
+	struct field_list ranges; /* struct range_row_item */
+	struct id made_by;        /* actor */
+	int64_t made_at;
+	int64_t position;
+};
+extern const struct field transfer_fields[];
+extern const struct store_collection transfers_collection; /* indexes "by_org", "by_receiver" */
+
+struct retirement_row {
+	struct id id; /* key: the command's id */
+	struct id org_id;
+	int64_t number; /* unique */
+	int64_t kg;
+	struct field_list ranges; /* struct range_row_item */
+	struct hash beneficiary_hash;
+	const char *country;
+	int purpose; /* enum purpose */
+	int64_t covered_from, covered_to;
+	bool consent; /* the beneficiary agreed to be named */
+	struct id made_by;
+	int64_t made_at;
+	int64_t position;
+};
+extern const struct field retirement_fields[];
+extern const struct store_collection retirements_collection; /* indexes "by_org", "by_number" */
+
+struct verifier_row {
+	struct id id; /* key */
+	struct id org_id;
+	struct bytes key; /* 32 bytes, Ed25519 */
+	int64_t valid_from, valid_to;
+	int64_t revoked_at; /* FIELD_ABSENT: not revoked */
+	int64_t position;
+};
+extern const struct field verifier_fields[];
+extern const struct store_collection verifiers_collection; /* index "by_org" */
+
+struct account_row {
+	struct id org_id; /* key */
+	bool held;
+	int64_t hold_until;
+	int64_t debt_kg; /* top-up debt over all durability classes */
+	int64_t position;
+};
+extern const struct field account_fields[];
+extern const struct store_collection accounts_collection;
+
+struct actor_row {
+	int64_t number; /* key: as in the headers of events */
+	struct id actor_id, org_id;
+	int64_t position;
+};
+extern const struct field actor_fields[];
+extern const struct store_collection actors_collection;
+
+/* The actor behind a header's number, from the views; zero id for 0. ERR_NOT_FOUND. Blocks on the store. */
+enum err engine_actor_get(struct store *store, uint64_t number, struct id *ret_actor, struct err_info *info) MUST_CHECK;
+
+#endif

@@ -1,0 +1,252 @@
+/* events: layouts and codec of the engine's commands and journal records (decision 7). PURE: no time, no I/O, no
+ * randomness. A record is a 64-byte header, a fixed body of its type and bounded extension lists, all little-endian and a
+ * multiple of 8 bytes. The rows of events.def and commands.def make the structs, the codec, the JSON and the reference.
+ * Any bytes are safe to decode; versions are read for ever. Any thread. */
+#ifndef CARBOND_EVENTS_H
+#define CARBOND_EVENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "carbond/base/hash.h"
+#include "carbond/base/id.h"
+#include "carbond/base/json.h"
+#include "carbond/base/sign.h"
+
+/* ---- enumerations: numbers are stable for ever; names as in JSON ---- */
+
+/* Where a kilogram is; every one is in exactly one state (use lock). */
+enum kg_state {
+	KG_HELD,
+	KG_LISTED,
+	KG_ESCROW,
+	KG_POOLED,
+	KG_RESERVED,
+	KG_BUFFER,
+	KG_TRANSIT,
+	KG_WITHDRAWN,
+	KG_RETIRED,
+	KG_CANCELLED,
+	KG_STATE_COUNT
+};
+
+enum credit_kind { CREDIT_REMOVAL, CREDIT_REDUCTION, CREDIT_KIND_COUNT };
+
+/* Durability classes; the buffer is held for each apart. */
+enum durability {
+	DURABILITY_GEOLOGICAL, /* injected for ≥ 1,000 years */
+	DURABILITY_MINERAL,    /* mineralised */
+	DURABILITY_CHAR,       /* biochar and the like, centuries */
+	DURABILITY_PRODUCT,    /* long-lived products, decades */
+	DURABILITY_BIOMASS,    /* living biomass and soil */
+	DURABILITY_NONE,       /* a reduction: nothing is stored */
+	DURABILITY_COUNT
+};
+
+enum period_state {
+	PERIOD_SUBMITTED,
+	PERIOD_ATTESTED, /* by its quorum */
+	PERIOD_ISSUED,
+	PERIOD_WITHDRAWN,
+	PERIOD_REFUSED,
+	PERIOD_STATE_COUNT
+};
+
+/* Why a period is held; a set of bits. */
+enum period_hold {
+	PERIOD_HOLD_MASS_BALANCE = 1, /* captured, compressed, injected do not agree (mass-balance lock) */
+	PERIOD_HOLD_NAMEPLATE = 2,    /* more than the nameplate can capture */
+	PERIOD_HOLD_DIFFERENCE = 4,   /* later data or calibration lowers it */
+	PERIOD_HOLD_REVIEW = 8,       /* a person asked for a review */
+	PERIOD_HOLD_CALIBRATION = 16, /* a calibration was not valid */
+	PERIOD_HOLD_ALL = 31
+};
+
+enum purpose {
+	PURPOSE_VOLUNTARY,    /* a voluntary claim */
+	PURPOSE_COMPLIANCE,   /* an obligation */
+	PURPOSE_CONTRIBUTION, /* no claim */
+	PURPOSE_GIFT,         /* on behalf of another */
+	PURPOSE_COUNT
+};
+
+/* Where a command comes from (decision 11). */
+enum command_source {
+	COMMAND_SOURCE_CLIENT,   /* a person or program: command id, repeated within 24 h */
+	COMMAND_SOURCE_EVIDENCE, /* natural key: period or review id, kept for ever */
+	COMMAND_SOURCE_TRANSFER, /* natural key: transfer id between shards */
+	COMMAND_SOURCE_PAYMENT,  /* natural key: payment provider's event */
+	COMMAND_SOURCE_CHAIN,    /* ordered: position in the chain's log */
+	COMMAND_SOURCE_ENGINE,   /* the engine's own (tick) */
+	COMMAND_SOURCE_COUNT
+};
+
+struct code8 {
+	char text[8]; /* NUL-padded, not always closed by one */
+};
+struct code16 {
+	char text[16];
+};
+
+/* Copies a NUL-terminated text that fits; false where it does not. */
+bool code8_set(struct code8 *ret_code, const char *text);
+bool code16_set(struct code16 *ret_code, const char *text);
+/* The text, NUL-terminated, into ret_text. */
+char *code8_text(struct code8 code, char ret_text[9]);
+char *code16_text(struct code16 code, char ret_text[17]);
+
+/* ---- items of extension lists ---- */
+
+/* Serials of a batch: kilogram `start` and the `length` − 1 that follow. */
+struct serial_range {
+	uint64_t batch;
+	int64_t start;
+	int64_t length;
+};
+
+/* Claimed hours of a metering point: hours since 1970-01-01T00Z. */
+struct claim_run {
+	struct id point;
+	uint32_t first_hour;
+	uint32_t hours;
+	uint32_t slot;
+	uint32_t reserved;
+};
+
+#define LIST_RANGES 1u
+#define LIST_RUNS   2u
+
+#define EVENTS_RANGES_MAX        256  /* serial ranges that one command touches (decision 8) */
+#define EVENTS_RUNS_MAX          8784 /* runs of one command: at least an hour each */
+#define EVENTS_CLAIM_HOURS_MAX   8784 /* guard keys of one command: a leap year of one point */
+#define EVENTS_PER_COMMAND_MAX   4096
+#define EVENTS_BYTES_PER_COMMAND (1u << 20)
+
+struct record_lists {
+	const struct serial_range *ranges;
+	size_t range_count;
+	const struct claim_run *runs;
+	size_t run_count;
+};
+
+/* ---- records ---- */
+
+#define RECORD_STRUCT event
+#include "carbond/record_structs.def"
+#include "carbond/events.def"
+#undef RECORD_STRUCT
+
+enum event_type {
+#define RECORD(name, NAME, type, version, lists, doc) EVENT_##NAME = (type),
+#define RECORD_END(name, NAME)
+#include "carbond/record_fields_none.def"
+#include "carbond/events.def"
+};
+
+#define EVENT_HEADER_SIZE 64
+
+/* The header of every record; on disk in this order, little-endian. */
+struct event_header {
+	uint32_t length;  /* of the whole record, a multiple of 8 */
+	uint16_t type;    /* enum event_type */
+	uint16_t version; /* of the body's layout */
+	uint64_t number;  /* event number: 1, 2, 3 … through the journal; 0 in snapshots */
+	int64_t time_us;  /* the journal's time: never falls */
+	uint64_t actor;   /* number of the actor (actor_named); 0: the engine itself */
+	struct id command;
+	struct id org; /* organisation on whose behalf */
+};
+
+/* A decoded record: the body in its newest layout (fields that an old version lacks are zero); lists borrow from the
+ * decoder's scratch or from whoever made the event. */
+struct event {
+	struct event_header header;
+	union {
+#define RECORD(name, NAME, type, version, lists, doc) struct event_##name name;
+#define RECORD_END(name, NAME)
+#include "carbond/record_fields_none.def"
+#include "carbond/events.def"
+	};
+	struct record_lists lists;
+};
+
+/* Room for the lists of one record while it is decoded. */
+struct event_scratch {
+	struct serial_range ranges[EVENTS_RANGES_MAX];
+	struct claim_run runs[EVENTS_RUNS_MAX];
+};
+
+/* Encodes at the end of a buffer of `capacity` bytes of which *size are used; sets event->header.length and version.
+ * ERR_TOO_LARGE when it does not fit. Lists beyond their limits are a programming error. */
+enum err event_encode(struct event *event, uint8_t *buffer, size_t capacity, size_t *size) MUST_CHECK;
+
+/* Decodes the record at the start of `size` bytes; `*ret_length` is how many it takes. ERR_RECORD_INVALID with the reason
+ * for anything that is not a record that this version knows. `scratch` may be NULL: then lists are counted and checked,
+ * and ranges and runs are NULL. */
+enum err event_decode(const uint8_t *data, size_t size, struct event_scratch *scratch, struct event *ret_event,
+	size_t *ret_length, struct err_info *info) MUST_CHECK;
+
+/* The record as a JSON object: {"event":"transferred","number":…,"time":…, …}; a new reference, NULL without memory. */
+json_t *event_json(const struct event *event);
+
+/* The type's name ("transferred"), or NULL. */
+const char *event_type_name(uint16_t type);
+
+/* What the rows say, for the generated reference: layouts of all events and commands as an array of objects (new
+ * reference). */
+json_t *events_reference(void);
+
+/* ---- commands ---- */
+
+#define RECORD_STRUCT command
+#include "carbond/record_structs.def"
+#include "carbond/commands.def"
+#undef RECORD_STRUCT
+
+enum command_kind {
+	COMMAND_NONE,
+#define RECORD(name, NAME, type, version, lists, doc) COMMAND_##NAME = (type),
+#define RECORD_END(name, NAME)
+#include "carbond/record_fields_none.def"
+#include "carbond/commands.def"
+	COMMAND_KIND_COUNT
+};
+
+struct command {
+	enum command_kind kind;
+	enum command_source source;
+	struct id id;    /* command id: UUIDv7 made at the edge (decision 4) */
+	struct id actor; /* who: key, user or device */
+	struct id org;   /* on whose behalf */
+	/* Hash of the request; zero: command_hash is used. The same id with another hash is refused. */
+	struct hash request_hash;
+	struct hash natural_key;  /* sources with keys: hash of what makes the command unique for ever */
+	uint64_t source_position; /* ordered sources */
+	union {
+#define RECORD(name, NAME, type, version, lists, doc) struct command_##name name;
+#define RECORD_END(name, NAME)
+#include "carbond/record_fields_none.def"
+#include "carbond/commands.def"
+	};
+	struct record_lists lists; /* borrowed during the call that takes the command */
+};
+
+/* SHA-256 ("carbond/command/1") over kind, organisation, body and lists. */
+struct hash command_hash(const struct command *command);
+/* The kind's name ("period_submit"), or NULL; and the size of its body. */
+const char *command_kind_name(uint32_t kind);
+size_t command_body_size(enum command_kind kind);
+/* The natural key of a record of `source`: SHA-256 ("carbond/natural/1") over source, kind and the bytes. */
+struct hash command_natural_key(enum command_source source, enum command_kind kind, const void *data, size_t size);
+
+/* Names of the enumerations, NULL-terminated. */
+extern const char *const event_kg_state_names[];
+extern const char *const event_credit_kind_names[];
+extern const char *const event_durability_names[];
+extern const char *const event_period_state_names[];
+extern const char *const event_purpose_names[];
+extern const char *const event_command_source_names[];
+extern const char *const event_command_kind_names[]; /* [0] is "none" */
+
+#endif

@@ -1,0 +1,72 @@
+/* registry: what may happen to credits. Life cycle of periods, claims (a meter-hour backs a credit once, for ever), batches
+ * and their chains of differences, verifiers and separation of duties, holds, buffer and reversals, retirements; and the
+ * text of serial numbers. PURE: time is an argument, no I/O, no randomness. The state functions belong to one thread at a
+ * time; the helpers of the first part are for any. */
+#ifndef CARBOND_REGISTRY_H
+#define CARBOND_REGISTRY_H
+
+#include "carbond/events.h"
+
+/* ---- serial numbers: CCN1-<country>-<unit>-<methodology>-<vintage>-<batch>-<start>.<length>-<check> ---- */
+
+#define SERIAL_TEXT_SIZE 128
+
+struct serial {
+	char country[3];      /* ISO 3166 alpha-2 */
+	char unit[17];        /* [A-Z0-9]{1,16} */
+	char methodology[17]; /* [A-Z0-9]{1,16} */
+	int vintage;          /* 1970..9999 */
+	struct serial_range range;
+};
+
+/* Writes the text with its check digits: ISO 7064 mod 97-10 over all that stands before them and its last hyphen, letters
+ * as 10..35, '-' as 36 and '.' as 37, so that shifted borders are found too. ERR_INVALID_FIELD where a part is not
+ * allowed. */
+enum err serial_text(const struct serial *serial, char ret_text[SERIAL_TEXT_SIZE]) MUST_CHECK;
+/* Reads a text back, upper case only, no leading zeros. ERR_SERIAL_INVALID with the reason (form or check digits). */
+enum err serial_parse(const char *text, struct serial *ret_serial, struct err_info *info) MUST_CHECK;
+
+/* ---- identities ---- */
+
+/* keccak-256("carbond/issuance/1" ‖ registry id ‖ evidence root) (decision 3). */
+struct hash registry_issuance_id(struct id registry, struct hash evidence_root);
+
+/* Verifiers sign the 32 bytes of the evidence root under this domain (sign_make, sign_holds). */
+#define REGISTRY_ATTESTATION_DOMAIN "carbond/attestation/1"
+
+/* The guard key of one claimed hour: "claim" ‖ point ‖ hour (big-endian u32) ‖ slot (big-endian u32). */
+#define REGISTRY_CLAIM_KEY_SIZE 29
+void registry_claim_key(struct id point, uint32_t hour, uint32_t slot, uint8_t ret_key[REGISTRY_CLAIM_KEY_SIZE]);
+
+/* Quantities are whole tens of kilograms; a period has at least one ten. */
+#define REGISTRY_KG_STEP    10
+#define REGISTRY_KG_MAX     INT64_C(1000000000000) /* a billion tonnes in one batch */
+#define REGISTRY_QUORUM_MAX 16
+
+/* ---- transition table ---- */
+
+enum period_verb {
+	PERIOD_VERB_ATTEST,
+	PERIOD_VERB_COMPLETE, /* the quorum's last attestation */
+	PERIOD_VERB_WITHDRAW,
+	PERIOD_VERB_REFUSE,
+	PERIOD_VERB_HOLD,
+	PERIOD_VERB_RELEASE,
+	PERIOD_VERB_ISSUE,
+	PERIOD_VERB_COUNT
+};
+
+/* The state after `verb`, or PERIOD_STATE_COUNT where the table does not allow it. */
+enum period_state registry_period_next(enum period_state state, enum period_verb verb);
+
+/* What suspend, reverse and cancel do to a kilogram in each state (decision 18). */
+enum kg_effect {
+	KG_EFFECT_NONE,   /* nothing: it is out of reach */
+	KG_EFFECT_FREEZE, /* may not move while suspended */
+	KG_EFFECT_RECALL, /* the market returns it to held first, then it may not move */
+	KG_EFFECT_CANCEL, /* goes to cancelled */
+};
+enum kg_overlay { KG_OVERLAY_SUSPEND, KG_OVERLAY_REVERSE, KG_OVERLAY_CANCEL, KG_OVERLAY_COUNT };
+enum kg_effect registry_kg_effect(enum kg_state state, enum kg_overlay overlay);
+
+#endif
