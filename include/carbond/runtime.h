@@ -52,6 +52,8 @@ struct runtime_reply {
 	void (*release)(void *result);  /* NULL: nothing to free */
 	void (*wake)(void *context);    /* called once, by the completing thread, after done; may be NULL */
 	void *context;
+	atomic_int waking;              /* private: 1 while wake runs … */
+	unsigned long waker;            /* … on this thread */
 };
 
 /* A reply with two references. NULL without memory. */
@@ -63,7 +65,9 @@ void reply_complete(struct runtime_reply *reply, enum err code, const struct err
 bool reply_is_done(const struct runtime_reply *reply);
 /* For threads that may block (made with wake NULL): waits until done or the deadline; ERR_DEADLINE or the reply's code. */
 enum err reply_wait(struct runtime_reply *reply, struct err_info *info) MUST_CHECK;
-/* Drops the asker's reference; the result dies with the last one. NULL is allowed, the pointer becomes NULL. */
+/* Drops the asker's reference; the result dies with the last one. Afterwards wake is not called and not running (but for a
+ * call from wake itself), so `context` may go. Hold no lock here that wake takes. NULL is allowed, the pointer becomes NULL.
+ * An asker whose submission was refused drops both references: it calls this twice, or reply_complete. */
 void reply_unref(struct runtime_reply **reply);
 
 /* ---- metrics: rows of metrics.def, each an atomic; Prometheus text ---- */
