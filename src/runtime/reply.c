@@ -14,8 +14,7 @@ enum { PENDING, DONE, ABANDONED };
 
 static long futex(atomic_int *word, int operation, int value, const struct timespec *until)
 {
-	return syscall(
-		SYS_futex, (int *)word, operation | FUTEX_PRIVATE_FLAG, value, until, NULL, FUTEX_BITSET_MATCH_ANY);
+	return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, until, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
 struct runtime_reply *reply_new(int64_t deadline_us, void (*wake)(void *context), void *context)
