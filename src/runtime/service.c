@@ -21,7 +21,8 @@ void signals_block(void)
 	sigset_t set;
 	fill_set(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	sigaction(SIGPIPE, &ignore, NULL);
 }
 
 enum runtime_signal signals_wait(int64_t deadline_us)
