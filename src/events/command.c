@@ -1,0 +1,42 @@
+/* Decides what makes two commands the same request. Any thread. */
+#include "layout.h"
+
+struct hash command_hash(const struct command *command)
+{
+	const struct layout *layout = layout_of_command(command->kind);
+	const struct record_lists *lists = &command->lists;
+	struct sha256 state;
+	sha256_start(&state, "carbond/command/1");
+	sha256_add_u64(&state, (uint64_t)command->kind);
+	sha256_add(&state, &command->org, sizeof command->org);
+	if (layout)
+		sha256_add(
+			&state, (const uint8_t *)command + offsetof(struct command, verifier_register), layout->size);
+	sha256_add_u64(&state, lists->range_count);
+	sha256_add(&state, lists->ranges, lists->range_count * sizeof *lists->ranges);
+	sha256_add_u64(&state, lists->run_count);
+	sha256_add(&state, lists->runs, lists->run_count * sizeof *lists->runs);
+	return sha256_end(&state);
+}
+
+const char *command_kind_name(uint32_t kind)
+{
+	const struct layout *layout = layout_of_command(kind);
+	return layout ? layout->name : NULL;
+}
+
+size_t command_body_size(enum command_kind kind)
+{
+	const struct layout *layout = layout_of_command(kind);
+	return layout ? layout->size : 0;
+}
+
+struct hash command_natural_key(enum command_source source, enum command_kind kind, const void *data, size_t size)
+{
+	struct sha256 state;
+	sha256_start(&state, "carbond/natural/1");
+	sha256_add_u64(&state, (uint64_t)source);
+	sha256_add_u64(&state, (uint64_t)kind);
+	sha256_add(&state, data, size);
+	return sha256_end(&state);
+}
