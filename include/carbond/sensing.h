@@ -131,6 +131,10 @@ struct sensing_options {
 	int64_t flush_us;          /* open buckets are flushed at most this often; default 5 min */
 	int64_t memory_bytes;      /* open readings in memory before an early flush */
 	int64_t log_retention_us;  /* readings-log payloads older than this whose buckets are closed are pruned */
+	/* An active organisation by slug or UUID text, from memory, never blocking: identity's, handed in by daemon. NULL: any
+	 * organisation that is named by its UUID. */
+	bool (*find_org)(void *context, const char *text, struct id *ret_org);
+	void *find_org_context;
 };
 
 /* Loads the configuration, replays what the buckets have not seen of every readings log, starts the shard threads. */
@@ -173,7 +177,7 @@ struct directory_sensor {
 };
 const struct directory *sensing_directory_ref(struct sensing *sensing);
 void sensing_directory_unref(const struct directory **directory);
-/* By slug or UUID text; false: unknown. */
+/* By slug or UUID text; false: unknown, or the organisation is not active. `org` NULL: any, the unit by its UUID. */
 bool directory_find_unit(const struct directory *, const char *org, const char *unit, struct id *ret_org, struct id *ret_unit);
 const struct directory_sensor *directory_find_tag(const struct directory *, struct id unit, const char *tag, size_t tag_size);
 const struct directory_sensor *directory_find_sensor(const struct directory *, struct id sensor);

@@ -77,6 +77,12 @@ struct field {
 	{                                                                                                              \
 		.name = #member, .kind = (kind_), .offset = offsetof(type, member), __VA_ARGS__                        \
 	}
+/* The same under another name in JSON and storage: a FIELD_TIME member `created_us` is called "created_at", for its text
+ * is no number of microseconds. */
+#define FIELD_AS(type, member, name_, kind_, ...)                                                                      \
+	{                                                                                                              \
+		.name = (name_), .kind = (kind_), .offset = offsetof(type, member), __VA_ARGS__                        \
+	}
 #define FIELD_END                                                                                                      \
 	{                                                                                                              \
 		.kind = FIELD_NONE                                                                                     \
