@@ -37,10 +37,9 @@ void mqtt_stop(void);
 struct mqtt_consumer;
 
 struct mqtt_message {
-	const char *topic;    /* NUL-terminated */
-	const char *payload;  /* followed by a zero byte; NULL when empty */
+	const char *topic;   /* NUL-terminated */
+	const char *payload; /* followed by a zero byte; NULL when empty */
 	size_t payload_size;
-	bool repeated;        /* the broker's DUP flag: delivered before, perhaps */
 };
 
 enum mqtt_state {
@@ -54,13 +53,14 @@ enum mqtt_state {
 extern const char *const mqtt_state_names[];
 
 struct mqtt_consumer_options {
-	struct mqtt_broker broker;  /* copied */
-	const char *client_id;      /* "carbond-<node>-<i>": names the session at the broker, so it must be ours alone */
-	const char *const *topics;  /* filters, NULL-terminated, at most 8 */
-	const char *share_group;    /* several consumers divide the messages of `$share/<group>/<filter>`; NULL: not shared */
-	size_t batch_messages;      /* 0: 1,000 */
-	size_t batch_bytes;         /* of topics and payloads; 0: 1 MiB. A larger single message is a batch of its own */
-	int inflight;               /* unacknowledged messages that the broker may have sent, 1..65535; 0: 1,000 */
+	struct mqtt_broker broker; /* copied */
+	const char *client_id;     /* "carbond-<node>-<i>": names the session at the broker, so it must be ours alone */
+	const char *const *topics; /* filters, NULL-terminated, at most 8 */
+	const char
+		*share_group; /* several consumers divide the messages of `$share/<group>/<filter>`; NULL: not shared */
+	size_t batch_messages; /* 0: 1,000 */
+	size_t batch_bytes;    /* of topics and payloads; 0: 1 MiB. A larger single message is a batch of its own */
+	int inflight;          /* unacknowledged messages that the broker may have sent, 1..65535; 0: 1,000 */
 
 	/* Makes a batch durable; messages are borrowed for the call, in the order of arrival. On the consumer's thread; may
 	 * block, but for no longer than the keep-alive. ERR_OK: acknowledged. ERR_NO_SPACE, ERR_BUSY, ERR_DEADLINE,
