@@ -20,8 +20,7 @@ struct ingest_options {
 	struct audit *audit; /* for re-drives and discards */
 	const char *node;    /* [a-z0-9-]{1,24} */
 	size_t queue; /* submissions waiting for the writer; 0: 256. Full: back-pressure to MQTT, ERR_BUSY to HTTP */
-	size_t quarantine_rows_max; /* 0: 200,000; see sensing_quarantine_note */
-	bool mqtt;                  /* connect to a broker */
+	bool mqtt;    /* connect to a broker */
 	struct mqtt_broker broker;
 	unsigned connections;    /* mqtt × M; 0: 1 */
 	const char *share_group; /* NULL: each node takes every message */
@@ -71,13 +70,13 @@ enum err ingest_redrive(struct ingest *ingest, const struct audit_actor *actor, 
 enum err ingest_discard(struct ingest *ingest, const struct audit_actor *actor, struct quarantined *row, int64_t expect,
 	struct arena *arena, struct err_info *info) MUST_CHECK;
 
-/* ---- receipts: how far a device's own numbering (boot, seq) is durable here; it may forget what lies below ---- */
+/* ---- receipts: how far a device's own numbering (boot, seq from 1) is durable here without a gap: what it may forget ---- */
 
 struct receipt {
 	struct id org_id, unit_id;
-	const char *device; /* as the payload names it; "" where it names none */
-	const char *boot;   /* the device's start-up id */
-	int64_t seq;        /* the highest sequence number seen with this boot */
+	const char *boot;    /* the device's start-up id */
+	int64_t seq;         /* all of 1..seq are durable; 0: the first one is missing */
+	int64_t highest_seq; /* the highest one that came; above seq: the device should send again from seq + 1 */
 	int64_t received_us;
 };
 extern const struct field receipt_fields[];

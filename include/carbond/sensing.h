@@ -102,12 +102,33 @@ struct quarantined {
 	const char *tag;
 	int64_t time_us;          /* FIELD_ABSENT where unknown */
 	const char *value;        /* as sent */
-	const char *raw;          /* the item's raw text, ≤ 4 KiB */
-	int reason;               /* quarantine_reasons */
+	const char *raw;          /* the item as text that payload_decode takes again, in the sender's own digits; of what has no
+				     such form the first 4 KiB as sent */
+	int64_t items;            /* readings that it stands for: 1, or a run of a packed column */
+	int reason;               /* enum quarantine_reason */
 	const char *detail;       /* names field and allowed range */
-	int state;                /* quarantine_states: open, redriven, discarded */
+	int state;                /* enum quarantine_state */
 	int64_t received_us;
+	int64_t closed_us;        /* when it was re-driven or discarded; FIELD_ABSENT while open */
 };
+
+#define QUARANTINE_RAW_BYTES 4096
+
+enum quarantine_reason {
+	QUARANTINE_UNKNOWN_UNIT,    /* no such capture unit, or one of another organisation */
+	QUARANTINE_UNKNOWN_SENSOR,  /* no such tag in the unit */
+	QUARANTINE_MALFORMED,       /* not a payload of the contract */
+	QUARANTINE_WRONG_UNIT,      /* the item names another unit of measurement than its sensor has */
+	QUARANTINE_NOT_A_NUMBER,    /* null, text, NaN, infinity … */
+	QUARANTINE_OUT_OF_RANGE,    /* outside the sensor's range, or digits that would be lost */
+	QUARANTINE_TOO_OLD,
+	QUARANTINE_IN_FUTURE,
+	QUARANTINE_CONFLICT,        /* another value under the same key in an open bucket */
+	QUARANTINE_CLOSED_CONFLICT, /* … in a closed one */
+	QUARANTINE_RETIRED,         /* the sensor is retired */
+	QUARANTINE_REASON_COUNT
+};
+enum quarantine_state { QUARANTINE_OPEN, QUARANTINE_REDRIVEN, QUARANTINE_DISCARDED };
 
 extern const char *const unit_states[], *const metering_roles[], *const point_states[], *const sensor_states[];
 extern const char *const quarantine_reasons[]; /* unknown_unit, unknown_sensor, malformed, wrong_unit, not_a_number, out_of_range, too_old, in_future, conflict, closed_conflict, retired */
@@ -160,6 +181,11 @@ enum err sensing_calibration_delete(struct sensing *, const struct audit_actor *
 enum err sensing_overlay_create(struct sensing *, const struct audit_actor *actor, struct overlay *row, struct err_info *) MUST_CHECK;
 /* Reading is store_get / store_find on the collections above. */
 
+/* The process graph rule on the points of one unit: edges lead to points of the unit, no cycle, and on each path from a
+ * source to a sink exactly one claimable point (not `operating`: at most one). ERR_INVALID_FIELD names the path. Pure. */
+enum err sensing_graph_check(const struct metering_point *points, size_t count, bool operating, struct arena *arena,
+	struct err_info *info) MUST_CHECK;
+
 /* True if `code` is in the shipped UCUM table; *ret_dimension (may be NULL) names its dimension ("mass/time"), and
  * value_SI = value × *ret_factor + *ret_offset in that dimension's base unit. */
 bool sensing_ucum(const char *code, const char **ret_dimension, double *ret_factor, double *ret_offset);
@@ -192,12 +218,21 @@ struct reading {
 	uint8_t quality; /* SERIES_GOOD or SERIES_MANUAL */
 };
 
-/* The verdict on one item of a payload, in the order sent. */
+/* The verdict on readings of a payload, in the order sent. Neighbours of one packed column that share it are one row. */
 struct reading_verdict {
-	enum err code;         /* ERR_OK: accepted; ERR_INVALID_FIELD …: quarantined */
-	int reason;            /* quarantine_reasons, where quarantined */
+	size_t index, count;   /* readings index … index + count − 1 of the payload, counted flat from 0 */
+	const char *tag;       /* NULL where unknown */
+	enum err code;         /* ERR_OK: accepted; ERR_INVALID_FIELD: quarantined */
+	int reason;            /* enum quarantine_reason, where quarantined */
 	const char *detail;
 	struct id quarantine_id;
+};
+
+/* A device's own numbering, as it came. */
+struct reading_receipt {
+	struct id org_id, unit_id;
+	const char *boot;      /* the device's start-up id, ≤ 64 bytes */
+	int64_t seq;           /* counts from 1 at each start-up */
 };
 
 /* Growing result of decoding one or many payloads; lives in its arena. */
@@ -210,9 +245,9 @@ struct reading_batch {
 	struct reading_verdict *verdicts; /* filled when want_verdicts */
 	size_t verdict_count, verdict_capacity;
 	bool want_verdicts;
-	/* receipts: the highest (boot, seq) seen, where a device gave them */
-	const char *boot;
-	int64_t boot_seq;
+	size_t item_count;                /* readings judged so far: accepted and quarantined */
+	struct reading_receipt *receipts; /* in the order of arrival, where devices gave them */
+	size_t receipt_count, receipt_capacity;
 };
 
 struct payload_source {
@@ -222,10 +257,24 @@ struct payload_source {
 	int64_t now_us;
 };
 
-/* Decodes one payload: our JSON object, arrays of it, packed columns, SenML JSON (RFC 8428), NDJSON. Each item is checked
- * against its sensor: accepted or quarantined. Whole-payload faults (not JSON, too deep, too large) are ERR_INVALID_JSON …
- * with one quarantined row holding the raw text. `media`: "application/json", "application/x-ndjson",
- * "application/senml+json", or NULL: found out. */
+/* Decodes one payload and judges each reading against its sensor: accepted or quarantined.
+ *
+ *   object   {"t": T, "v": {"<tag>": number, …}}         optional "units": {"<tag>": "<UCUM>"}
+ *   packed   {"tag": "<tag>", "t0": T, "dt": µs, "v": [number, …]}   optional "unit": "<UCUM>"; reading i is at t0 + i·dt
+ *   array    [object or packed, …]
+ *   NDJSON   one of these a line
+ *   SenML    RFC 8428 JSON: [{"bn", "bt", "bu", "bv", "n", "u", "v", "t"}, …]: name = bn + n is the sensor's tag; time is
+ *            absolute; "s", "vs", "vb", "vd" are not numbers here
+ *   envelope {"org": "…", "unit": "…", "items": [object or packed, …]}: where neither topic nor query name the capture unit
+ *
+ * T is an integer, µs UTC (decision 1), or RFC 3339 text with at most six fractional digits. Each object or packed item may
+ * have "boot" (text) and "seq" (integer ≥ 1), recorded as a receipt, and "quality": "manual". Unknown members are malformed
+ * (SenML: ignored unless they end in "_"). Numbers become the nearest double; integers beyond ±(2^53 − 1) are refused.
+ *
+ * Whole-payload faults (not JSON, too deep, too large, more than LIMIT_PAYLOAD_READINGS readings) are ERR_INVALID_JSON,
+ * ERR_TOO_DEEP, ERR_TOO_LARGE with one quarantined row that holds the first 4 KiB of the text; what was judged before is taken
+ * back. ERR_MISSING_FIELD where no capture unit is named; ERR_NO_MEMORY; ERR_UNSUPPORTED_MEDIA. `media`: "application/json",
+ * "application/x-ndjson", "application/senml+json", or NULL: found out. `data` may go after the call. */
 enum err payload_decode(const struct directory *directory, const struct payload_source *source, const char *media,
 	const char *data, size_t size, struct reading_batch *batch, struct err_info *info) MUST_CHECK;
 
@@ -234,6 +283,21 @@ enum err readings_encode(const struct reading *readings, size_t count, struct ar
 	size_t *ret_size) MUST_CHECK;
 enum err readings_decode(const uint8_t *data, size_t size, struct arena *arena, struct reading **ret_readings,
 	size_t *ret_count) MUST_CHECK;
+
+/* ---- quarantine: bounded. Up to `rows_max` rows every refused item is kept with its raw text. At the bound nothing that is
+ * kept goes, and ingest goes on: further items are counted in one open row per (capture unit, reason) with the newest raw text,
+ * whose detail says so; metrics and an alarm in the log tell from 80 % on. Rows that were answered (re-driven, discarded) go
+ * 90 days later. ---- */
+
+/* The changes that record `rows` (class STORE_READINGS), to ride with a readings batch or to be written alone. `rows` are
+ * changed in place and must live until the write. Any thread. */
+enum err sensing_quarantine_changes(struct sensing *sensing, struct quarantined *rows, size_t count, struct arena *arena,
+	struct store_change **ret_changes, size_t *ret_count) MUST_CHECK;
+/* After the write: the rows are there (counted) or not. */
+void sensing_quarantine_written(struct sensing *sensing, const struct quarantined *rows, size_t count, bool durable);
+/* A row for one reading of a known sensor (found where its bucket is built): raw, value and times are made here. */
+enum err sensing_quarantine_reading(const struct reading *reading, const struct directory_sensor *sensor,
+	enum quarantine_reason reason, const char *detail, int64_t now_us, struct arena *arena, struct quarantined *ret_row) MUST_CHECK;
 
 /* ---- readings → buckets ---- */
 
