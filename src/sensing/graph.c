@@ -136,7 +136,7 @@ static enum err check_claims(struct graph *graph, bool operating)
 	return ERR_OK;
 }
 
-enum err graph_check(
+enum err sensing_graph_check(
 	const struct metering_point *points, size_t count, bool operating, struct arena *arena, struct err_info *info)
 {
 	struct graph graph = {.count = count, .arena = arena, .info = info};

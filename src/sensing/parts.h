@@ -25,6 +25,9 @@ struct sensing {
 
 	/* buckets.c */
 	struct buckets *buckets;
+
+	/* quarantine.c */
+	struct quarantine *quarantine;
 };
 
 /* ---- directory.c ---- */
@@ -86,13 +89,6 @@ extern const struct quantity quantities[];
 const struct quantity *quantity_find(const char *name);
 
 bool country_is_known(const char *code);
-
-/* ---- graph.c: pure ---- */
-
-/* Edges of one unit: to points of the unit, no cycle, exactly one claimable point on each path (not `operating`: at most
- * one). ERR_INVALID_FIELD names the path or edge. */
-enum err graph_check(const struct metering_point *points, size_t count, bool operating, struct arena *arena,
-	struct err_info *info) MUST_CHECK;
 
 /* ---- change.c: one change of configuration = one audit append with its rows ---- */
 

@@ -47,7 +47,7 @@ static enum err check_graph(
 			all[used++] = points[i];
 	if (!gone)
 		all[used++] = *row;
-	return graph_check(all, used, unit->state != UNIT_PLANNED, attempt->arena, attempt->info);
+	return sensing_graph_check(all, used, unit->state != UNIT_PLANNED, attempt->arena, attempt->info);
 }
 
 static enum err create(struct attempt *attempt)
@@ -149,8 +149,12 @@ static enum err count_sensors(struct attempt *attempt, const struct metering_poi
 	return store_find(attempt->sensing->store, &query, attempt->arena, &rows, ret_count, attempt->info);
 }
 
-static enum err delete (struct attempt *attempt) {
-	struct metering_point old; struct unit unit; struct unit_configuration guard; size_t sensor_count = 0;
+static enum err destroy(struct attempt *attempt)
+{
+	struct metering_point old;
+	struct unit unit;
+	struct unit_configuration guard;
+	size_t sensor_count = 0;
 	struct configuration_change change = {.action = "metering_point.delete",
 		.kind = "metering_point",
 		.subject = attempt->id,
@@ -159,14 +163,21 @@ static enum err delete (struct attempt *attempt) {
 		.guard = &guard};
 	enum err err = point_get(attempt->sensing, attempt->id, attempt->arena, &old, "", attempt->info);
 
-	if (!err) err = change_expect(attempt, old.version);
-	if (!err) err = change_guard(attempt, old.unit_id, &guard);
-	if (!err) err = count_sensors(attempt, &old, &sensor_count);
-	if (!err && sensor_count) err = err_set(attempt->info, ERR_IN_USE, NULL,
-		"the metering point has %zu sensors; set its state to retired instead", sensor_count);
-	if (!err) err = unit_get(attempt->sensing, old.unit_id, attempt->arena, &unit, "/unit_id", attempt->info);
-	if (!err) err = check_graph(attempt, &unit, &old, true);
-	if (err) return err;
+	if (!err)
+		err = change_expect(attempt, old.version);
+	if (!err)
+		err = change_guard(attempt, old.unit_id, &guard);
+	if (!err)
+		err = count_sensors(attempt, &old, &sensor_count);
+	if (!err && sensor_count)
+		err = err_set(attempt->info, ERR_IN_USE, NULL,
+			"the metering point has %zu sensors; set its state to retired instead", sensor_count);
+	if (!err)
+		err = unit_get(attempt->sensing, old.unit_id, attempt->arena, &unit, "/unit_id", attempt->info);
+	if (!err)
+		err = check_graph(attempt, &unit, &old, true);
+	if (err)
+		return err;
 	change.org = old.org_id;
 	change.old_version = old.version;
 	err = change_write(attempt, &change);
@@ -178,5 +189,5 @@ enum err sensing_point_delete(
 {
 	struct attempt attempt = {.sensing = sensing, .actor = actor, .id = id, .expect = expect, .info = info};
 
-	return change_run(&attempt, delete);
+	return change_run(&attempt, destroy);
 }

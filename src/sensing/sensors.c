@@ -257,8 +257,10 @@ static enum err check_unused(struct attempt *attempt, const struct sensor *old)
 	return ERR_OK;
 }
 
-static enum err delete (struct attempt *attempt) {
-	struct sensor old; struct unit_configuration guard;
+static enum err destroy(struct attempt *attempt)
+{
+	struct sensor old;
+	struct unit_configuration guard;
 	struct configuration_change change = {.action = "sensor.delete",
 		.kind = "sensor",
 		.subject = attempt->id,
@@ -267,10 +269,14 @@ static enum err delete (struct attempt *attempt) {
 		.guard = &guard};
 	enum err err = sensor_get(attempt->sensing, attempt->id, attempt->arena, &old, "", attempt->info);
 
-	if (!err) err = change_expect(attempt, old.version);
-	if (!err) err = change_guard(attempt, old.unit_id, &guard);
-	if (!err) err = check_unused(attempt, &old);
-	if (err) return err;
+	if (!err)
+		err = change_expect(attempt, old.version);
+	if (!err)
+		err = change_guard(attempt, old.unit_id, &guard);
+	if (!err)
+		err = check_unused(attempt, &old);
+	if (err)
+		return err;
 	change.org = old.org_id;
 	change.old_version = old.version;
 	err = change_write(attempt, &change);
@@ -282,5 +288,5 @@ enum err sensing_sensor_delete(
 {
 	struct attempt attempt = {.sensing = sensing, .actor = actor, .id = id, .expect = expect, .info = info};
 
-	return change_run(&attempt, delete);
+	return change_run(&attempt, destroy);
 }

@@ -108,7 +108,7 @@ static enum err update(struct attempt *attempt)
 	if (!err && old.state == PLANNED && row->state == OPERATING) {
 		err = unit_points(attempt->sensing, &old, attempt->arena, &points, &point_count, attempt->info);
 		if (!err)
-			err = graph_check(points, point_count, true, attempt->arena, attempt->info);
+			err = sensing_graph_check(points, point_count, true, attempt->arena, attempt->info);
 	}
 	if (err)
 		return err;
@@ -132,8 +132,12 @@ enum err sensing_unit_update(struct sensing *sensing, const struct audit_actor *
 	return err ? err : change_run(&attempt, update);
 }
 
-static enum err delete (struct attempt *attempt) {
-	struct unit old; struct unit_configuration guard; struct metering_point * points; size_t point_count = 0;
+static enum err destroy(struct attempt *attempt)
+{
+	struct unit old;
+	struct unit_configuration guard;
+	struct metering_point *points;
+	size_t point_count = 0;
 	struct configuration_change change = {.action = "unit.delete",
 		.kind = "unit",
 		.subject = attempt->id,
@@ -143,12 +147,17 @@ static enum err delete (struct attempt *attempt) {
 		.guard_goes = true};
 	enum err err = change_guard(attempt, attempt->id, &guard);
 
-	if (!err) err = unit_get(attempt->sensing, attempt->id, attempt->arena, &old, "", attempt->info);
-	if (!err) err = change_expect(attempt, old.version);
-	if (!err) err = unit_points(attempt->sensing, &old, attempt->arena, &points, &point_count, attempt->info);
-	if (err) return err;
-	if (point_count) return err_set(attempt->info, ERR_IN_USE, NULL,
-		"the unit has %zu metering points; set its state to retired instead", point_count);
+	if (!err)
+		err = unit_get(attempt->sensing, attempt->id, attempt->arena, &old, "", attempt->info);
+	if (!err)
+		err = change_expect(attempt, old.version);
+	if (!err)
+		err = unit_points(attempt->sensing, &old, attempt->arena, &points, &point_count, attempt->info);
+	if (err)
+		return err;
+	if (point_count)
+		return err_set(attempt->info, ERR_IN_USE, NULL,
+			"the unit has %zu metering points; set its state to retired instead", point_count);
 	change.org = old.org_id;
 	change.old_version = old.version;
 	err = change_write(attempt, &change);
@@ -160,5 +169,5 @@ enum err sensing_unit_delete(
 {
 	struct attempt attempt = {.sensing = sensing, .actor = actor, .id = id, .expect = expect, .info = info};
 
-	return change_run(&attempt, delete);
+	return change_run(&attempt, destroy);
 }
