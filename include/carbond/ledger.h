@@ -1,0 +1,96 @@
+/* ledger: double entry over accounts (organisation, asset, shard), and the serial ranges behind every kilogram. One ledger
+ * holds the accounts of one shard. Assets of kilograms are batches: their amounts are backed by ranges, and every kilogram
+ * is in exactly one state (use lock). Money assets are plain amounts in micros, so the same states hold what is offered or
+ * in escrow. PURE; one thread at a time. Every change can be undone by the undo log that it was given. */
+#ifndef CARBOND_LEDGER_H
+#define CARBOND_LEDGER_H
+
+#include "carbond/events.h"
+
+/* ---- undo: what a linked set of changes did, newest last ---- */
+
+struct undo;
+
+#define UNDO_PAYLOAD_MAX 512
+
+/* NULL without memory. */
+struct undo *undo_new(void);
+void undo_free(struct undo **undo);
+/* Room for `steps` further steps of any size, so that recording cannot fail. ERR_NO_MEMORY. */
+enum err undo_reserve(struct undo *undo, size_t steps) MUST_CHECK;
+/* Where the log stands; undo_back reverts all that came after. */
+size_t undo_mark(const struct undo *undo);
+/* Records how to revert a change: revert(owner, payload). The payload is copied. undo NULL (replay): nothing. */
+void undo_push(struct undo *undo, void (*revert)(void *owner, const void *payload), void *owner, const void *payload,
+	size_t size);
+void undo_back(struct undo *undo, size_t mark);
+/* Forgets all steps: the changes stand. */
+void undo_clear(struct undo *undo);
+
+/* ---- the ledger ---- */
+
+struct ledger;
+
+/* Assets: batch numbers for kilograms; LEDGER_MONEY | currency number for money in micros. */
+#define LEDGER_MONEY (UINT64_C(1) << 63)
+
+/* `seed` of its hash index; it never shows in a result. NULL without memory. */
+struct ledger *ledger_new(uint64_t seed);
+void ledger_free(struct ledger **ledger);
+
+/* Room for one event: 256 ranges, a few accounts. To be called before each; the change then cannot fail for memory. */
+enum err ledger_reserve(struct ledger *ledger) MUST_CHECK;
+
+/* Creates the next `kg` kilograms of a batch in an account: serials issued … issued + kg − 1; the issuing account (zero
+ * organisation) goes as far below zero. ERR_OVERFLOW. kg > 0. */
+enum err ledger_issue(struct ledger *ledger, struct undo *undo, uint64_t batch, struct id org, enum kg_state state,
+	int64_t kg) MUST_CHECK;
+
+struct ledger_place {
+	struct id org;
+	enum kg_state state;
+};
+
+/* Moves serials from one place to another; the range is split off exactly and joins its neighbours there.
+ * ERR_INSUFFICIENT_KG where the giving place does not hold all of them. */
+enum err ledger_move(struct ledger *ledger, struct undo *undo, const struct serial_range *range,
+	struct ledger_place from, struct ledger_place to) MUST_CHECK;
+
+/* The lowest serials of a batch in a place that make `kg`. ERR_INSUFFICIENT_KG; ERR_COMMAND_TOO_LARGE beyond `most`
+ * ranges. Changes nothing. */
+enum err ledger_pick(const struct ledger *ledger, uint64_t batch, struct ledger_place place, int64_t kg,
+	struct serial_range *ret_ranges, size_t most, size_t *ret_count) MUST_CHECK;
+
+/* Moves money; only the zero organisation (the outside world) may go below zero. amount > 0. ERR_INSUFFICIENT_FUNDS,
+ * ERR_OVERFLOW. */
+enum err ledger_pay(struct ledger *ledger, struct undo *undo, uint64_t asset, int64_t amount_micros,
+	struct ledger_place from, struct ledger_place to) MUST_CHECK;
+
+/* A place's amount: kilograms or micros; 0 for unknown accounts. */
+int64_t ledger_amount(const struct ledger *ledger, uint64_t asset, struct ledger_place place);
+/* Kilograms of a batch, or of all batches (batch 0), in a state; and issued in all. */
+int64_t ledger_state_kg(const struct ledger *ledger, uint64_t batch, enum kg_state state);
+int64_t ledger_issued_kg(const struct ledger *ledger, uint64_t batch);
+
+/* The counters of P1, P2 and P3 of the assets changed since the last call; asserts them. After every event. */
+void ledger_assert(struct ledger *ledger);
+/* P1, P2 and P3 from the ground: ranges of each batch partition [0, issued), states sum to issued, accounts sum to zero.
+ * False with the first fault in `info`. */
+bool ledger_check(const struct ledger *ledger, struct err_info *info);
+
+/* All places that are not empty, by (organisation, asset, state), ranges by start, at most EVENTS_RANGES_MAX a call; money
+ * has no ranges. The issuing account is not shown. Stops when `each` returns other than ERR_OK. ERR_NO_MEMORY. */
+struct ledger_entry {
+	struct ledger_place place;
+	uint64_t asset;
+	int64_t amount; /* money: micros; kilograms: of these ranges */
+	const struct serial_range *ranges;
+	size_t range_count;
+};
+enum err ledger_each(const struct ledger *ledger, enum err (*each)(void *context, const struct ledger_entry *entry),
+	void *context) MUST_CHECK;
+
+/* Puts an entry of ledger_each back (snapshots). ERR_JOURNAL_INVALID where it overlaps or does not fit. */
+enum err ledger_restore(struct ledger *ledger, const struct ledger_entry *entry) MUST_CHECK;
+
+#endif

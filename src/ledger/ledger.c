@@ -1,0 +1,613 @@
+/* Decides what a posting is: two legs that sum to zero, and for kilograms the ranges that move with them. Asserts P1–P3 by
+ * counters after every event. The state's thread. */
+#include "carbond/ledger.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "carbond/base/decimal.h"
+#include "carbond/base/map.h"
+#include "ranges.h"
+
+struct account {
+	struct id org; /* zero: the issuing account of a batch, the outside world of money */
+	uint64_t asset;
+	int64_t amount[KG_STATE_COUNT];
+	uint32_t ranges[KG_STATE_COUNT]; /* roots of trees */
+};
+
+struct asset {
+	uint64_t asset;
+	int64_t issued;                   /* kilograms: serials 0 … issued − 1 exist */
+	int64_t in_state[KG_STATE_COUNT]; /* over all organisations */
+	int64_t in_ranges;                /* kilograms in all trees (P1's counter) */
+	int64_t sum;                      /* over all accounts (P3's counter) */
+};
+
+struct ledger {
+	uint64_t seed;
+	struct account *accounts;
+	struct asset *assets;
+	uint32_t account_count, account_capacity;
+	uint32_t asset_count, asset_capacity;
+	struct map account_map, asset_map;
+	struct range_pool pool;
+	int64_t issued;
+	int64_t in_state[KG_STATE_COUNT];
+	uint32_t touched[8]; /* assets changed since ledger_assert; when full: all are looked at */
+	size_t touched_count;
+};
+
+/* ---- life cycle, memory ---- */
+
+#define EVENT_ACCOUNTS (2 * EVENTS_RANGES_MAX + 8) /* accounts that one event may add: two a range */
+#define EVENT_ASSETS   4
+#define EVENT_NODES    (2 * EVENTS_RANGES_MAX + 8) /* a take and a put a range */
+
+struct ledger *ledger_new(uint64_t seed)
+{
+	struct ledger *ledger = calloc(1, sizeof *ledger);
+	if (ledger)
+		ledger->seed = seed;
+	return ledger;
+}
+
+void ledger_free(struct ledger **ledger)
+{
+	struct ledger *old = *ledger;
+	*ledger = NULL;
+	if (!old)
+		return;
+	free(old->accounts);
+	free(old->assets);
+	map_free(&old->account_map);
+	map_free(&old->asset_map);
+	range_pool_free(&old->pool);
+	free(old);
+}
+
+static bool array_reserve(void **array, uint32_t *capacity, uint32_t count, uint32_t more, size_t item_size)
+{
+	if (*capacity - count >= more)
+		return true;
+	uint32_t new_capacity = (count + more) * 2;
+	void *grown = realloc(*array, new_capacity * item_size);
+	if (!grown)
+		return false;
+	*array = grown;
+	*capacity = new_capacity;
+	return true;
+}
+
+enum err ledger_reserve(struct ledger *ledger)
+{
+	void *accounts = ledger->accounts, *assets = ledger->assets;
+	bool enough = array_reserve(
+		&accounts, &ledger->account_capacity, ledger->account_count, EVENT_ACCOUNTS, sizeof *ledger->accounts);
+	ledger->accounts = accounts;
+	enough = enough && array_reserve(&assets, &ledger->asset_capacity, ledger->asset_count, EVENT_ASSETS,
+				   sizeof *ledger->assets);
+	ledger->assets = assets;
+	enough = enough && map_reserve(&ledger->account_map, EVENT_ACCOUNTS) &&
+		 map_reserve(&ledger->asset_map, EVENT_ASSETS) && range_pool_reserve(&ledger->pool, EVENT_NODES);
+	return enough ? ERR_OK : ERR_NO_MEMORY;
+}
+
+/* ---- finding ---- */
+
+struct account_key {
+	struct id org;
+	uint64_t asset;
+};
+
+static bool account_equal(const void *context, uint32_t item, const void *key)
+{
+	const struct account *account = &((const struct ledger *)context)->accounts[item];
+	const struct account_key *wanted = key;
+	return account->asset == wanted->asset && memcmp(&account->org, &wanted->org, sizeof account->org) == 0;
+}
+
+static bool asset_equal(const void *context, uint32_t item, const void *key)
+{
+	return ((const struct ledger *)context)->assets[item].asset == *(const uint64_t *)key;
+}
+
+static uint32_t account_find(const struct ledger *ledger, struct id org, uint64_t asset, uint64_t *ret_hash)
+{
+	struct account_key key = {.org = org, .asset = asset};
+	uint64_t hash = map_hash_bytes(ledger->seed, &key, sizeof key);
+	if (ret_hash)
+		*ret_hash = hash;
+	return map_find(&ledger->account_map, hash, account_equal, ledger, &key);
+}
+
+static uint32_t asset_find(const struct ledger *ledger, uint64_t asset)
+{
+	return map_find(&ledger->asset_map, map_hash_u64(ledger->seed, asset), asset_equal, ledger, &asset);
+}
+
+/* An account without amounts is as good as none, so it need not be undone. */
+static struct account *account_get(struct ledger *ledger, struct id org, uint64_t asset)
+{
+	uint64_t hash;
+	uint32_t item = account_find(ledger, org, asset, &hash);
+	if (item == MAP_NONE) {
+		assert(ledger->account_count < ledger->account_capacity);
+		item = ledger->account_count++;
+		ledger->accounts[item] = (struct account){.org = org, .asset = asset};
+		map_put(&ledger->account_map, hash, item);
+	}
+	return &ledger->accounts[item];
+}
+
+static struct asset *asset_get(struct ledger *ledger, uint64_t asset)
+{
+	uint32_t item = asset_find(ledger, asset);
+	if (item == MAP_NONE) {
+		assert(ledger->asset_count < ledger->asset_capacity);
+		item = ledger->asset_count++;
+		ledger->assets[item] = (struct asset){.asset = asset};
+		map_put(&ledger->asset_map, map_hash_u64(ledger->seed, asset), item);
+	}
+	if (ledger->touched_count < sizeof ledger->touched / sizeof *ledger->touched)
+		ledger->touched[ledger->touched_count] = item;
+	ledger->touched_count++;
+	return &ledger->assets[item];
+}
+
+/* ---- postings ---- */
+
+/* One leg: `amount` (signed) to an account's state. The other leg follows; ledger_assert sees that the sum is zero. */
+static void leg(
+	struct ledger *ledger, struct asset *asset, struct account *account, enum kg_state state, int64_t amount)
+{
+	account->amount[state] += amount; /* bounded by what exists of the asset, which was checked when it was made */
+	asset->sum += amount;
+	if (id_is_none(account->org))
+		return;
+	asset->in_state[state] += amount;
+	if (!(asset->asset & LEDGER_MONEY))
+		ledger->in_state[state] += amount;
+}
+
+struct issue_step {
+	uint64_t batch;
+	struct id org;
+	enum kg_state state;
+	int64_t kg;
+};
+
+static void issue_revert(void *owner, const void *payload)
+{
+	struct ledger *ledger = owner;
+	struct issue_step step;
+	memcpy(&step, payload, sizeof step);
+	struct asset *asset = asset_get(ledger, step.batch);
+	struct account *account = account_get(ledger, step.org, step.batch);
+	asset->issued -= step.kg;
+	ledger->issued -= step.kg;
+	bool taken = range_take(&ledger->pool, &account->ranges[step.state], asset->issued, step.kg);
+	assert(taken);
+	asset->in_ranges -= step.kg;
+	leg(ledger, asset, account, step.state, -step.kg);
+	leg(ledger, asset, account_get(ledger, (struct id){0}, step.batch), KG_HELD, step.kg);
+}
+
+enum err ledger_issue(
+	struct ledger *ledger, struct undo *undo, uint64_t batch, struct id org, enum kg_state state, int64_t kg)
+{
+	assert(kg > 0 && !(batch & LEDGER_MONEY) && !id_is_none(org));
+	struct asset *asset = asset_get(ledger, batch);
+	int64_t issued, total;
+	if (!add_checked(asset->issued, kg, &issued) || !add_checked(ledger->issued, kg, &total))
+		return ERR_OVERFLOW;
+	struct account *account = account_get(ledger, org, batch);
+	bool put = range_put(&ledger->pool, &account->ranges[state], asset->issued, kg);
+	assert(put);
+	asset->in_ranges += kg;
+	asset->issued = issued;
+	ledger->issued = total;
+	leg(ledger, asset, account, state, kg);
+	leg(ledger, asset, account_get(ledger, (struct id){0}, batch), KG_HELD, -kg);
+	struct issue_step step = {.batch = batch, .org = org, .state = state, .kg = kg};
+	undo_push(undo, issue_revert, ledger, &step, sizeof step);
+	return ERR_OK;
+}
+
+struct move_step {
+	struct serial_range range;
+	struct ledger_place from, to;
+};
+
+static bool move(struct ledger *ledger, const struct move_step *step)
+{
+	const struct serial_range *range = &step->range;
+	if (account_find(ledger, step->from.org, range->batch, NULL) == MAP_NONE)
+		return false;
+	struct account *from = account_get(ledger, step->from.org, range->batch);
+	struct account *to = account_get(ledger, step->to.org, range->batch);
+	if (!range_take(&ledger->pool, &from->ranges[step->from.state], range->start, range->length))
+		return false;
+	bool put = range_put(&ledger->pool, &to->ranges[step->to.state], range->start, range->length);
+	assert(put);
+	struct asset *asset = asset_get(ledger, range->batch);
+	leg(ledger, asset, from, step->from.state, -range->length);
+	leg(ledger, asset, to, step->to.state, range->length);
+	return true;
+}
+
+static void move_revert(void *owner, const void *payload)
+{
+	struct move_step step;
+	memcpy(&step, payload, sizeof step);
+	struct move_step back = {.range = step.range, .from = step.to, .to = step.from};
+	bool moved = move(owner, &back);
+	assert(moved);
+}
+
+enum err ledger_move(struct ledger *ledger, struct undo *undo, const struct serial_range *range,
+	struct ledger_place from, struct ledger_place to)
+{
+	if (range->start < 0 || range->length <= 0 || range->start > INT64_MAX - range->length ||
+		range->batch & LEDGER_MONEY || id_is_none(from.org) || id_is_none(to.org))
+		return ERR_INSUFFICIENT_KG;
+	struct move_step step = {.range = *range, .from = from, .to = to};
+	if (!move(ledger, &step))
+		return ERR_INSUFFICIENT_KG;
+	undo_push(undo, move_revert, ledger, &step, sizeof step);
+	return ERR_OK;
+}
+
+struct pay_step {
+	uint64_t asset;
+	int64_t amount;
+	struct ledger_place from, to;
+};
+
+static void pay(struct ledger *ledger, const struct pay_step *step)
+{
+	struct asset *asset = asset_get(ledger, step->asset);
+	leg(ledger, asset, account_get(ledger, step->from.org, step->asset), step->from.state, -step->amount);
+	leg(ledger, asset, account_get(ledger, step->to.org, step->asset), step->to.state, step->amount);
+}
+
+static void pay_revert(void *owner, const void *payload)
+{
+	struct pay_step step;
+	memcpy(&step, payload, sizeof step);
+	struct pay_step back = {.asset = step.asset, .amount = step.amount, .from = step.to, .to = step.from};
+	pay(owner, &back);
+}
+
+enum err ledger_pay(struct ledger *ledger, struct undo *undo, uint64_t asset, int64_t amount_micros,
+	struct ledger_place from, struct ledger_place to)
+{
+	assert(amount_micros > 0 && asset & LEDGER_MONEY);
+	int64_t left, sum;
+	if (!sub_checked(ledger_amount(ledger, asset, from), amount_micros, &left) ||
+		!add_checked(ledger_amount(ledger, asset, to), amount_micros, &sum))
+		return ERR_OVERFLOW;
+	if (left < 0 && !id_is_none(from.org))
+		return ERR_INSUFFICIENT_FUNDS;
+	uint32_t item = asset_find(ledger, asset);
+	if (item != MAP_NONE && !add_checked(ledger->assets[item].in_state[to.state], amount_micros, &sum))
+		return ERR_OVERFLOW;
+	struct pay_step step = {.asset = asset, .amount = amount_micros, .from = from, .to = to};
+	pay(ledger, &step);
+	undo_push(undo, pay_revert, ledger, &step, sizeof step);
+	return ERR_OK;
+}
+
+/* ---- reading ---- */
+
+struct picking {
+	uint64_t batch;
+	int64_t left;
+	struct serial_range *ranges;
+	size_t count, most;
+	bool overflow;
+};
+
+static bool pick_one(void *context, int64_t start, int64_t length)
+{
+	struct picking *picking = context;
+	if (picking->count == picking->most) {
+		picking->overflow = true;
+		return false;
+	}
+	int64_t part = length < picking->left ? length : picking->left;
+	picking->ranges[picking->count++] =
+		(struct serial_range){.batch = picking->batch, .start = start, .length = part};
+	picking->left -= part;
+	return picking->left > 0;
+}
+
+enum err ledger_pick(const struct ledger *ledger, uint64_t batch, struct ledger_place place, int64_t kg,
+	struct serial_range *ret_ranges, size_t most, size_t *ret_count)
+{
+	*ret_count = 0;
+	uint32_t item = account_find(ledger, place.org, batch, NULL);
+	if (kg <= 0 || item == MAP_NONE || id_is_none(place.org) || ledger->accounts[item].amount[place.state] < kg)
+		return ERR_INSUFFICIENT_KG;
+	struct picking picking = {.batch = batch, .left = kg, .ranges = ret_ranges, .most = most};
+	range_each(&ledger->pool, ledger->accounts[item].ranges[place.state], pick_one, &picking);
+	if (picking.overflow)
+		return ERR_COMMAND_TOO_LARGE;
+	assert(picking.left == 0);
+	*ret_count = picking.count;
+	return ERR_OK;
+}
+
+int64_t ledger_amount(const struct ledger *ledger, uint64_t asset, struct ledger_place place)
+{
+	uint32_t item = account_find(ledger, place.org, asset, NULL);
+	return item == MAP_NONE ? 0 : ledger->accounts[item].amount[place.state];
+}
+
+int64_t ledger_state_kg(const struct ledger *ledger, uint64_t batch, enum kg_state state)
+{
+	if (batch == 0)
+		return ledger->in_state[state];
+	uint32_t item = asset_find(ledger, batch);
+	return item == MAP_NONE ? 0 : ledger->assets[item].in_state[state];
+}
+
+int64_t ledger_issued_kg(const struct ledger *ledger, uint64_t batch)
+{
+	if (batch == 0)
+		return ledger->issued;
+	uint32_t item = asset_find(ledger, batch);
+	return item == MAP_NONE ? 0 : ledger->assets[item].issued;
+}
+
+/* ---- properties ---- */
+
+static bool asset_holds(const struct asset *asset)
+{
+	if (asset->sum != 0)
+		return false; /* P3 */
+	if (asset->asset & LEDGER_MONEY)
+		return true;
+	int64_t sum = 0;
+	for (int state = 0; state < KG_STATE_COUNT; state++) {
+		if (asset->in_state[state] < 0)
+			return false;
+		sum += asset->in_state[state];
+	}
+	return sum == asset->issued && asset->in_ranges == asset->issued; /* P2, P1 */
+}
+
+void ledger_assert(struct ledger *ledger)
+{
+	size_t room = sizeof ledger->touched / sizeof *ledger->touched;
+	if (ledger->touched_count > room) {
+		for (uint32_t i = 0; i < ledger->asset_count; i++)
+			assert(asset_holds(&ledger->assets[i]));
+	} else {
+		for (size_t i = 0; i < ledger->touched_count; i++)
+			assert(asset_holds(&ledger->assets[ledger->touched[i]]));
+	}
+	ledger->touched_count = 0;
+	int64_t sum = 0;
+	for (int state = 0; state < KG_STATE_COUNT; state++)
+		sum += ledger->in_state[state];
+	assert(sum == ledger->issued);
+}
+
+struct listing {
+	struct serial_range *ranges;
+	size_t count, capacity;
+	uint64_t batch;
+};
+
+static bool list_one(void *context, int64_t start, int64_t length)
+{
+	struct listing *listing = context;
+	if (listing->count == listing->capacity) {
+		size_t capacity = (listing->capacity + 16) * 2;
+		struct serial_range *grown = realloc(listing->ranges, capacity * sizeof *grown);
+		if (!grown)
+			return false;
+		listing->ranges = grown;
+		listing->capacity = capacity;
+	}
+	listing->ranges[listing->count++] =
+		(struct serial_range){.batch = listing->batch, .start = start, .length = length};
+	return true;
+}
+
+static int range_compare(const void *a, const void *b)
+{
+	const struct serial_range *x = a, *y = b;
+	if (x->batch != y->batch)
+		return x->batch < y->batch ? -1 : 1;
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* P1 of all batches from the trees themselves. */
+static bool partitions_check(const struct ledger *ledger, struct err_info *info)
+{
+	struct listing all = {0};
+	bool holds = true;
+	for (uint32_t i = 0; i < ledger->account_count && holds; i++) {
+		const struct account *account = &ledger->accounts[i];
+		for (int state = 0; state < KG_STATE_COUNT && holds; state++) {
+			size_t first = all.count;
+			int64_t sum = 0;
+			all.batch = account->asset;
+			holds = range_each(&ledger->pool, account->ranges[state], list_one, &all);
+			for (size_t r = first; r < all.count; r++)
+				sum += all.ranges[r].length;
+			bool backed = !(account->asset & LEDGER_MONEY) && !id_is_none(account->org);
+			if (holds && backed && sum != account->amount[state]) {
+				err_set(info, ERR_INTERNAL, "",
+					"P1: an account of batch %llu has %lld kg and %lld in ranges",
+					(unsigned long long)account->asset, (long long)account->amount[state],
+					(long long)sum);
+				holds = false;
+			}
+		}
+	}
+	if (all.count)
+		qsort(all.ranges, all.count, sizeof *all.ranges, range_compare);
+	int64_t end = 0;
+	for (size_t i = 0; i < all.count && holds; i++) {
+		bool is_first = i == 0 || all.ranges[i - 1].batch != all.ranges[i].batch;
+		bool is_last = i + 1 == all.count || all.ranges[i + 1].batch != all.ranges[i].batch;
+		if (all.ranges[i].length <= 0 || all.ranges[i].start != (is_first ? 0 : end))
+			holds = false;
+		end = all.ranges[i].start + all.ranges[i].length;
+		if (is_last && end != ledger_issued_kg(ledger, all.ranges[i].batch))
+			holds = false;
+		if (!holds)
+			err_set(info, ERR_INTERNAL, "", "P1: batch %llu is not partitioned at %lld",
+				(unsigned long long)all.ranges[i].batch, (long long)all.ranges[i].start);
+	}
+	free(all.ranges);
+	return holds;
+}
+
+bool ledger_check(const struct ledger *ledger, struct err_info *info)
+{
+	for (uint32_t a = 0; a < ledger->asset_count; a++) {
+		const struct asset *asset = &ledger->assets[a];
+		int64_t sum = 0, states[KG_STATE_COUNT] = {0};
+		for (uint32_t i = 0; i < ledger->account_count; i++) {
+			const struct account *account = &ledger->accounts[i];
+			if (account->asset != asset->asset)
+				continue;
+			for (int state = 0; state < KG_STATE_COUNT; state++) {
+				sum += account->amount[state];
+				if (!id_is_none(account->org))
+					states[state] += account->amount[state];
+			}
+		}
+		if (sum != 0 || memcmp(states, asset->in_state, sizeof states) != 0 || !asset_holds(asset)) {
+			err_set(info, ERR_INTERNAL, "", "P2/P3: asset %llu does not balance",
+				(unsigned long long)asset->asset);
+			return false;
+		}
+	}
+	return partitions_check(ledger, info);
+}
+
+/* ---- canonical order, for snapshots ---- */
+
+static int account_compare(const void *a, const void *b)
+{
+	const struct account *const *x = a, *const *y = b;
+	int order = memcmp(&(*x)->org, &(*y)->org, sizeof(*x)->org);
+	if (order)
+		return order;
+	return (*x)->asset < (*y)->asset ? -1 : (*x)->asset > (*y)->asset;
+}
+
+struct telling {
+	enum err (*each)(void *context, const struct ledger_entry *entry);
+	void *context;
+	struct ledger_entry entry;
+	struct serial_range ranges[EVENTS_RANGES_MAX];
+	enum err err;
+};
+
+static void tell(struct telling *telling)
+{
+	telling->err = telling->each(telling->context, &telling->entry);
+	telling->entry.range_count = 0;
+	telling->entry.amount = 0;
+}
+
+static bool tell_range(void *context, int64_t start, int64_t length)
+{
+	struct telling *telling = context;
+	struct ledger_entry *entry = &telling->entry;
+	telling->ranges[entry->range_count++] =
+		(struct serial_range){.batch = entry->asset, .start = start, .length = length};
+	entry->amount += length;
+	if (entry->range_count == EVENTS_RANGES_MAX)
+		tell(telling);
+	return telling->err == ERR_OK;
+}
+
+static enum err tell_account(const struct ledger *ledger, const struct account *account, struct telling *telling)
+{
+	for (int state = 0; state < KG_STATE_COUNT && !telling->err; state++) {
+		telling->entry = (struct ledger_entry){.place = {.org = account->org, .state = (enum kg_state)state},
+			.asset = account->asset,
+			.ranges = telling->ranges};
+		if (account->asset & LEDGER_MONEY) {
+			telling->entry.ranges = NULL;
+			telling->entry.amount = account->amount[state];
+			if (account->amount[state])
+				tell(telling);
+			continue;
+		}
+		range_each(&ledger->pool, account->ranges[state], tell_range, telling);
+		if (telling->entry.range_count && !telling->err)
+			tell(telling);
+	}
+	return telling->err;
+}
+
+enum err ledger_each(
+	const struct ledger *ledger, enum err (*each)(void *context, const struct ledger_entry *entry), void *context)
+{
+	const struct account **sorted = calloc(ledger->account_count + 1, sizeof *sorted);
+	struct telling *telling = calloc(1, sizeof *telling);
+	enum err err = sorted && telling ? ERR_OK : ERR_NO_MEMORY;
+	if (err)
+		goto out;
+	for (uint32_t i = 0; i < ledger->account_count; i++)
+		sorted[i] = &ledger->accounts[i];
+	qsort(sorted, ledger->account_count, sizeof *sorted, account_compare);
+	telling->each = each;
+	telling->context = context;
+	for (uint32_t i = 0; i < ledger->account_count && !err; i++)
+		if (!id_is_none(sorted[i]->org) || sorted[i]->asset & LEDGER_MONEY)
+			err = tell_account(ledger, sorted[i], telling);
+out:
+	free(telling);
+	free(sorted);
+	return err;
+}
+
+/* Money comes back leg by leg: the outside world's balance is an entry too, so the sum is zero when all are in. */
+static enum err money_restore(struct ledger *ledger, const struct ledger_entry *entry)
+{
+	int64_t sum;
+	struct account *account = account_get(ledger, entry->place.org, entry->asset);
+	struct asset *asset = asset_get(ledger, entry->asset);
+	if (account->amount[entry->place.state] || !add_checked(asset->sum, entry->amount, &sum) ||
+		!add_checked(asset->in_state[entry->place.state], entry->amount, &sum))
+		return ERR_JOURNAL_INVALID;
+	leg(ledger, asset, account, entry->place.state, entry->amount);
+	return ERR_OK;
+}
+
+enum err ledger_restore(struct ledger *ledger, const struct ledger_entry *entry)
+{
+	if (entry->asset & LEDGER_MONEY)
+		return money_restore(ledger, entry);
+	if (id_is_none(entry->place.org))
+		return ERR_JOURNAL_INVALID;
+	struct account *outside = account_get(ledger, (struct id){0}, entry->asset);
+	struct account *account = account_get(ledger, entry->place.org, entry->asset);
+	struct asset *asset = asset_get(ledger, entry->asset);
+	for (size_t i = 0; i < entry->range_count; i++) {
+		const struct serial_range *range = &entry->ranges[i];
+		int64_t issued, total;
+		if (range->batch != entry->asset || range->start < 0 || range->length <= 0 ||
+			range->start > INT64_MAX - range->length ||
+			!add_checked(asset->issued, range->length, &issued) ||
+			!add_checked(ledger->issued, range->length, &total) ||
+			!range_put(&ledger->pool, &account->ranges[entry->place.state], range->start, range->length))
+			return ERR_JOURNAL_INVALID;
+		asset->issued = issued;
+		asset->in_ranges += range->length;
+		ledger->issued = total;
+		leg(ledger, asset, account, entry->place.state, range->length);
+		leg(ledger, asset, outside, KG_HELD, -range->length);
+	}
+	return ERR_OK;
+}
