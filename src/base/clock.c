@@ -4,8 +4,10 @@
 
 #include <assert.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <time.h>
+
+#define EARLIEST_US INT64_C(-62167219200000000) /* 0000-01-01T00:00:00Z */
+#define LATEST_US   INT64_C(253402300799999999) /* 9999-12-31T23:59:59.999999Z */
 
 struct date {
 	int64_t year;
@@ -66,20 +68,33 @@ int64_t clock_monotonic_us(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+/* Writes the last `digits` digits of `number` and what follows them. */
+static char *put(char *at, int64_t number, int digits, char after)
+{
+	for (int i = digits - 1; i >= 0; i--, number /= 10)
+		at[i] = (char)('0' + number % 10);
+	at[digits] = after;
+	return at + digits + 1;
+}
+
 char *clock_text(int64_t time_us, char ret_text[CLOCK_TEXT_SIZE])
 {
-	int64_t day_start = clock_day_start(time_us);
+	/* four digits of the year; what no check of ours lets in is shown as the nearest time that has them */
+	time_us = time_us < EARLIEST_US ? EARLIEST_US : time_us > LATEST_US ? LATEST_US : time_us;
 	struct date date = date_of(time_us);
-	int64_t seconds = (time_us - day_start) / CLOCK_US_PER_SECOND;
-	int fraction = (int)((time_us - day_start) % CLOCK_US_PER_SECOND);
-	char fraction_text[16] = "";
-	if (fraction % 1000)
-		snprintf(fraction_text, sizeof fraction_text, ".%06d", fraction);
-	else if (fraction)
-		snprintf(fraction_text, sizeof fraction_text, ".%03d", fraction / 1000);
-	/* the year is cut to four digits so that the text always fits; times past 9999 are refused where they enter */
-	snprintf(ret_text, CLOCK_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d%sZ", (int)(date.year % 10000), date.month,
-		date.day, (int)(seconds / 3600), (int)(seconds / 60 % 60), (int)(seconds % 60), fraction_text);
+	int64_t of_day_us = time_us - clock_day_start(time_us);
+	int64_t seconds = of_day_us / CLOCK_US_PER_SECOND, fraction_us = of_day_us % CLOCK_US_PER_SECOND;
+	char *at = put(ret_text, date.year, 4, '-');
+	at = put(at, date.month, 2, '-');
+	at = put(at, date.day, 2, 'T');
+	at = put(at, seconds / 3600, 2, ':');
+	at = put(at, seconds / 60 % 60, 2, ':');
+	at = put(at, seconds % 60, 2, fraction_us ? '.' : 'Z');
+	if (fraction_us % 1000)
+		at = put(at, fraction_us, 6, 'Z');
+	else if (fraction_us)
+		at = put(at, fraction_us / 1000, 3, 'Z');
+	*at = 0;
 	return ret_text;
 }
 
@@ -174,7 +189,7 @@ enum err clock_parse(const char *text, int64_t *ret_time_us)
 	if (of_day_us < 0 || !read_offset(&at, &offset_us) || *at)
 		return ERR_INVALID_FIELD;
 	int64_t time_us = days_from_date(year, month, day) * CLOCK_US_PER_DAY + of_day_us - offset_us;
-	if (time_us < 0 || time_us >= days_from_date(10000, 1, 1) * CLOCK_US_PER_DAY)
+	if (time_us < 0 || time_us > LATEST_US)
 		return ERR_INVALID_FIELD;
 	*ret_time_us = time_us;
 	return ERR_OK;

@@ -96,9 +96,11 @@ bool decimal_from_real(double real, struct decimal *ret_decimal)
 			return false; /* NaN, infinite, or too large, now and at every further scale */
 		int64_t nearest = (int64_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
 		/* the product is rounded: for large numbers the wanted integer may be a neighbour */
-		for (int64_t mantissa = nearest - 1; mantissa <= nearest + 1; mantissa++) {
-			if ((double)mantissa / (double)powers[scale] != real || mantissa >= EXACT_DOUBLE ||
-				mantissa <= -EXACT_DOUBLE)
+		const int64_t candidates[] = {nearest, nearest - 1, nearest + 1};
+		for (int i = 0; i < 3; i++) {
+			int64_t mantissa = candidates[i];
+			if (mantissa >= EXACT_DOUBLE || mantissa <= -EXACT_DOUBLE ||
+				(double)mantissa / (double)powers[scale] != real)
 				continue;
 			*ret_decimal = (struct decimal){mantissa, (int8_t)scale};
 			return true;
