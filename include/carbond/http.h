@@ -143,8 +143,12 @@ enum err http_answer_stream(struct http_request *request, const char *media,
 void http_set_header(struct http_request *request, const char *name, const char *value);
 void http_set_status(struct http_request *request, int status); /* 200 instead of 201 for a repeat, and the like */
 
-/* HTTP_LATER: what the handler calls after submitting; the server waits for it. The reply's wake is http's own: make
- * the reply with http_reply_new. */
+/* Whether the Accept header takes a media type (absent: any); for resources with several representations. */
+bool http_accepts(struct http_request *request, const char *media);
+
+/* HTTP_LATER: what the handler calls after submitting; the server waits for it. The reply's wake is http's own. A
+ * handler that returns an error has submitted nothing: both halves of the reply are then http's to drop. NULL without
+ * memory. */
 struct runtime_reply *http_reply_new(struct http_request *request);
 
 /* ---- SSE ---- */

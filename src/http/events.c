@@ -1,0 +1,213 @@
+/* Server-sent events: a bounded queue of frames between any thread that publishes and the http thread that writes. While
+ * the queue is empty the connection is suspended; the publisher of the first frame resumes it. A client that reads too
+ * slowly fills its queue and is cut: it reconnects with Last-Event-ID. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http_internal.h"
+
+struct http_events {
+	atomic_int refs; /* the publisher's and http's */
+	struct http_server *server;
+	struct http_events *next, *previous; /* under server->lock */
+	bool listed;
+
+	pthread_mutex_t lock; /* rank: after server->lock */
+	struct MHD_Connection *mhd;
+	char **ring;
+	size_t capacity, first, count, head_offset;
+	bool suspended;
+	bool ending; /* finish in order: the server stops */
+	bool cut;    /* finish now: the queue was full */
+	bool gone;   /* the client or the connection is gone */
+};
+
+static void unref(struct http_events *events)
+{
+	if (atomic_fetch_sub_explicit(&events->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	for (size_t i = 0; i < events->count; i++)
+		free(events->ring[(events->first + i) % events->capacity]);
+	pthread_mutex_destroy(&events->lock);
+	free(events->ring);
+	free(events);
+}
+
+/* Under events->lock. */
+static void wake(struct http_events *events)
+{
+	if (!events->suspended)
+		return;
+	events->suspended = false;
+	MHD_resume_connection(events->mhd);
+}
+
+static ssize_t read_events(void *context, uint64_t offset, char *buffer, size_t size)
+{
+	struct http_events *events = context;
+	ssize_t got = 0;
+	(void)offset;
+	pthread_mutex_lock(&events->lock);
+	if (events->cut) {
+		got = MHD_CONTENT_READER_END_WITH_ERROR;
+	} else if (events->count > 0) {
+		char *frame = events->ring[events->first];
+		size_t left = strlen(frame) - events->head_offset;
+		got = (ssize_t)(left < size ? left : size);
+		memcpy(buffer, frame + events->head_offset, (size_t)got);
+		events->head_offset += (size_t)got;
+		if ((size_t)got == left) {
+			free(frame);
+			events->first = (events->first + 1) % events->capacity;
+			events->count--;
+			events->head_offset = 0;
+		}
+	} else if (events->ending) {
+		got = MHD_CONTENT_READER_END_OF_STREAM;
+	} else {
+		events->suspended = true;
+		MHD_suspend_connection(events->mhd);
+	}
+	pthread_mutex_unlock(&events->lock);
+	return got;
+}
+
+/* The connection is done with the stream, or it was never sent. */
+static void events_end(void *context)
+{
+	struct http_events *events = context;
+	struct http_server *server = events->server;
+	pthread_mutex_lock(&server->lock);
+	if (events->listed) {
+		if (events->next)
+			events->next->previous = events->previous;
+		if (events->previous)
+			events->previous->next = events->next;
+		else
+			server->streams = events->next;
+		events->listed = false;
+	}
+	pthread_mutex_unlock(&server->lock);
+	pthread_mutex_lock(&events->lock);
+	events->gone = true;
+	events->suspended = false;
+	pthread_mutex_unlock(&events->lock);
+	unref(events);
+}
+
+enum err http_answer_events(struct http_request *request, size_t most, struct http_events **ret_events)
+{
+	struct http_events *events = calloc(1, sizeof *events);
+	char **ring = calloc(most + 1, sizeof *ring);
+	if (!events || !ring) {
+		free(events);
+		free(ring);
+		return ERR_NO_MEMORY;
+	}
+	*events = (struct http_events){
+		.refs = 2, .server = request->server, .mhd = request->mhd, .ring = ring, .capacity = most};
+	pthread_mutex_init(&events->lock, NULL);
+	request->answer.given = true;
+	request->answer.status = 200;
+	request->answer.media = "text/event-stream";
+	request->answer.events = events;
+	*ret_events = events;
+	return ERR_OK;
+}
+
+struct MHD_Response *events_response(struct http_events *events)
+{
+	struct http_server *server = events->server;
+	struct MHD_Response *response =
+		MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16u << 10, read_events, events, events_end);
+	if (!response) {
+		events_end(events);
+		return NULL;
+	}
+	pthread_mutex_lock(&server->lock);
+	events->next = server->streams;
+	if (server->streams)
+		server->streams->previous = events;
+	server->streams = events;
+	events->listed = true;
+	events->ending = atomic_load(&server->stopping);
+	pthread_mutex_unlock(&server->lock);
+	return response;
+}
+
+void events_drop(struct http_events **events)
+{
+	events_end(*events);
+	*events = NULL;
+}
+
+/* Takes over `frame`. */
+static enum err push(struct http_events *events, char *frame)
+{
+	enum err err = ERR_OK;
+	pthread_mutex_lock(&events->lock);
+	if (events->gone || events->cut || events->ending) {
+		err = ERR_NOT_FOUND;
+	} else if (events->count == events->capacity) {
+		events->cut = true;
+		wake(events);
+		err = ERR_NOT_FOUND;
+	} else {
+		events->ring[(events->first + events->count++) % events->capacity] = frame;
+		frame = NULL;
+		wake(events);
+	}
+	pthread_mutex_unlock(&events->lock);
+	free(frame);
+	return err;
+}
+
+enum err http_events_send(struct http_events *events, const char *id, const char *event, const char *data)
+{
+	char *frame = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&frame, &size);
+	if (!out)
+		return ERR_NO_MEMORY;
+	if (id)
+		fprintf(out, "id: %s\n", id);
+	if (event)
+		fprintf(out, "event: %s\n", event);
+	while (data) {
+		size_t line = strcspn(data, "\n");
+		fprintf(out, "data: %.*s\n", (int)line, data);
+		data = data[line] ? data + line + 1 : NULL;
+	}
+	fputc('\n', out);
+	if (fclose(out) != 0) {
+		free(frame);
+		return ERR_NO_MEMORY;
+	}
+	return push(events, frame);
+}
+
+void http_events_unref(struct http_events **events)
+{
+	if (*events)
+		unref(*events);
+	*events = NULL;
+}
+
+void events_beat(struct http_server *server, bool end)
+{
+	for (struct http_events *each = server->streams; each; each = each->next) {
+		pthread_mutex_lock(&each->lock);
+		if (end) {
+			each->ending = true;
+			wake(each);
+		}
+		bool idle = each->suspended;
+		pthread_mutex_unlock(&each->lock);
+		if (!end && idle) {
+			char *beat = strdup(":\n\n");
+			if (beat && push(each, beat) != ERR_OK)
+				continue; /* it is ending already */
+		}
+	}
+}
