@@ -1,0 +1,178 @@
+/* The door between store and its back ends. What is common lives above it (rows ↔ values, sealing, hashes, chain checks,
+ * checks of the schema rows, manifests of backups); a back end does input and output. store_sqlite is one; a second one is
+ * another const struct of these functions. Every function may be called from several threads at once, and may block. */
+#ifndef STORE_ENGINE_H
+#define STORE_ENGINE_H
+
+#include "carbond/store.h"
+
+/* ---- values: what a back end sees of a row's member ---- */
+
+enum value_kind { VALUE_NULL, VALUE_INTEGER, VALUE_REAL, VALUE_TEXT, VALUE_BLOB };
+
+struct store_value {
+	enum value_kind kind;
+	union {
+		int64_t integer;
+		double real;
+		const void *data; /* text (not terminated) or bytes; borrowed */
+	};
+	size_t size; /* of data */
+};
+
+/* ---- tables: a collection's row of the schema, checked and with its members resolved to positions ---- */
+
+struct store_column {
+	const char *name;
+	const struct field *field;
+	enum value_kind kind; /* of present values; sealed ones are VALUE_BLOB */
+	bool sealed;
+	bool key; /* of the primary key: always present */
+};
+
+#define STORE_ORDER_COLUMNS (2 * STORE_INDEX_FIELDS)
+
+/* An order in which rows can be read: the indexed members, then the members of the key that are not among them. */
+struct store_order {
+	const char *name; /* NULL: the primary key */
+	bool unique;
+	size_t indexed; /* so many of `columns` are the index's own */
+	size_t count;
+	size_t columns[STORE_ORDER_COLUMNS];
+};
+
+struct store_table {
+	const struct store_collection *collection;
+	size_t number; /* place among the tables */
+	size_t column_count;
+	struct store_column *columns;
+	size_t key_count;
+	size_t key[STORE_INDEX_FIELDS];
+	size_t order_count; /* orders[0] is the primary key */
+	struct store_order *orders;
+	size_t retention_column; /* SIZE_MAX: none */
+};
+
+struct store_tables {
+	struct arena *arena; /* owns them */
+	struct store_table *items;
+	size_t count;
+	const struct seal_key *seal_keys; /* borrowed from the store */
+	size_t seal_key_count;
+};
+
+/* ---- what a back end is asked to do ---- */
+
+struct store_row_change {
+	const struct store_table *table;
+	const struct store_value *values; /* one per column; only those of the key for STORE_DELETE */
+	enum store_verb verb;
+	enum store_condition condition;
+	size_t column;               /* that the condition looks at */
+	struct store_value expected; /* VALUE_NULL: absent */
+};
+
+/* One write: a batch with guards, rows, or both; all or nothing. */
+struct store_job {
+	enum store_class class;
+	struct store_batch *batch; /* payload_hash is filled in; NULL: rows alone */
+	const struct store_guard *guards;
+	size_t guard_count;
+	const struct store_row_change *changes;
+	size_t change_count;
+	bool skip_below; /* refused STORE_BELOW changes are skipped */
+	size_t refused;  /* out: index of the refused change */
+};
+
+struct store_scan {
+	const struct store_table *table;
+	const struct store_order *order;
+	size_t prefix;                   /* so many columns of the order equal `low` */
+	const struct store_value *low;   /* these four are indexed like the order's columns */
+	const struct store_value *from;  /* NULL: open; compared over the order's own columns behind the prefix */
+	const struct store_value *to;    /* NULL: open */
+	const struct store_value *after; /* NULL: from the start; over all of the order's columns */
+	bool descending;
+	size_t most;
+};
+
+/* Takes one row's values, valid during the call. */
+typedef enum err store_each_row(void *context, const struct store_value *values, struct err_info *info);
+
+#define STORE_BACKUP_FILES 8
+
+struct store_backup_list {
+	size_t count;
+	char names[STORE_BACKUP_FILES][32];
+};
+
+struct store_engine {
+	const char *scheme; /* "sqlite:" */
+	enum err (*open)(const struct store_options *options, const char *place, const struct store_tables *tables,
+		void **ret_engine, struct err_info *info);
+	void (*close)(void *engine);
+	bool (*healthy)(void *engine, enum err *ret_err);
+	/* Sets prev_hash (of the stream's head) and calls store_batch_close before it writes. */
+	enum err (*write)(void *engine, struct store_job *job, struct err_info *info);
+	/* The row with this key (values of the key's members, in the key's order). ERR_NOT_FOUND. */
+	enum err (*get)(void *engine, const struct store_table *table, const struct store_value *key,
+		store_each_row *each, void *context, struct err_info *info);
+	enum err (*scan)(void *engine, const struct store_scan *scan, store_each_row *each, void *context,
+		struct err_info *info);
+	enum err (*log_head)(void *engine, enum store_class class, const char *stream, struct store_batch *ret_head,
+		struct err_info *info);
+	/* The next batches from `from_seq` on in the arena: at least one if there is one, at most `most` and, but for the
+	 * first, `bytes` of payload. */
+	enum err (*log_some)(void *engine, enum store_class class, const char *stream, uint64_t from_seq, size_t most,
+		size_t bytes, struct arena *arena, struct store_batch *ret_batches, size_t *ret_count,
+		struct err_info *info);
+	enum err (*log_streams)(void *engine, enum store_class class, const char *prefix, struct arena *arena,
+		const char ***ret_names, size_t *ret_count, struct err_info *info);
+	enum err (*log_prune)(
+		void *engine, enum store_class class, const char *stream, uint64_t seq, struct err_info *info);
+	enum err (*log_delete)(void *engine, enum store_class class, const char *stream, struct err_info *info);
+	/* Writes the files of a backup into an empty folder, in the order of the classes. */
+	enum err (*backup)(
+		void *engine, const char *folder, struct store_backup_list *ret_files, struct err_info *info);
+	/* The last header of every stream in a written backup's file. */
+	enum err (*backup_heads)(const char *folder, const char *name, struct arena *arena,
+		struct store_batch **ret_heads, size_t *ret_count, struct err_info *info);
+	/* Under the place's lock: puts checked files into a place that holds no store. `check` is given each file's sum
+	 * as it was copied. */
+	enum err (*restore)(const char *folder, const struct store_backup_list *files, const char *place,
+		enum err (*check)(void *context, const char *name, struct hash sum, struct err_info *info),
+		void *context, struct err_info *info);
+};
+
+extern const struct store_engine store_sqlite;
+
+/* ---- common helpers (table.c, value.c, log.c, store.c) ---- */
+
+/* Checks the schema rows and makes the tables. ERR_INVALID_CONFIG names the collection and member at fault. */
+enum err store_tables_make(
+	const struct store_options *options, struct store_tables *ret_tables, struct err_info *info) MUST_CHECK;
+/* NULL when the collection was not handed to store_open. */
+const struct store_table *store_table_of(const struct store_tables *tables, const struct store_collection *collection);
+/* The position of a member; SIZE_MAX when there is none. */
+size_t store_column_of(const struct store_table *table, const char *name);
+
+/* The values of the named columns of a row; texts are borrowed from it, the rest is in the arena. Sealed members are
+ * sealed. */
+enum err store_bind(const struct store_tables *tables, const struct store_table *table, const void *row,
+	const size_t *columns, size_t count, struct arena *arena, struct store_value *ret_values,
+	struct err_info *info) MUST_CHECK;
+/* All columns in order. */
+enum err store_bind_row(const struct store_tables *tables, const struct store_table *table, const void *row,
+	struct arena *arena, struct store_value *ret_values, struct err_info *info) MUST_CHECK;
+/* The other way: fills a whole row, everything copied into the arena. */
+enum err store_unbind_row(const struct store_tables *tables, const struct store_table *table,
+	const struct store_value *values, struct arena *arena, void *ret_row, struct err_info *info) MUST_CHECK;
+/* What an int member's value looks like in the back end, for conditions. */
+struct store_value store_condition_value(const struct store_column *column, int64_t value);
+
+/* The hash of a payload, and with prev_hash given the hash of the header. */
+struct hash store_payload_hash(const void *payload, size_t size);
+struct hash store_header_hash(const struct store_batch *batch);
+void store_batch_close(struct store_batch *batch, struct hash prev_hash);
+
+#endif

@@ -1,0 +1,24 @@
+/* What the files of store share above the back ends. */
+#ifndef STORE_PRIVATE_H
+#define STORE_PRIVATE_H
+
+#include <stdlib.h>
+
+#include "engine.h"
+
+struct store {
+	const struct store_engine *engine;
+	void *back; /* the back end's own */
+	struct store_tables tables;
+	struct seal_key *seal_keys;
+	size_t seal_key_count;
+};
+
+/* The back end that takes this uri; *ret_place is what follows the scheme. NULL: none does. */
+const struct store_engine *store_engine_of(const char *uri, const char **ret_place);
+
+/* Binds the changes' rows and runs the job. */
+enum err store_run_changes(struct store *store, struct store_job *job, const struct store_change *changes, size_t count,
+	size_t *ret_refused, struct err_info *info) MUST_CHECK;
+
+#endif
