@@ -17,7 +17,7 @@ enum conf_flag {
 	CONF_SECRET = 2,     /* shown as "(hidden)" */
 	CONF_SLUG = 4,       /* [a-z0-9-] only */
 	CONF_FOLDER = 8,     /* a folder's path */
-	CONF_FILE = 16,      /* a file's path; "" means none */
+	CONF_FILE = 16,      /* a readable file's path; "" means none */
 };
 
 extern const char *const conf_log_levels[]; /* in the order of enum log_level */
@@ -33,7 +33,7 @@ struct conf {
 #undef CONF_INT
 #undef CONF_BOOL
 #undef CONF_ENUM
-	struct conf_origin *origins; /* private: where each value came from */
+	const char **origins; /* private: where each value came from, in the order of the rows */
 };
 
 /* A row of the table, for documents and completion. */
@@ -46,6 +46,7 @@ struct conf_row {
 	const char *unit;          /* or NULL */
 	const char *default_text;
 	const char *doc;
+	size_t offset;             /* of the member in struct conf */
 };
 
 const struct conf_row *conf_rows(size_t *ret_count);
