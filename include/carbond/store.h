@@ -28,7 +28,7 @@ enum store_class {
 struct store_index {
 	const char *name;                       /* unique within the collection */
 	const char *fields[STORE_INDEX_FIELDS]; /* NULL-terminated unless full; org_id leads (decision 5) */
-	bool unique;                            /* rows whose indexed members are all absent do not collide */
+	bool unique;                            /* a row in which any indexed member is absent collides with none */
 };
 
 /* A collection's row in the schema table. The stored row is the C struct that `fields` describes; FIELD_OBJECT, FIELD_LIST,
@@ -53,12 +53,13 @@ struct store_options {
 	const struct store_collection *const *collections; /* NULL-terminated; unique names */
 	const struct seal_key *seal_keys;             /* the first one seals, all open; may be none if nothing is sealed */
 	size_t seal_key_count;
-	const char *migrations_folder;                /* numbered files "0001-name.sql" for this back end */
+	const char *migrations_folder;                /* numbered files "0001-name.sql" instead of those built in; or NULL */
 	size_t low_water_bytes;                       /* free space below which writes answer ERR_NO_SPACE; 0: none */
 };
 
-/* Opens or creates, runs open migrations, makes missing tables and indexes. ERR_STORE_LOCKED, ERR_SCHEMA_NEWER,
- * ERR_MIGRATION_EDITED, ERR_IO, ERR_NO_SPACE, ERR_STORE_CORRUPT. */
+/* Opens or creates, runs open migrations, makes missing tables, columns and indexes. ERR_STORE_LOCKED (detail names the
+ * process), ERR_SCHEMA_NEWER, ERR_SCHEMA_DIFFERS, ERR_MIGRATION_EDITED, ERR_INVALID_CONFIG (a schema row cannot be kept),
+ * ERR_IO, ERR_NO_SPACE, ERR_STORE_CORRUPT. Damaged views are deleted and made anew. */
 enum err store_open(const struct store_options *options, struct store **ret_store, struct err_info *info) MUST_CHECK;
 /* Finishes queued writes and closes. NULL is allowed; the pointer becomes NULL. */
 void store_close(struct store **store);
@@ -106,13 +107,16 @@ enum err store_write_views(struct store *store, const struct store_change *chang
 enum err store_get(struct store *store, const struct store_collection *collection, void *row, struct arena *arena,
 	struct err_info *info) MUST_CHECK;
 
+/* Rows used as bounds are read by their indexed members alone: start them with field_clear, because a zero is a value.
+ * Absent members come first in ascending order. */
 struct store_query {
 	const struct store_collection *collection;
 	const char *index;       /* an index's name; NULL: the primary key */
 	const void *low;         /* a row; its first `prefix` indexed members must be equal */
 	size_t prefix;           /* 0..: how many */
 	const void *from;        /* a row, or NULL: the remaining indexed members start at (inclusive) … */
-	const void *to;          /* … and end before (exclusive); NULL: open */
+	const void *to;          /* … and end before (exclusive); NULL: open. Both are read up to their first absent member;
+				    rows in which the first of these members is absent are in no range */
 	bool descending;
 	const void *after;       /* a row, or NULL: continue behind this row (index members, then key): cursor pages */
 	size_t most;             /* 1..LIMIT_PAGE_ROWS × 100; the caller's bound */
@@ -137,7 +141,9 @@ struct store_guard {
 
 /* One batch of a log. The caller gives stream, seq, term, count, written_at_us, node and payload; store computes the rest:
  * payload_hash = SHA-256("carbond/payload/1" ‖ 0 ‖ payload), hash = SHA-256("carbond/batch/1" ‖ 0 ‖ header) over all
- * fields but hash and payload; prev_hash is that of seq − 1, zero for seq 1. */
+ * fields but hash and payload: u64 length and bytes of stream, u64 seq, u64 term, u64 count, prev_hash, payload_hash, i64
+ * written_at_us, u64 length and bytes of node (numbers little-endian, 8 bytes); prev_hash is that of seq − 1, zero for
+ * seq 1. */
 struct store_batch {
 	char stream[STORE_STREAM_SIZE]; /* "journal.0", "readings.<node>", "audit.<node>" */
 	uint64_t seq;                   /* 1, 2, 3 … */
