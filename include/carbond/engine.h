@@ -135,7 +135,7 @@ void engine_consumer_stop(struct engine_consumer **consumer);
 
 /* ---- views (class STORE_VIEWS): rows carry the position of the last event applied ---- */
 
-struct range_row_item { /* serials in a transfer or retirement */
+struct serial_range_item { /* serials in a transfer or retirement */
 	int64_t batch, start, length;
 };
 extern const struct field range_item_fields[];
@@ -198,7 +198,7 @@ struct holding_row {
 extern const struct field holding_fields[];
 extern const struct store_collection holdings_collection; /* key (org_id, batch); index "by_batch" */
 
-struct range_row {
+struct serial_range_row {
 	int64_t batch, start; /* key */
 	int64_t length;
 	struct id org_id;
@@ -213,7 +213,7 @@ struct transfer_row {
 	struct id id;                /* key: the command's id */
 	struct id org_id, to_org_id; /* from, to */
 	int64_t kg;
-	struct field_list ranges; /* struct range_row_item */
+	struct field_list ranges; /* struct serial_range_item */
 	struct id made_by;        /* actor */
 	int64_t made_at;
 	int64_t position;
@@ -226,7 +226,7 @@ struct retirement_row {
 	struct id org_id;
 	int64_t number; /* unique */
 	int64_t kg;
-	struct field_list ranges; /* struct range_row_item */
+	struct field_list ranges; /* struct serial_range_item */
 	struct hash beneficiary_hash;
 	const char *country;
 	int purpose; /* enum purpose */
