@@ -67,26 +67,29 @@ struct submission {
 	int64_t from_us, to_us;
 	int64_t quantity_kg, kg, buffer_kg;
 	struct hash evidence_root;
-	json_t *manifest;     /* canonical members of mrv_manifest */
-	json_t *inputs;       /* project, points, sensors, calibrations, overlays and read revisions, as quantified */
-	int state;            /* submission_states: prepared, submitted, issued, withdrawn, refused */
-	int64_t batch;        /* number, once issued */
+	json_t *manifest; /* canonical members of mrv_manifest */
+	json_t *inputs;   /* project, points, sensors, calibrations, overlays and read revisions, as quantified */
+	int state;        /* submission_states: prepared, submitted, issued, withdrawn, refused */
+	int64_t batch;    /* number, once issued */
 	int64_t created_us, updated_us;
 };
 
 /* What a review found: the record that caused it names it, so that it happens once. */
 struct requantification {
-	struct id id, org_id, submission_id; /* id: of the review row, calibration or overlay; submission_id: the first one */
+	struct id id, org_id,
+		submission_id; /* id: of the review row, calibration or overlay; submission_id: the first one */
 	int64_t version;
-	int cause;             /* requantification_causes: late_data, calibration, overlay */
+	int cause; /* requantification_causes: late_data, calibration, overlay */
 	int64_t before_kg, after_kg;
-	int outcome;           /* requantification_outcomes: none, difference, hold, recorded */
+	int outcome;             /* requantification_outcomes: none, difference, hold, recorded */
 	struct id difference_id; /* the further submission */
 	int64_t created_us;
 };
 
 extern const char *const project_states[], *const period_states[], *const submission_states[],
-	*const requantification_causes[], *const requantification_outcomes[], *const job_states[];
+									   *const requantification_causes[],
+										   *const requantification_outcomes[],
+											   *const job_states[];
 extern const struct field project_fields[], published_fields[], period_fields[], submission_fields[],
 	requantification_fields[], job_fields[];
 extern const struct store_collection projects_collection, methodologies_collection, factor_sets_collection,
@@ -106,8 +109,8 @@ struct evidence_options {
 };
 
 /* Publishes what ships, goes on with what was under way, starts the thread. */
-enum err evidence_start(const struct evidence_options *options, struct evidence **ret_evidence,
-	struct err_info *info) MUST_CHECK;
+enum err evidence_start(
+	const struct evidence_options *options, struct evidence **ret_evidence, struct err_info *info) MUST_CHECK;
 void evidence_stop(struct evidence **evidence);
 
 /* ---- configuration ---- */
@@ -120,8 +123,8 @@ enum err evidence_project_update(struct evidence *evidence, const struct audit_a
 	int64_t expect, struct err_info *info) MUST_CHECK;
 
 /* Publishes a document; the same one twice is one. ERR_DUPLICATE for other content under a published (code, version). */
-enum err evidence_methodology_publish(struct evidence *evidence, const struct audit_actor *actor, const json_t *document,
-	struct arena *arena, struct published *ret_row, struct err_info *info) MUST_CHECK;
+enum err evidence_methodology_publish(struct evidence *evidence, const struct audit_actor *actor,
+	const json_t *document, struct arena *arena, struct published *ret_row, struct err_info *info) MUST_CHECK;
 enum err evidence_factors_publish(struct evidence *evidence, const struct audit_actor *actor, const json_t *document,
 	struct arena *arena, struct published *ret_row, struct err_info *info) MUST_CHECK;
 
@@ -146,8 +149,8 @@ struct job {
 
 /* close buckets → pin → manifest rows → engine submit, repeatable under the period's id. `command_id` is the
  * Idempotency-Key: it is the job's id. ERR_BUSY when the queue is full. */
-enum err evidence_submit(struct evidence *evidence, const struct audit_actor *actor, struct id period, struct id command_id,
-	struct job *ret_job, struct err_info *info) MUST_CHECK;
+enum err evidence_submit(struct evidence *evidence, const struct audit_actor *actor, struct id period,
+	struct id command_id, struct job *ret_job, struct err_info *info) MUST_CHECK;
 /* ERR_NOT_FOUND. Strings in the arena. Never blocks long. */
 enum err evidence_job(struct evidence *evidence, struct id job, struct arena *arena, struct job *ret_job,
 	struct err_info *info) MUST_CHECK;

@@ -14,8 +14,8 @@
 #include "carbond/base/sign.h"
 #include "carbond/series.h"
 
-#define MRV_HELD_MAX       8  /* reasons of the mass-balance lock in one case */
-#define MRV_EARLIER_MAX    64 /* batches issued earlier from the same hours */
+#define MRV_HELD_MAX       8                         /* reasons of the mass-balance lock in one case */
+#define MRV_EARLIER_MAX    64                        /* batches issued earlier from the same hours */
 #define MRV_HOUR_MG_MAX    INT64_C(1000000000000000) /* 10^6 t in an hour: past any plant, within 128-bit sums */
 #define MRV_SIGN_DOMAIN    "carbond/attestation/1"   /* Ed25519 over the 32 bytes of the evidence root */
 #define MRV_PACK_BYTES_MAX (INT64_C(1) << 36)
@@ -40,7 +40,7 @@ struct mrv_terms {
 	const char *code; /* [A-Z0-9]{2,10}, as in serial numbers */
 	int64_t version;
 	const char *title;
-	struct hash hash; /* SHA-256("carbond/methodology/1" ‖ 0 ‖ canonical JSON) */
+	struct hash hash;        /* SHA-256("carbond/methodology/1" ‖ 0 ‖ canonical JSON) */
 	bool removal, reduction; /* kinds that it may credit */
 	int64_t quorum;          /* k: verifiers that must sign */
 	bool substitution;       /* the tiers of 40 CFR 75.33 are allowed */
@@ -49,8 +49,8 @@ struct mrv_terms {
 
 /* Reads and checks one: members, operators, units of every formula. The first fault is named by JSON pointer with what is
  * allowed there. ERR_INVALID_METHODOLOGY. */
-enum err mrv_methodology_parse(const json_t *document, struct arena *arena, const struct mrv_methodology **ret_methodology,
-	struct err_info *info) MUST_CHECK;
+enum err mrv_methodology_parse(const json_t *document, struct arena *arena,
+	const struct mrv_methodology **ret_methodology, struct err_info *info) MUST_CHECK;
 const struct mrv_terms *mrv_methodology_terms(const struct mrv_methodology *methodology);
 /* The buffer's share in ppm for a durability class and a risk score. ERR_INVALID_FIELD names the classes that there are. */
 enum err mrv_buffer_share(const struct mrv_methodology *methodology, const char *durability_class, int64_t risk_score,
@@ -184,7 +184,7 @@ void mrv_case_sort(struct mrv_case *the_case);
 
 /* One addend of the quantity. Deductions are negative. */
 struct mrv_line {
-	const char *code;    /* "gross", "losses", "energy", "materials" …, "net", "uncertainty", "credit" */
+	const char *code; /* "gross", "losses", "energy", "materials" …, "net", "uncertainty", "credit" */
 	const char *label;
 	const char *formula; /* in words and symbols */
 	const char *inputs;  /* points, sensors, factors and amounts that went in */
@@ -196,20 +196,21 @@ struct mrv_line {
 
 /* One meter-hour that was read, for the table of hours. */
 struct mrv_hour_row {
-	uint16_t line, point;  /* into lines; into the case's points */
+	uint16_t line, point; /* into lines; into the case's points */
 	bool substituted;
 	int64_t hour_us;
-	int64_t amount;        /* mg, or Wh where the line has a factor */
+	int64_t amount; /* mg, or Wh where the line has a factor */
 	int64_t mg;
 	int64_t missing_us;
-	int64_t factor_micro;  /* micrograms per Wh (mg/MWh ÷ 1000); 0 where none */
+	int64_t factor_micro; /* micrograms per Wh (mg/MWh ÷ 1000); 0 where none */
 };
 
 struct mrv_substitution {
 	struct id point_id;
-	const char *line;      /* code */
+	const char *line;       /* code */
 	int64_t hour_us, hours; /* the gap */
-	const char *tier;      /* "neighbours", "percentile_10", "percentile_5", "minimum", "zero"; from the other end for deductions */
+	const char *
+		tier; /* "neighbours", "percentile_10", "percentile_5", "minimum", "zero"; from the other end for deductions */
 	int64_t availability_ppm;
 	int64_t rate_per_hour; /* mg, or Wh */
 	int64_t amount;        /* mg, or Wh: what was filled in over the gap */
@@ -231,7 +232,7 @@ struct mrv_read {
 
 struct mrv_result {
 	int64_t gross_mg, net_mg, uncertainty_mg, deduction_mg; /* u, and z·u */
-	int64_t kg;        /* floor to 10 kg of net − z·u, before holds; the quantity */
+	int64_t kg; /* floor to 10 kg of net − z·u, before holds; the quantity */
 	int64_t buffer_ppm, buffer_kg, supplier_kg;
 	int64_t vintage;
 	const char *held[MRV_HELD_MAX]; /* reasons of the mass-balance lock; none: not held */
@@ -264,8 +265,8 @@ void mrv_budget_close(const struct mrv_budget *budget, struct mrv_result *result
 json_t *mrv_result_document(const struct mrv_case *the_case, const struct mrv_result *result);
 /* RFC 4180: one row a line; and one row a meter-hour. In the arena; NULL without memory. */
 char *mrv_result_csv(const struct mrv_result *result, struct arena *arena, size_t *ret_size);
-char *mrv_hours_csv(const struct mrv_case *the_case, const struct mrv_result *result, struct arena *arena,
-	size_t *ret_size);
+char *mrv_hours_csv(
+	const struct mrv_case *the_case, const struct mrv_result *result, struct arena *arena, size_t *ret_size);
 
 /* Cross-check of u: draws `runs` seeded samples of the same error model and gives their standard deviation in mg. Never
  * part of a hash. */
@@ -280,10 +281,10 @@ struct mrv_earlier {
 };
 
 struct mrv_manifest {
-	struct id id;            /* of this submission: the period, or one part or difference of it */
+	struct id id; /* of this submission: the period, or one part or difference of it */
 	struct id period_id;
-	struct id first_id;      /* the first submission of these hours; its own id where it is the first */
-	int64_t part, slot;      /* 0 …; slot n: n batches were issued from these hours before */
+	struct id first_id; /* the first submission of these hours; its own id where it is the first */
+	int64_t part, slot; /* 0 …; slot n: n batches were issued from these hours before */
 	struct id org_id, project_id, unit_id;
 	const char *unit_code, *country;
 	const char *methodology;
@@ -293,7 +294,7 @@ struct mrv_manifest {
 	const char *durability_class;
 	int64_t risk_score, vintage;
 	int64_t from_us, to_us;
-	int64_t quantity_kg;     /* of all hours at these revisions */
+	int64_t quantity_kg;                /* of all hours at these revisions */
 	int64_t kg, buffer_kg, supplier_kg; /* of this batch: quantity_kg minus what was issued earlier */
 	int64_t quorum;
 	struct field_list claims;  /* struct mrv_claim */
@@ -304,8 +305,8 @@ extern const struct field mrv_claim_fields[], mrv_earlier_fields[], mrv_manifest
 
 /* Fills the manifest of a result: everything but id, period_id, first_id, part, slot and earlier, which the caller has set
  * (claims too, for slot > 0). ERR_INVALID_FIELD where kg would not be positive. */
-enum err mrv_manifest_fill(const struct mrv_case *the_case, const struct mrv_result *result, struct mrv_manifest *manifest,
-	struct err_info *info) MUST_CHECK;
+enum err mrv_manifest_fill(const struct mrv_case *the_case, const struct mrv_result *result,
+	struct mrv_manifest *manifest, struct err_info *info) MUST_CHECK;
 
 /* ---- packs: a deterministic ustar; the core under the evidence root, attachments behind it ---- */
 
@@ -321,8 +322,8 @@ enum err mrv_pack_core(struct mrv_pack_writer *writer, const struct mrv_case *th
 /* The evidence root of the core that was added. */
 struct hash mrv_pack_root(const struct mrv_pack_writer *writer);
 /* Adds one attachment: a canonical document under attachments/<name>.json. Names in rising order. */
-enum err mrv_pack_attach(struct mrv_pack_writer *writer, const char *name, const json_t *document,
-	struct err_info *info) MUST_CHECK;
+enum err mrv_pack_attach(
+	struct mrv_pack_writer *writer, const char *name, const json_t *document, struct err_info *info) MUST_CHECK;
 /* Adds SHA256SUMS and the end of the archive. */
 enum err mrv_pack_close(struct mrv_pack_writer *writer, struct err_info *info) MUST_CHECK;
 
@@ -330,7 +331,7 @@ enum err mrv_pack_close(struct mrv_pack_writer *writer, struct err_info *info) M
 
 /* A key that the reader trusts, from a trust file {"keys":[{"role","name","organisation","key","from","until"}…]}. */
 struct mrv_trust_key {
-	int role;             /* mrv_trust_roles */
+	int role; /* mrv_trust_roles */
 	const char *name;
 	struct id organisation;
 	struct sign_public key;
@@ -338,14 +339,14 @@ struct mrv_trust_key {
 };
 extern const char *const mrv_trust_roles[]; /* verifier, operator, checkpoint */
 /* ERR_INVALID_FIELD with pointer. */
-enum err mrv_trust_parse(const json_t *document, struct arena *arena, struct mrv_trust_key **ret_keys, size_t *ret_count,
-	struct err_info *info) MUST_CHECK;
+enum err mrv_trust_parse(const json_t *document, struct arena *arena, struct mrv_trust_key **ret_keys,
+	size_t *ret_count, struct err_info *info) MUST_CHECK;
 
 /* One row of attachments/signatures.json. */
 struct mrv_attestation {
 	struct id verifier_id, org_id;
-	int scheme;          /* mrv_schemes: ed25519 */
-	struct hash key;     /* the public key's 32 bytes */
+	int scheme;      /* mrv_schemes: ed25519 */
+	struct hash key; /* the public key's 32 bytes */
 	struct bytes signature;
 	int64_t signed_us;
 };
@@ -354,14 +355,14 @@ extern const struct field mrv_attestation_fields[];
 
 /* attachments/issue.json: the journal record of `issue` with its inclusion proof under a checkpoint. */
 struct mrv_issue {
-	int64_t batch;             /* number */
-	const char *serials;       /* serial text of the whole batch */
+	int64_t batch;       /* number */
+	const char *serials; /* serial text of the whole batch */
 	int64_t issued_us;
-	const char *stream;        /* "journal.0" */
-	struct bytes record;       /* the leaf's bytes */
-	int64_t index, tree_size;  /* leaf in the tree */
-	struct field_list proof;   /* const char *: hex hashes */
-	json_t *checkpoint;        /* canonical document, signed */
+	const char *stream;       /* "journal.0" */
+	struct bytes record;      /* the leaf's bytes */
+	int64_t index, tree_size; /* leaf in the tree */
+	struct field_list proof;  /* const char *: hex hashes */
+	json_t *checkpoint;       /* canonical document, signed */
 };
 extern const struct field mrv_issue_fields[];
 
@@ -369,7 +370,7 @@ enum mrv_verdict { MRV_PASS, MRV_FAIL, MRV_SKIP };
 struct mrv_step {
 	const char *name; /* "archive", "sums", "manifest", "buckets", "quantity" … */
 	enum mrv_verdict verdict;
-	char item[128];   /* the first differing item, where failed */
+	char item[128]; /* the first differing item, where failed */
 	char detail[384];
 };
 
