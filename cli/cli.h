@@ -23,23 +23,24 @@ enum cli_exit {
 
 /* One option or argument of a command. */
 struct cli_option {
-	const char *name; /* "from": --from=… or --from …; a positional argument has no dashes and is named by its order */
+	const char
+		*name; /* "from": --from=… or --from …; a positional argument has no dashes and is named by its order */
 	const char *value; /* placeholder, "TIME"; NULL: a switch */
 	const char *doc;
 };
 
 struct cli_command {
-	const char *noun, *verb; /* "units" "create"; verb NULL: a command of one word ("verify") */
-	const char *operation;   /* the route's operation, where a route stands behind it; else NULL */
+	const char *noun, *verb;   /* "units" "create"; verb NULL: a command of one word ("verify") */
+	const char *operation;     /* the route's operation, where a route stands behind it; else NULL */
 	const char *method, *path; /* "GET", "/v1/units/{id}": path parameters are positional arguments in order */
-	bool body;               /* takes a body: key=value …, @file or - */
-	bool raw;                /* the answer is not JSON (a pack, CSV): written as it is, to --output or standard output */
-	const char *accept;      /* Accept header of a raw answer, or NULL */
-	const char *arguments;   /* what help shows after the name: "ID" */
-	const char *columns;     /* columns of the table of a list: "id name state"; NULL: chosen from the first item */
-	const struct cli_option *options; /* ended by name NULL; query parameters of a REST command */
-	const char *doc;         /* one sentence */
-	const char *examples;    /* lines, each a whole command line */
+	bool body;                 /* takes a body: key=value …, @file or - */
+	bool raw;           /* the answer is not JSON (a pack, CSV): written as it is, to --output or standard output */
+	const char *accept; /* Accept header of a raw answer, or NULL */
+	const char *arguments; /* what help shows after the name: "ID" */
+	const char *columns;   /* columns of the table of a list: "id name state"; NULL: chosen from the first item */
+	const struct cli_option *options;  /* ended by name NULL; query parameters of a REST command */
+	const char *doc;                   /* one sentence */
+	const char *examples;              /* lines, each a whole command line */
 	int (*run)(int argc, char **argv); /* a command that is no REST call; argv[0] is its name */
 };
 
@@ -58,12 +59,12 @@ int cli_doctor(int argc, char **argv);
 
 /* What stands before or after the command: --url, --key, --org, --json, --output; filled before a command runs. */
 struct cli_settings {
-	const char *url;     /* CARBOND_URL or --url; default http://127.0.0.1:8080 */
-	const char *key;     /* CARBOND_API_KEY or --key; may be NULL */
-	const char *org;     /* CARBOND_ORG or --org; may be NULL */
-	const char *socket;  /* CARBOND_SOCKET or --socket: the daemon's admin socket; NULL: <data_dir>/admin.sock */
-	bool json;           /* --json */
-	const char *output;  /* --output FILE; NULL: standard output */
+	const char *url;    /* CARBOND_URL or --url; default http://127.0.0.1:8080 */
+	const char *key;    /* CARBOND_API_KEY or --key; may be NULL */
+	const char *org;    /* CARBOND_ORG or --org; may be NULL */
+	const char *socket; /* CARBOND_SOCKET or --socket: the daemon's admin socket; NULL: <data_dir>/admin.sock */
+	bool json;          /* --json */
+	const char *output; /* --output FILE; NULL: standard output */
 };
 
 const struct cli_settings *cli_settings(void);
@@ -89,6 +90,10 @@ enum err cli_read_file(struct arena *arena, const char *path, size_t most, char 
 /* One REST call with the settings' URL and key. `body` may be NULL; the answer is parsed JSON owned by the arena (NULL for
  * 204). Returns an enum cli_exit; a refusal has been printed already. */
 int cli_call(struct arena *arena, const char *method, const char *path, const json_t *body, json_t **ret_answer);
+
+/* As cli_call, with If-Match on `version`: changes a row that nobody else has changed since it was read. */
+int cli_change(struct arena *arena, const char *method, const char *path, json_int_t version, const json_t *body,
+	json_t **ret_answer);
 
 /* The same, but nothing is printed: `info` says why, and `ret_status` (may be NULL) is the HTTP status, 0 without answer. */
 int cli_try(struct arena *arena, const char *method, const char *path, const json_t *body, json_t **ret_answer,

@@ -136,7 +136,7 @@ int provision_operate(struct provision *provision)
 	if (code || strcmp(text_of(unit, "state"), "planned") != 0)
 		return code;
 	json_t *change = document_own(provision->arena, json_pack("{s:s}", "state", "operating"));
-	return cli_call_at(
+	return cli_change(
 		provision->arena, "PATCH", path, json_integer_value(json_object_get(unit, "version")), change, &unit);
 }
 

@@ -14,6 +14,7 @@
 #include "carbond/mqtt.h"
 #include "plant.h"
 #include "provision.h"
+#include "text.h"
 
 #define MESSAGE_BYTES   2048
 #define PUBLISH_WAIT_US (INT64_C(600) * CLOCK_US_PER_SECOND) /* a broker may be away for minutes */
@@ -60,25 +61,6 @@ const char simulate_usage[] =
 
 /* ---- options ---- */
 
-bool cli_parse_duration(const char *text, int64_t *ret_us)
-{
-	char *end;
-	double amount = strtod(text, &end);
-	static const struct {
-		const char *unit;
-		int64_t us;
-	} units[] = {{"ms", 1000}, {"s", CLOCK_US_PER_SECOND}, {"m", CLOCK_US_PER_MINUTE}, {"h", CLOCK_US_PER_HOUR},
-		{"d", CLOCK_US_PER_DAY}};
-	for (size_t i = 0; end != text && i < sizeof units / sizeof units[0]; i++) {
-		double us = amount * (double)units[i].us;
-		if (strcmp(end, units[i].unit) == 0 && us >= 1 && us < 4e18) {
-			*ret_us = (int64_t)us;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* A moment: RFC 3339, or an age before now. */
 static bool parse_moment(const char *text, int64_t now_us, int64_t *ret_us)
 {
@@ -97,7 +79,7 @@ static int refuse(const char *option, const char *value, const char *allowed)
 	return CLI_USAGE;
 }
 
-enum option {
+enum choice {
 	ORG,
 	UNIT,
 	CREATE,
@@ -162,7 +144,7 @@ static int take_fault(struct simulation *simulation, const char *value)
 }
 
 /* One option; CLI_OK or the exit code. */
-static int take_option(struct simulation *simulation, enum option option, char *value, int64_t now_us)
+static int take_option(struct simulation *simulation, enum choice option, char *value, int64_t now_us)
 {
 	char *end = NULL;
 	switch (option) {
@@ -219,7 +201,7 @@ static int take_options(struct simulation *simulation, int argc, char **argv, in
 	for (int chosen; (chosen = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
 		if (chosen == '?')
 			return CLI_USAGE;
-		int code = take_option(simulation, (enum option)chosen, optarg, now_us);
+		int code = take_option(simulation, (enum choice)chosen, optarg, now_us);
 		if (code)
 			return code;
 	}
@@ -357,7 +339,7 @@ int cli_simulate(int argc, char **argv)
 		.to_us = now_us,
 		.step_us = CLOCK_US_PER_MINUTE,
 		.live_step_us = CLOCK_US_PER_SECOND,
-		.organisation = "acme",
+		.organisation = cli_settings()->org ? cli_settings()->org : "acme",
 		.unit = "dac-1",
 		.unit_code = "DAC1",
 		.country = "IS",
