@@ -255,6 +255,7 @@ struct payload_source {
 	const char *org, *unit;    /* slug or UUID; over HTTP they may come from the body */
 	struct id org_id;          /* over HTTP: the actor's organisation; items of another are refused. Zero: any */
 	int64_t now_us;
+	int64_t received_us;       /* when it first came, if that was earlier (a re-drive): ages are judged by it; 0: now_us */
 };
 
 /* Decodes one payload and judges each reading against its sensor: accepted or quarantined.

@@ -4,6 +4,7 @@
 
 #include "buckets.h"
 #include "parts.h"
+#include "quarantine.h"
 
 const struct store_collection *const sensing_collections[] = {&units_collection, &metering_points_collection,
 	&sensors_collection, &calibrations_collection, &overlays_collection, &unit_configurations_collection,
@@ -12,6 +13,7 @@ const struct store_collection *const sensing_collections[] = {&units_collection,
 
 static void release(struct sensing **sensing)
 {
+	quarantine_close(&(*sensing)->quarantine);
 	directory_unload(*sensing);
 	pthread_mutex_destroy(&(*sensing)->directory_change);
 	pthread_mutex_destroy(&(*sensing)->directory_swap);
@@ -34,6 +36,8 @@ enum err sensing_start(const struct sensing_options *options, struct sensing **r
 	sensing->store = options->store;
 	sensing->audit = options->audit;
 	err = directory_load(sensing, info);
+	if (!err)
+		err = quarantine_open(sensing->store, options->quarantine_rows_max, &sensing->quarantine, info);
 	if (!err)
 		err = buckets_start(sensing, info);
 	if (err) {

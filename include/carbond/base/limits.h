@@ -9,6 +9,12 @@
 #define LIMIT_PAGE_ROWS         1000        /* one page of any collection */
 #define LIMIT_JSON_INTEGER      INT64_C(9007199254740991) /* 2^53 − 1: every JSON reader agrees on it */
 
+/* payloads of readings */
+#define LIMIT_PAYLOAD_READINGS    100000        /* one payload: a day at 1 Hz as packed columns */
+#define LIMIT_PAYLOAD_VALUES      1000000       /* JSON values of one document of readings: 32 bytes of memory each */
+#define LIMIT_BATCH_ARENA_BYTES   (256u << 20)  /* a decoded batch, also if every item of it is refused */
+#define LIMIT_DEVICE_BOOT_BYTES   64            /* a device's start-up id */
+
 /* engine */
 #define LIMIT_ENGINE_MAILBOX         16384      /* commands waiting: about 100 ms of work */
 #define LIMIT_ENGINE_BATCH_BYTES     (256u << 10) /* a journal batch is cut here, between commands (decision 8) */
