@@ -1,4 +1,4 @@
-/* Bytes a reading and nanoseconds a reading of the hour codec: the signals of signals.py (1 Hz, two decimals, a random walk
+/* room: series. Bytes a reading and nanoseconds a reading of the hour codec: the signals of signals.py (1 Hz, two decimals, a random walk
  * of σ 0.05 a second under noise of σ 0.2; made here with a seed of our own) and every column of a CSV of plant data cut
  * into hours.
  *

@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+"""Runs the benches of a build and prints what each measured, how, and beside what. `bench/run.py --build build/release
+[NAME …]`; a name without its _bench. Nothing here is a test: no bound is asserted."""
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parents[1]
+CESAR1 = TOP.parent / "shared/data/cesar1/plant_2min.csv"
+ARGUMENTS = {"series": [str(CESAR1)] if CESAR1.exists() else []}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=pathlib.Path, default=TOP / "build/release")
+    parser.add_argument("names", nargs="*")
+    arguments = parser.parse_args()
+    programs = {path.name.removesuffix("_bench"): path for path in sorted((arguments.build / "bench").glob("*_bench"))}
+    unknown = set(arguments.names) - set(programs)
+    if unknown:
+        sys.exit(f"no bench is called {', '.join(sorted(unknown))}; there are: {', '.join(programs)}")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.2f} before the first")
+    for name in arguments.names or programs:
+        print(f"\n== {name}", flush=True)
+        subprocess.run([programs[name], *ARGUMENTS.get(name, [])], check=True)
+
+
+if __name__ == "__main__":
+    main()
