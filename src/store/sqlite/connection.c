@@ -54,8 +54,8 @@ enum err sqlite_failure(struct sqlite_connection *connection, int code, const ch
 {
 	struct sqlite_file *file = connection->file;
 	enum err err = meaning(connection->db, code);
-	if (err == ERR_STORE_CORRUPT && file->class == STORE_VIEWS)
-		sqlite_mark_views(file->back);
+	if (err == ERR_STORE_CORRUPT && file->class == STORE_VIEWS && file->thread)
+		sqlite_mark_views(file->back); /* found while running */
 	return err_set(info, err, NULL, "%s: %s: %s (%d)", file->name, what,
 		connection->db ? sqlite3_errmsg(connection->db) : sqlite3_errstr(code), code);
 }

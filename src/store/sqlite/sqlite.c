@@ -195,7 +195,6 @@ static enum err prepare_views(struct sqlite_file *file, const char *migrations, 
 		if (!is_doubt(err))
 			return err;
 		log_failure("views_rebuilt", info, NULL);
-		atomic_store(&back->latched, false); /* the mark of damage found while opening */
 	}
 	err = delete_file(back->folder, file->name, info);
 	if (!err)

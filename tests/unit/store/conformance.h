@@ -4,27 +4,7 @@
 #ifndef STORE_CONFORMANCE_H
 #define STORE_CONFORMANCE_H
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
-#include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "carbond/base/clock.h"
-#include "carbond/base/id.h"
-#include "carbond/base/sign.h"
-#include "carbond/store.h"
-
-struct place {
-	char uri[256];
-	char folder[200]; /* of a back end that has one */
-};
+#include "things.h"
 
 struct backend {
 	const char *name;
@@ -35,229 +15,6 @@ struct backend {
 	/* With the store closed: whether the bytes are anywhere in what is stored. */
 	bool (*holds)(struct place *place, const char *needle);
 };
-
-/* ---- a collection with every kind of member ---- */
-
-struct part {
-	const char *label;
-	int64_t grams;
-};
-
-static const struct field part_fields[] = {
-	FIELD(struct part, label, FIELD_TEXT, .min = 1, .max = 50, .doc = "label"),
-	FIELD(struct part, grams, FIELD_INT, .min = 0, .max = 1000000, .unit = "g", .doc = "mass"),
-	FIELD_END,
-};
-
-struct thing {
-	struct id id, org_id;
-	const char *slug;
-	int64_t version;
-	double ratio;
-	const char *price;
-	bool active;
-	int state;
-	int64_t made_us;
-	struct hash sum;
-	struct bytes raw;
-	json_t *extra;
-	struct part main_part;
-	struct field_list parts, tags;
-	const char *secret;
-	int64_t secret_number;
-};
-
-static const char *const thing_states[] = {"draft", "open", "shut", NULL};
-
-static const struct field thing_fields[] = {
-	FIELD(struct thing, id, FIELD_ID, .doc = "id"),
-	FIELD(struct thing, org_id, FIELD_ID, .doc = "organisation"),
-	FIELD(struct thing, slug, FIELD_TEXT, .doc = "short name"),
-	FIELD(struct thing, version, FIELD_INT, .min = 0, .max = INT64_MAX, .doc = "version"),
-	FIELD(struct thing, ratio, FIELD_REAL, .doc = "a real"),
-	FIELD(struct thing, price, FIELD_DECIMAL, .doc = "a decimal"),
-	FIELD(struct thing, active, FIELD_BOOL, .doc = "a bool"),
-	FIELD(struct thing, state, FIELD_ENUM, .names = thing_states, .doc = "an enum"),
-	FIELD(struct thing, made_us, FIELD_TIME, .doc = "a time"),
-	FIELD(struct thing, sum, FIELD_HASH, .doc = "a hash"),
-	FIELD(struct thing, raw, FIELD_BYTES, .max = 1000, .doc = "bytes"),
-	FIELD(struct thing, extra, FIELD_JSON, .doc = "a document"),
-	FIELD(struct thing, main_part, FIELD_OBJECT, .table = part_fields, .doc = "an object"),
-	FIELD(struct thing, parts, FIELD_LIST, .max = 10, .table = part_fields, .item_size = sizeof(struct part),
-		.doc = "a list"),
-	FIELD(struct thing, tags, FIELD_TEXTS, .max = 10, .doc = "texts"),
-	FIELD(struct thing, secret, FIELD_TEXT, .flags = FIELD_SEALED, .doc = "a sealed text"),
-	FIELD(struct thing, secret_number, FIELD_INT, .min = 0, .max = INT64_MAX, .flags = FIELD_SEALED,
-		.doc = "a sealed number"),
-	FIELD_END,
-};
-
-static const struct store_index thing_indexes[] = {
-	{.name = "slug", .fields = {"org_id", "slug"}, .unique = true},
-	{.name = "made", .fields = {"org_id", "made_us"}},
-	{.name = NULL},
-};
-
-static const struct store_collection things = {.name = "things",
-	.class = STORE_VALUE,
-	.fields = thing_fields,
-	.row_size = sizeof(struct thing),
-	.key = {"id"},
-	.indexes = thing_indexes,
-	.doc = "things"};
-
-/* A view's row, and a row beside a readings log. */
-struct tally {
-	struct id id;
-	int64_t hour;
-	int64_t position;
-	const char *note;
-};
-
-static const struct field tally_fields[] = {
-	FIELD(struct tally, id, FIELD_ID, .doc = "id"),
-	FIELD(struct tally, hour, FIELD_INT, .min = 0, .max = INT64_MAX, .doc = "hour"),
-	FIELD(struct tally, position, FIELD_INT, .min = 0, .max = INT64_MAX, .doc = "position"),
-	FIELD(struct tally, note, FIELD_TEXT, .doc = "note"),
-	FIELD_END,
-};
-
-static const struct store_collection view_tallies = {.name = "view_tallies",
-	.class = STORE_VIEWS,
-	.fields = tally_fields,
-	.row_size = sizeof(struct tally),
-	.key = {"id", "hour"},
-	.doc = "tallies"};
-
-static const struct store_collection reading_tallies = {.name = "reading_tallies",
-	.class = STORE_READINGS,
-	.fields = tally_fields,
-	.row_size = sizeof(struct tally),
-	.key = {"id", "hour"},
-	.doc = "tallies"};
-
-static const struct store_collection expiring_tallies = {.name = "expiring_tallies",
-	.class = STORE_VALUE,
-	.fields = (const struct field[]){FIELD(struct tally, id, FIELD_ID, .doc = "id"),
-		FIELD(struct tally, position, FIELD_TIME, .doc = "when it may go"), FIELD_END},
-	.row_size = sizeof(struct tally),
-	.key = {"id"},
-	.retention_field = "position",
-	.doc = "tallies that go"};
-
-static const struct store_collection *const all_collections[] = {
-	&things, &view_tallies, &reading_tallies, &expiring_tallies, NULL};
-
-static const struct seal_key test_seal_key = {.number = 1, .bytes = {7, 7, 7}};
-
-/* ---- helpers ---- */
-
-static void assert_ok(enum err err, const struct err_info *info)
-{
-	if (err)
-		fail_msg("%s: %s", err_row(err)->name, info->detail);
-}
-
-static struct store_options options_for(const struct place *place)
-{
-	return (struct store_options){
-		.uri = place->uri, .collections = all_collections, .seal_keys = &test_seal_key, .seal_key_count = 1};
-}
-
-static struct store *open_store(const struct place *place)
-{
-	struct store *store = NULL;
-	struct err_info info = {.code = ERR_OK};
-	struct store_options options = options_for(place);
-	assert_ok(store_open(&options, &store, &info), &info);
-	return store;
-}
-
-static struct id test_id(unsigned number)
-{
-	struct id id = {{0}};
-	id.bytes[0] = 1;
-	for (int i = 0; i < 4; i++)
-		id.bytes[15 - i] = (uint8_t)(number >> (8 * i));
-	return id;
-}
-
-static struct thing new_thing(unsigned number)
-{
-	struct thing thing;
-	memset(&thing, 0, sizeof thing);
-	field_clear(thing_fields, &thing);
-	thing.id = test_id(number);
-	thing.org_id = test_id(1000000);
-	thing.version = 1;
-	return thing;
-}
-
-static struct tally new_tally(unsigned number, int64_t hour, int64_t position)
-{
-	return (struct tally){.id = test_id(number), .hour = hour, .position = position, .note = "n"};
-}
-
-static enum err put(struct store *store, const struct store_collection *collection, const void *row,
-	enum store_condition condition, const char *field, int64_t value, struct err_info *info)
-{
-	struct store_change change = {.collection = collection,
-		.row = row,
-		.verb = STORE_PUT,
-		.condition = condition,
-		.field = field,
-		.value = value};
-	return store_write(store, &change, 1, NULL, info);
-}
-
-static void put_thing(struct store *store, const struct thing *thing)
-{
-	struct err_info info = {.code = ERR_OK};
-	assert_ok(put(store, &things, thing, STORE_ALWAYS, NULL, 0, &info), &info);
-}
-
-static struct store_batch new_batch(const char *stream, uint64_t seq, const void *payload, size_t size)
-{
-	struct store_batch batch = {
-		.seq = seq, .term = 3, .count = 2, .written_at_us = 1700000000000000, .node = "n1", .payload = payload,
-		.payload_size = size};
-	snprintf(batch.stream, sizeof batch.stream, "%s", stream);
-	return batch;
-}
-
-static enum err append(struct store *store, enum store_class class, const char *stream, uint64_t seq,
-	const char *payload, struct err_info *info)
-{
-	struct store_batch batch = new_batch(stream, seq, payload, strlen(payload));
-	struct store_append append = {.class = class, .batch = &batch};
-	return store_log_append(store, &append, NULL, info);
-}
-
-static void append_many(struct store *store, const char *stream, uint64_t count)
-{
-	struct err_info info = {.code = ERR_OK};
-	for (uint64_t seq = 1; seq <= count; seq++) {
-		char payload[64];
-		snprintf(payload, sizeof payload, "payload number %llu", (unsigned long long)seq);
-		assert_ok(append(store, STORE_VALUE, stream, seq, payload, &info), &info);
-	}
-}
-
-struct collected {
-	size_t count, with_payload;
-	uint64_t last_seq, stop_at;
-	struct hash last_hash;
-};
-
-static enum err collect(void *context, const struct store_batch *batch)
-{
-	struct collected *collected = context;
-	collected->count++;
-	collected->with_payload += batch->payload != NULL;
-	collected->last_seq = batch->seq;
-	collected->last_hash = batch->hash;
-	return batch->seq == collected->stop_at ? ERR_BUSY : ERR_OK;
-}
 
 /* ---- cases: rows ---- */
 
@@ -353,9 +110,11 @@ static void case_conditions(const struct backend *backend)
 	struct tally tally = new_tally(1, 5, 10);
 	assert_ok(put(store, &reading_tallies, &tally, STORE_AT_MOST, "position", 10, &info), &info);
 	assert_ok(put(store, &reading_tallies, &tally, STORE_AT_MOST, "position", 10, &info), &info);
-	assert_int_equal(put(store, &reading_tallies, &tally, STORE_AT_MOST, "position", 9, &info), ERR_CONDITION_FAILED);
+	assert_int_equal(
+		put(store, &reading_tallies, &tally, STORE_AT_MOST, "position", 9, &info), ERR_CONDITION_FAILED);
 	assert_ok(put(store, &reading_tallies, &tally, STORE_BELOW, "position", 11, &info), &info);
-	assert_int_equal(put(store, &reading_tallies, &tally, STORE_BELOW, "position", 10, &info), ERR_CONDITION_FAILED);
+	assert_int_equal(
+		put(store, &reading_tallies, &tally, STORE_BELOW, "position", 10, &info), ERR_CONDITION_FAILED);
 
 	/* all or none, and the refused one is named */
 	struct thing other = new_thing(2);
@@ -527,7 +286,8 @@ static void case_ranges_over_two_members(const struct backend *backend)
 			assert_ok(put(store, &reading_tallies, &tally, STORE_ALWAYS, NULL, 0, &info), &info);
 		}
 	struct tally low = {.id = test_id(2)}, from = {.hour = 3}, to = {.hour = 7};
-	struct store_query query = {.collection = &reading_tallies, .low = &low, .prefix = 1, .from = &from, .to = &to, .most = 100};
+	struct store_query query = {
+		.collection = &reading_tallies, .low = &low, .prefix = 1, .from = &from, .to = &to, .most = 100};
 	void *rows = NULL;
 	size_t count = 0;
 	assert_ok(store_find(store, &query, arena, &rows, &count, &info), &info);
@@ -694,7 +454,8 @@ static void case_three_refusals(const struct backend *backend)
 	assert_int_equal(append(store, STORE_VALUE, "journal.0", 0, "x", &info), ERR_POSITION_TAKEN);
 
 	struct thing thing = new_thing(1);
-	struct store_change change = {.collection = &things, .row = &thing, .verb = STORE_PUT, .condition = STORE_ABSENT};
+	struct store_change change = {
+		.collection = &things, .row = &thing, .verb = STORE_PUT, .condition = STORE_ABSENT};
 	struct store_guard guards[] = {{"claim-a", 7}, {"claim-b", 7}};
 	struct store_batch batch = new_batch("journal.0", 3, "p", 1);
 	struct store_append whole = {.class = STORE_VALUE,
@@ -738,7 +499,8 @@ static void case_three_refusals(const struct backend *backend)
 
 	/* guards are per stream */
 	struct store_batch elsewhere = new_batch("journal.1", 1, "p", 1);
-	struct store_append free_there = {.class = STORE_VALUE, .batch = &elsewhere, .guards = guards, .guard_count = 2};
+	struct store_append free_there = {
+		.class = STORE_VALUE, .batch = &elsewhere, .guards = guards, .guard_count = 2};
 	assert_ok(store_log_append(store, &free_there, NULL, &info), &info);
 
 	/* an over-long batch is refused whole */
@@ -796,8 +558,8 @@ static void *race_guards(void *argument)
 	struct err_info info;
 	for (uint64_t round = 1; round <= race->rounds; round++) {
 		char key[64];
-		struct store_guard guard = {key, (size_t)snprintf(key, sizeof key, "claim|point|%llu|0",
-							 (unsigned long long)round)};
+		struct store_guard guard = {
+			key, (size_t)snprintf(key, sizeof key, "claim|point|%llu|0", (unsigned long long)round)};
 		meet(&race->ready[round]);
 		for (;;) { /* a lost position is tried again; a lost guard is final */
 			struct store_batch head;
