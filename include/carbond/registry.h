@@ -69,4 +69,52 @@ enum kg_effect {
 enum kg_overlay { KG_OVERLAY_SUSPEND, KG_OVERLAY_REVERSE, KG_OVERLAY_CANCEL, KG_OVERLAY_COUNT };
 enum kg_effect registry_kg_effect(enum kg_state state, enum kg_overlay overlay);
 
+/* ---- the state; one thread at a time ---- */
+
+struct ledger;
+struct registry;
+struct undo;
+
+/* `id` is the registry's, part of every issuanceId; `seed` of hash indexes never shows. NULL without memory. */
+struct registry *registry_new(struct id id, uint64_t seed);
+void registry_free(struct registry **registry);
+struct id registry_id(const struct registry *registry);
+
+/* What the state has counted. */
+uint64_t registry_batch_count(const struct registry *registry);
+uint64_t registry_retirement_count(const struct registry *registry);
+
+/* A command that is being decided. Runs of period_submit are sorted by (point, first hour) and do not overlap. */
+struct registry_call {
+	const struct command *command;
+	uint64_t actor; /* the actor's number */
+	int64_t now_us;
+	/* Applies the event and keeps it; an error ends the command, whose changes are then undone. */
+	enum err (*emit)(void *context, struct event *event, struct err_info *info);
+	void *context;
+	uint64_t number; /* set: batch or retirement number that was made */
+};
+
+/* Decides a command event by event; ERR_OK without events where nothing is to be done (tick). The refusals of each command
+ * are those of errors.def 403–424 and ERR_PERIOD_STATE, ERR_NOT_FOUND, ERR_DUPLICATE, ERR_INVALID_FIELD, ERR_MISSING_FIELD.
+ */
+enum err registry_decide(
+	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info) MUST_CHECK;
+
+/* Makes an event true in registry and ledger (types 10–59 and 201–209). ERR_JOURNAL_INVALID where it cannot be; then, and
+ * on ERR_NO_MEMORY, the caller goes back by the undo log or drops the state. `undo` may be NULL. */
+enum err registry_apply(struct registry *registry, struct ledger *ledger, struct undo *undo, const struct event *event,
+	struct err_info *info) MUST_CHECK;
+
+/* The registry's part of a snapshot in canonical order, as events 201–204 and 207–209. */
+enum err registry_snapshot(const struct registry *registry,
+	enum err (*emit)(void *context, struct event *event, struct err_info *info), void *context,
+	struct err_info *info) MUST_CHECK;
+
+/* Sets the count of retirements when a snapshot is read. */
+void registry_restore_counts(struct registry *registry, uint64_t retirements);
+
+/* The batch that claimed an hour of a point in a slot, or 0. */
+uint64_t registry_claimed_by(const struct registry *registry, struct id point, uint32_t hour, uint32_t slot);
+
 #endif

@@ -58,7 +58,8 @@ void undo_push(struct undo *undo, void (*revert)(void *owner, const void *payloa
 	size_t padded = (size + 15) & ~(size_t)15;
 	assert(size <= UNDO_PAYLOAD_MAX && undo->capacity - undo->size >= padded + sizeof(struct step));
 	struct step step = {.revert = revert, .owner = owner, .before = undo->size};
-	memcpy(undo->bytes + undo->size, payload, size);
+	if (size)
+		memcpy(undo->bytes + undo->size, payload, size);
 	memcpy(undo->bytes + undo->size + padded, &step, sizeof step);
 	undo->size += padded + sizeof step;
 }

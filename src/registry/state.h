@@ -1,0 +1,143 @@
+/* The registry's state, private to its files. Arrays grow before a change; numbers into them are stable. */
+#ifndef REGISTRY_STATE_H
+#define REGISTRY_STATE_H
+
+#include "carbond/base/map.h"
+#include "carbond/ledger.h"
+#include "carbond/registry.h"
+
+/* ---- claims: per (point, slot) sorted runs, each with the batch that it backs ---- */
+
+struct claim_span {
+	uint32_t first_hour, hours;
+	uint64_t batch;
+};
+
+struct claim_line {
+	struct id point;
+	uint32_t slot;
+	struct claim_span *spans;
+	size_t count, capacity;
+};
+
+struct claims {
+	uint64_t seed;
+	struct claim_line *lines;
+	uint32_t count, capacity;
+	struct map map;
+};
+
+void claims_free(struct claims *claims);
+/* The first batch that claims an hour of the run, or 0. */
+uint64_t claims_overlap(const struct claims *claims, const struct claim_run *run);
+/* True where one batch has claimed all hours of the run (the run's own slot). */
+bool claims_covered(const struct claims *claims, const struct claim_run *run, uint64_t batch);
+/* Takes all runs for the batch, or none: ERR_CLAIM_TAKEN, ERR_NO_MEMORY. */
+enum err claims_take(struct claims *claims, const struct claim_run *runs, size_t count, uint64_t batch) MUST_CHECK;
+/* Gives back what claims_take took (undo). */
+void claims_give_back(struct claims *claims, const struct claim_run *runs, size_t count);
+
+/* ---- the rest ---- */
+
+struct verifier {
+	struct id id, org;
+	struct sign_public key;
+	int64_t valid_from_us, valid_to_us, revoked_us; /* revoked_us 0: not revoked */
+};
+
+struct attestation {
+	struct id verifier, org;
+	uint64_t actor;
+};
+
+struct period {
+	struct event_period_submitted said;
+	enum period_state state;
+	uint32_t held;
+	uint64_t submitter, batch;
+	struct attestation attestations[REGISTRY_QUORUM_MAX];
+	size_t attestation_count;
+	struct claim_run *runs; /* kept while open */
+	size_t run_count;
+};
+
+struct batch {
+	struct event_batch_issued issued;
+	bool held, unsold_held;
+	int64_t until_us;
+	struct hash chain_root; /* first batches */
+	int64_t chain_kg;
+	uint32_t chain_slot;
+	int64_t reversed_kg;
+};
+
+struct debt {
+	struct id org;
+	uint32_t durability;
+	int64_t kg, uncovered_kg;
+};
+
+struct held_account {
+	struct id org;
+	bool held;
+	int64_t until_us;
+};
+
+struct registry {
+	struct id id;
+	uint64_t seed;
+	struct claims claims;
+	struct verifier *verifiers;
+	struct period *periods;
+	struct batch *batches; /* number − 1 */
+	struct debt *debts;
+	struct held_account *accounts;
+	uint32_t verifier_count, verifier_capacity;
+	uint32_t period_count, period_capacity;
+	uint32_t batch_count, batch_capacity;
+	uint32_t debt_count, debt_capacity;
+	uint32_t account_count, account_capacity;
+	struct map period_map, root_map, account_map; /* roots: of issued batches */
+	uint64_t retirement_count;
+};
+
+/* Room for one more item of an array; false without memory. */
+bool array_room(void **array, uint32_t *capacity, uint32_t count, size_t item_size);
+struct verifier *verifier_find(const struct registry *registry, struct id id);
+struct period *period_find(const struct registry *registry, struct id id);
+struct batch *batch_find(const struct registry *registry, uint64_t number); /* NULL: none */
+uint32_t batch_of_root(const struct registry *registry, struct hash root);  /* MAP_NONE: none */
+struct held_account *account_find(const struct registry *registry, struct id org);
+struct debt *debt_find(const struct registry *registry, struct id org, uint32_t durability);
+
+/* One refusal, with its sentence. */
+#define REFUSE(info, code, pointer, ...) err_set((info), (code), (pointer), __VA_ARGS__)
+/* An event that cannot be: a fault of the journal, not of a client. */
+enum err journal_invalid(struct err_info *info, const char *reason);
+
+/* Applies and keeps an event of the call. */
+enum err emit(struct registry_call *call, uint16_t type, struct event *event, struct err_info *info) MUST_CHECK;
+
+/* What a file does: decide a command, apply an event. */
+typedef enum err decide_function(
+	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info);
+typedef enum err apply_function(struct registry *registry, struct ledger *ledger, struct undo *undo,
+	const struct event *event, struct err_info *info);
+
+decide_function decide_verifier_register, decide_verifier_revoke, decide_period_submit, decide_period_attest,
+	decide_period_withdraw, decide_period_refuse, decide_period_hold, decide_period_release, decide_period_issue,
+	decide_transfer, decide_retire, decide_batch_hold, decide_batch_release, decide_account_hold,
+	decide_account_release, decide_batch_reverse, decide_buffer_top_up, decide_tick;
+apply_function apply_verifier_registered, apply_verifier_revoked, apply_period_submitted, apply_period_attested,
+	apply_period_withdrawn, apply_period_refused, apply_period_held, apply_period_released, apply_batch_issued,
+	apply_batch_held, apply_batch_released, apply_batch_reversed, apply_buffer_topped_up, apply_transferred,
+	apply_retired, apply_account_held, apply_account_released;
+apply_function apply_state_verifier, apply_state_period, apply_state_attestation, apply_state_batch, apply_state_claims,
+	apply_state_debt, apply_state_account;
+
+/* Shared checks. */
+bool period_is_open(const struct period *period);
+bool period_involves(const struct period *period, uint64_t actor, struct id org); /* submitter or verifier */
+enum err reason_check(struct hash reason_hash, struct err_info *info) MUST_CHECK;
+
+#endif
