@@ -262,9 +262,10 @@ static enum err accounts_put(struct writer *writer)
 	return err;
 }
 
-enum err registry_snapshot(const struct registry *registry, emit_function *emit, void *context, struct err_info *info)
+enum err registry_snapshot(
+	const struct registry *registry, emit_function *emit_to, void *context, struct err_info *info)
 {
-	struct writer writer = {.registry = registry, .emit = emit, .context = context, .info = info};
+	struct writer writer = {.registry = registry, .emit = emit_to, .context = context, .info = info};
 	static enum err (*const parts[])(struct writer *) = {
 		verifiers_put, periods_put, batches_put, claims_put, debts_put, accounts_put};
 	enum err err = ERR_OK;

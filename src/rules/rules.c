@@ -1,0 +1,463 @@
+/* Decides the order of things: a command is checked for repeats, decided event by event, each event encoded and applied at
+ * once, and closed by a record that remembers it; or all of it is undone. Replay goes through the same apply. The state's
+ * thread. */
+#include "state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "carbond/base/clock.h"
+
+/* ---- life cycle ---- */
+
+struct rules *rules_new(struct id registry, uint64_t seed)
+{
+	struct rules *rules = calloc(1, sizeof *rules);
+	if (!rules)
+		return NULL;
+	rules->seed = seed;
+	repeats_start(&rules->repeats, seed);
+	rules->ledger = ledger_new(seed);
+	rules->registry = registry_new(registry, seed);
+	rules->undo = undo_new();
+	rules->scratch = malloc(sizeof *rules->scratch);
+	if (!rules->ledger || !rules->registry || !rules->undo || !rules->scratch)
+		rules_free(&rules);
+	return rules;
+}
+
+void rules_free(struct rules **rules)
+{
+	struct rules *old = *rules;
+	*rules = NULL;
+	if (!old)
+		return;
+	ledger_free(&old->ledger);
+	registry_free(&old->registry);
+	undo_free(&old->undo);
+	repeats_free(&old->repeats);
+	free(old->actors);
+	map_free(&old->actor_map);
+	free(old->scratch);
+	free(old);
+}
+
+/* ---- actors ---- */
+
+static bool actor_equal(const void *context, uint32_t item, const void *key)
+{
+	return memcmp(&((const struct rules *)context)->actors[item], key, sizeof(struct actor)) == 0;
+}
+
+static uint64_t actor_hash(const struct rules *rules, const struct actor *actor)
+{
+	return map_hash_bytes(rules->seed, actor, sizeof *actor);
+}
+
+uint32_t actor_find(const struct rules *rules, struct id id, struct id org)
+{
+	struct actor actor = {.id = id, .org = org};
+	return map_find(&rules->actor_map, actor_hash(rules, &actor), actor_equal, rules, &actor);
+}
+
+static void actor_forget(void *owner, const void *payload)
+{
+	(void)payload;
+	struct rules *rules = owner;
+	rules->actor_count--;
+	map_remove(&rules->actor_map, actor_hash(rules, &rules->actors[rules->actor_count]), rules->actor_count);
+}
+
+static enum err actor_named(struct rules *rules, struct undo *undo, const struct event *event, struct err_info *info)
+{
+	const struct event_actor_named *said = &event->actor_named;
+	if (said->number != (uint64_t)rules->actor_count + 1 || actor_find(rules, said->actor, said->org) != MAP_NONE)
+		return err_set(info, ERR_JOURNAL_INVALID, "", "actors are out of order");
+	struct actor actor = {.id = said->actor, .org = said->org};
+	rules->actors[rules->actor_count] = actor;
+	map_put(&rules->actor_map, actor_hash(rules, &actor), rules->actor_count);
+	rules->actor_count++;
+	undo_push(undo, actor_forget, rules, NULL, 0);
+	return ERR_OK;
+}
+
+/* ---- making events true ---- */
+
+/* Steps of one event: at most one a range and a few more. */
+#define EVENT_STEPS (EVENTS_RANGES_MAX + 16)
+
+bool rules_reserve(struct rules *rules)
+{
+	if (rules->actor_count == rules->actor_capacity) {
+		uint32_t capacity = (rules->actor_capacity + 16) * 2;
+		struct actor *actors = realloc(rules->actors, capacity * sizeof *actors);
+		if (!actors)
+			return false;
+		rules->actors = actors;
+		rules->actor_capacity = capacity;
+	}
+	return map_reserve(&rules->actor_map, 1) && ledger_reserve(rules->ledger) == ERR_OK &&
+	       repeats_reserve(&rules->repeats) == ERR_OK && undo_reserve(rules->undo, EVENT_STEPS) == ERR_OK;
+}
+
+/* The last events of a command; nothing after them can fail, so they need no undo. */
+static enum err command_done(struct rules *rules, const struct event *event, struct err_info *info)
+{
+	const struct event_header *header = &event->header;
+	if (repeats_find(&rules->repeats, header->org, header->command))
+		return err_set(info, ERR_JOURNAL_INVALID, "", "a command is done twice");
+	struct repeat repeat = {.org = header->org,
+		.command = header->command,
+		.request_hash = event->command_done.request_hash,
+		.kind = event->command_done.kind,
+		.events = event->command_done.events,
+		.number = event->command_done.number,
+		.position = header->number};
+	repeats_put(&rules->repeats, &repeat);
+	return ERR_OK;
+}
+
+static enum err source_done(struct rules *rules, const struct event *event, struct err_info *info)
+{
+	const struct event_source_done *said = &event->source_done;
+	if (hash_is_none(said->key)) {
+		if (said->source_position <= rules->repeats.source_position[said->source])
+			return err_set(info, ERR_JOURNAL_INVALID, "", "a source's position falls");
+		rules->repeats.source_position[said->source] = said->source_position;
+		return ERR_OK;
+	}
+	if (natural_find(&rules->repeats, said->key))
+		return err_set(info, ERR_JOURNAL_INVALID, "", "a natural key is taken twice");
+	struct natural natural = {.key = said->key,
+		.request_hash = said->request_hash,
+		.source = said->source,
+		.kind = said->kind,
+		.events = said->events,
+		.number = said->number,
+		.position = event->header.number};
+	natural_put(&rules->repeats, &natural);
+	return ERR_OK;
+}
+
+static enum err ticked(struct rules *rules, const struct event *event, struct err_info *info)
+{
+	if (event->ticked.horizon_us < rules->horizon_us)
+		return err_set(info, ERR_JOURNAL_INVALID, "", "the horizon falls");
+	rules->horizon_us = event->ticked.horizon_us;
+	repeats_forget(&rules->repeats, rules->horizon_us);
+	return ERR_OK;
+}
+
+enum err rules_make_true(struct rules *rules, struct undo *undo, const struct event *event, struct err_info *info)
+{
+	switch (event->header.type) {
+	case EVENT_ACTOR_NAMED: return actor_named(rules, undo, event, info);
+	case EVENT_COMMAND_DONE: return command_done(rules, event, info);
+	case EVENT_SOURCE_DONE: return source_done(rules, event, info);
+	case EVENT_TICKED: return ticked(rules, event, info);
+	default: return registry_apply(rules->registry, rules->ledger, undo, event, info);
+	}
+}
+
+/* One event of the journal, in its place. */
+static enum err apply(struct rules *rules, struct undo *undo, const struct event *event, struct err_info *info)
+{
+	const struct event_header *header = &event->header;
+	if (header->number != rules->position + 1 || header->time_us < rules->time_us ||
+		header->actor > rules->actor_count || header->type >= EVENT_STATE_START)
+		return err_set(info, ERR_JOURNAL_INVALID, "", "event %llu does not follow event %llu",
+			(unsigned long long)header->number, (unsigned long long)rules->position);
+	if (!rules_reserve(rules))
+		return ERR_NO_MEMORY;
+	enum err err = rules_make_true(rules, undo, event, info);
+	if (err)
+		return err;
+	ledger_assert(rules->ledger); /* P1, P2, P3 */
+	rules->position = header->number;
+	rules->time_us = header->time_us;
+	return ERR_OK;
+}
+
+enum err rules_apply(struct rules *rules, const struct event *event, struct err_info *info)
+{
+	enum err err = apply(rules, NULL, event, info);
+	if (err && err != ERR_NO_MEMORY && err != ERR_JOURNAL_INVALID)
+		return err_set(info, ERR_JOURNAL_INVALID, "", "event %llu cannot be",
+			(unsigned long long)event->header.number);
+	return err;
+}
+
+/* ---- executing ---- */
+
+struct execution {
+	struct rules *rules;
+	const struct command *command;
+	struct rules_output *output;
+	size_t size_before;
+	uint64_t actor;
+	int64_t time_us;
+	uint32_t events;
+};
+
+static enum err guard_add(struct rules_output *output, const void *key, size_t size)
+{
+	if (output->guard_count == output->guard_capacity)
+		return ERR_COMMAND_TOO_LARGE;
+	struct rules_guard *guard = &output->guards[output->guard_count++];
+	assert(size <= sizeof guard->key);
+	memcpy(guard->key, key, size);
+	guard->size = size;
+	return ERR_OK;
+}
+
+static enum err claims_guard(struct rules_output *output, const struct record_lists *lists)
+{
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < lists->run_count; i++) {
+		const struct claim_run *run = &lists->runs[i];
+		for (uint32_t hour = 0; hour < run->hours && !err; hour++) {
+			uint8_t key[REGISTRY_CLAIM_KEY_SIZE];
+			registry_claim_key(run->point, run->first_hour + hour, run->slot, key);
+			err = guard_add(output, key, sizeof key);
+		}
+	}
+	return err;
+}
+
+static enum err natural_guard(struct rules_output *output, struct hash key)
+{
+	uint8_t text[7 + sizeof key];
+	memcpy(text, "natural", 7);
+	memcpy(text + 7, &key, sizeof key);
+	return hash_is_none(key) ? ERR_OK : guard_add(output, text, sizeof text);
+}
+
+static enum err keep(void *context, struct event *event, struct err_info *info)
+{
+	struct execution *run = context;
+	struct rules *rules = run->rules;
+	struct rules_output *output = run->output;
+	if (run->events == EVENTS_PER_COMMAND_MAX)
+		return err_set(
+			info, ERR_COMMAND_TOO_LARGE, "", "a command has at most %d events", EVENTS_PER_COMMAND_MAX);
+	event->header.number = rules->position + 1;
+	event->header.time_us = run->time_us;
+	event->header.actor = event->header.type == EVENT_ACTOR_NAMED ? 0 : run->actor;
+	event->header.command = run->command->id;
+	event->header.org = run->command->org;
+	size_t most = run->size_before + EVENTS_BYTES_PER_COMMAND;
+	enum err err =
+		event_encode(event, output->bytes, most < output->capacity ? most : output->capacity, &output->size);
+	if (err)
+		return err_set(info, ERR_COMMAND_TOO_LARGE, "", "a command's events take at most %u bytes",
+			EVENTS_BYTES_PER_COMMAND);
+	if (rules->fail_event && rules->fail_event == run->events + 1)
+		return ERR_NO_MEMORY;
+	if (event->header.type == EVENT_BATCH_ISSUED)
+		err = claims_guard(output, &event->lists);
+	else if (event->header.type == EVENT_SOURCE_DONE)
+		err = natural_guard(output, event->source_done.key);
+	if (!err)
+		err = apply(rules, rules->undo, event, info);
+	run->events++;
+	return err;
+}
+
+static enum err actor_introduce(struct execution *run, struct err_info *info)
+{
+	struct rules *rules = run->rules;
+	const struct command *command = run->command;
+	if (id_is_none(command->actor)) {
+		bool may = command->source == COMMAND_SOURCE_ENGINE ||
+			   (command->source != COMMAND_SOURCE_CLIENT && command->kind != COMMAND_PERIOD_SUBMIT);
+		return may ? ERR_OK : err_set(info, ERR_MISSING_FIELD, "", "a command names its actor");
+	}
+	uint32_t known = actor_find(rules, command->actor, command->org);
+	if (known != MAP_NONE) {
+		run->actor = (uint64_t)known + 1;
+		return ERR_OK;
+	}
+	run->actor = (uint64_t)rules->actor_count + 1;
+	struct event event = {.header = {.type = EVENT_ACTOR_NAMED},
+		.actor_named = {.number = run->actor, .actor = command->actor, .org = command->org}};
+	return keep(run, &event, info);
+}
+
+/* The record that closes a command and remembers it. A tick that did nothing leaves none. */
+static enum err close_command(struct execution *run, struct hash request_hash, uint64_t number, struct err_info *info)
+{
+	const struct command *command = run->command;
+	struct event event = {.header = {.type = EVENT_COMMAND_DONE}};
+	if (command->source == COMMAND_SOURCE_CLIENT) {
+		event.command_done = (struct event_command_done){.request_hash = request_hash,
+			.kind = (uint32_t)command->kind,
+			.events = run->events + 1,
+			.number = number};
+	} else {
+		event.header.type = EVENT_SOURCE_DONE;
+		event.source_done = (struct event_source_done){.key = command->natural_key,
+			.request_hash = request_hash,
+			.source = (uint32_t)command->source,
+			.kind = (uint32_t)command->kind,
+			.source_position = command->source_position,
+			.number = number,
+			.events = run->events + 1};
+	}
+	return keep(run, &event, info);
+}
+
+/* What time forgets goes last: it cannot be undone. */
+static enum err close_tick(struct execution *run, struct err_info *info)
+{
+	struct rules *rules = run->rules;
+	int64_t due_us = run->command->tick.due_us;
+	int64_t horizon_us = (due_us - RULES_REPEATS_US) / CLOCK_US_PER_MINUTE * CLOCK_US_PER_MINUTE;
+	if (horizon_us <= rules->horizon_us || !repeats_due(&rules->repeats, horizon_us))
+		return ERR_OK;
+	struct event event = {.header = {.type = EVENT_TICKED}, .ticked = {.horizon_us = horizon_us}};
+	return keep(run, &event, info);
+}
+
+/* ---- repeats ---- */
+
+static enum err answer_again(const struct hash *said, const struct hash *asked, uint32_t said_kind, uint64_t number,
+	uint64_t position, uint32_t events, const struct command *command, struct rules_result *ret_result,
+	struct err_info *info)
+{
+	if (!hash_equal(*said, *asked) || said_kind != (uint32_t)command->kind)
+		return err_set(info, ERR_COMMAND_REUSED, "", "this id or key was used for another request");
+	*ret_result = (struct rules_result){.repeated = true, .number = number, .position = position, .events = events};
+	return ERR_OK;
+}
+
+static enum err client_check(const struct rules *rules, const struct command *command, int64_t now_us,
+	const struct hash *request_hash, struct rules_result *ret_result, struct err_info *info)
+{
+	if (id_is_none(command->id) || command->id.bytes[6] >> 4 != 7)
+		return err_set(info, ERR_COMMAND_ID_INVALID, "", "the command id must be a UUIDv7");
+	const struct repeat *repeat = repeats_find(&rules->repeats, command->org, command->id);
+	if (repeat)
+		return answer_again(&repeat->request_hash, request_hash, repeat->kind, repeat->number, repeat->position,
+			repeat->events, command, ret_result, info);
+	int64_t made_us = id_time_us(command->id);
+	if (made_us < rules->horizon_us || made_us < now_us - RULES_REPEATS_US)
+		return err_set(info, ERR_COMMAND_ID_INVALID, "", "the command id is older than 24 hours");
+	if (made_us > now_us + RULES_ID_AHEAD_US)
+		return err_set(info, ERR_COMMAND_ID_INVALID, "", "the command id lies in the future");
+	return ERR_OK;
+}
+
+static enum err source_check(const struct rules *rules, const struct command *command, const struct hash *request_hash,
+	struct rules_result *ret_result, struct err_info *info)
+{
+	if ((unsigned)command->source >= COMMAND_SOURCE_COUNT)
+		return err_set(info, ERR_INVALID_FIELD, "", "there is no such source");
+	if (command->source == COMMAND_SOURCE_CHAIN) {
+		if (command->source_position <= rules->repeats.source_position[command->source])
+			return err_set(info, ERR_SOURCE_POSITION, "", "the last position applied is %llu",
+				(unsigned long long)rules->repeats.source_position[command->source]);
+		return hash_is_none(command->natural_key)
+			       ? ERR_OK
+			       : err_set(info, ERR_INVALID_FIELD, "", "an ordered source has no natural key");
+	}
+	if (hash_is_none(command->natural_key))
+		return err_set(info, ERR_MISSING_FIELD, "", "a consumer's command carries its natural key");
+	const struct natural *natural = natural_find(&rules->repeats, command->natural_key);
+	return natural ? answer_again(&natural->request_hash, request_hash, natural->kind, natural->number,
+				 natural->position, natural->events, command, ret_result, info)
+		       : ERR_OK;
+}
+
+static enum err repeat_check(const struct rules *rules, const struct command *command, int64_t now_us,
+	const struct hash *request_hash, struct rules_result *ret_result, struct err_info *info)
+{
+	if (command->kind == COMMAND_TICK || command->source == COMMAND_SOURCE_ENGINE)
+		return command->kind == COMMAND_TICK && command->source == COMMAND_SOURCE_ENGINE
+			       ? ERR_OK
+			       : err_set(info, ERR_FORBIDDEN, "", "only the engine ticks");
+	return command->source == COMMAND_SOURCE_CLIENT
+		       ? client_check(rules, command, now_us, request_hash, ret_result, info)
+		       : source_check(rules, command, request_hash, ret_result, info);
+}
+
+enum err rules_execute(struct rules *rules, const struct command *command, int64_t now_us, struct rules_output *output,
+	struct rules_result *ret_result, struct err_info *info)
+{
+	struct hash request_hash = hash_is_none(command->request_hash) ? command_hash(command) : command->request_hash;
+	int64_t time_us = now_us > rules->time_us ? now_us : rules->time_us;
+	*ret_result = (struct rules_result){0};
+	enum err err = repeat_check(rules, command, time_us, &request_hash, ret_result, info);
+	if (err || ret_result->repeated)
+		return err;
+	struct execution run = {
+		.rules = rules, .command = command, .output = output, .size_before = output->size, .time_us = time_us};
+	size_t guards_before = output->guard_count;
+	uint64_t position_before = rules->position;
+	int64_t time_before = rules->time_us;
+	struct registry_call call = {.command = command, .now_us = time_us, .emit = keep, .context = &run};
+	err = rules_reserve(rules) ? actor_introduce(&run, info) : ERR_NO_MEMORY;
+	call.actor = run.actor;
+	if (!err)
+		err = registry_decide(rules->registry, rules->ledger, &call, info);
+	if (!err)
+		err = command->kind == COMMAND_TICK ? close_tick(&run, info)
+						    : close_command(&run, request_hash, call.number, info);
+	rules->fail_event = 0;
+	if (err) {
+		undo_back(rules->undo, 0);
+		ledger_assert(rules->ledger);
+		output->size = run.size_before;
+		output->guard_count = guards_before;
+		rules->position = position_before;
+		rules->time_us = time_before;
+		return err;
+	}
+	undo_clear(rules->undo);
+	output->event_count += run.events;
+	*ret_result = (struct rules_result){
+		.number = call.number, .position = run.events ? rules->position : 0, .events = run.events};
+	return ERR_OK;
+}
+
+void rules_fail_event(struct rules *rules, uint32_t index)
+{
+	rules->fail_event = index;
+}
+
+/* ---- reading ---- */
+
+uint64_t rules_position(const struct rules *rules)
+{
+	return rules->position;
+}
+
+int64_t rules_time_us(const struct rules *rules)
+{
+	return rules->time_us;
+}
+
+int64_t rules_state_kg(const struct rules *rules, enum kg_state state)
+{
+	return ledger_state_kg(rules->ledger, 0, state);
+}
+
+int64_t rules_issued_kg(const struct rules *rules)
+{
+	return ledger_issued_kg(rules->ledger, 0);
+}
+
+bool rules_check(const struct rules *rules, struct err_info *info)
+{
+	return ledger_check(rules->ledger, info);
+}
+
+const struct ledger *rules_ledger(const struct rules *rules)
+{
+	return rules->ledger;
+}
+
+const struct registry *rules_registry(const struct rules *rules)
+{
+	return rules->registry;
+}
