@@ -15,7 +15,7 @@ struct hash {
 
 #define HASH_TEXT_SIZE 65
 
-/* An incremental SHA-256 (libsodium's state, sized here so that it can live on the stack). */
+/* An incremental SHA-256 (nettle's state, sized here so that it can live on the stack). */
 struct sha256 {
 	uint64_t opaque[16];
 };
