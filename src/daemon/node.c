@@ -119,7 +119,7 @@ static enum err read_identity(const char *folder, struct node_identity *ret_iden
 	}
 	snprintf(ret_identity->node, sizeof(ret_identity->node), "%s", node);
 	json_object_del(document, "node");
-	err = field_read(fields, FIELD_TRUSTED, document, "", arena, ret_identity, info);
+	err = field_read(fields, FIELD_CREATE, document, "", arena, ret_identity, info);
 out:
 	arena_free(&arena);
 	return err;
