@@ -94,7 +94,8 @@ struct overlay {
 	int64_t created_us;
 };
 
-/* What was refused, with its raw text, until an operator re-drives or discards it. */
+/* What was refused, with its raw text, until an operator re-drives or discards it. The id follows from the content (capture
+ * unit, reason, source, text), so the same item delivered or replayed again is one row. */
 struct quarantined {
 	struct id id, org_id, unit_id, sensor_id; /* zero where unknown */
 	int64_t version;
@@ -152,6 +153,7 @@ struct sensing_options {
 	int64_t flush_us;          /* open buckets are flushed at most this often; default 5 min */
 	int64_t memory_bytes;      /* open readings in memory before an early flush */
 	int64_t log_retention_us;  /* readings-log payloads older than this whose buckets are closed are pruned */
+	size_t quarantine_rows_max; /* 0: 200,000 */
 	/* An active organisation by slug or UUID text, from memory, never blocking: identity's, handed in by daemon. NULL: any
 	 * organisation that is named by its UUID. */
 	bool (*find_org)(void *context, const char *text, struct id *ret_org);

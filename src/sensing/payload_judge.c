@@ -8,6 +8,7 @@
 #include "carbond/base/clock.h"
 #include "carbond/base/limits.h"
 #include "payload.h"
+#include "quarantine.h"
 
 #define TAG_BYTES_KEPT    200
 #define VALUE_BYTES_KEPT  200
@@ -266,8 +267,7 @@ enum err add_refused(struct decoding *decoding, const struct refused *refused)
 		    sizeof *batch->quarantined))
 		return no_memory(decoding);
 	struct quarantined *row = &batch->quarantined[batch->quarantined_count];
-	*row = (struct quarantined){.id = id_new(decoding->source->now_us),
-		.org_id = decoding->org_id,
+	*row = (struct quarantined){.org_id = decoding->org_id,
 		.unit_id = decoding->unit_id,
 		.version = 1,
 		.time_us = refused->time_us,
@@ -287,6 +287,7 @@ enum err add_refused(struct decoding *decoding, const struct refused *refused)
 	row->detail = clean_copy(arena, refused->refusal->detail, strlen(refused->refusal->detail), DETAIL_BYTES_KEPT);
 	if (!row->source || !row->raw || !row->detail || (refused->tag && !row->tag) || (refused->value && !row->value))
 		return no_memory(decoding);
+	row->id = quarantine_id(row);
 	batch->quarantined_count++;
 	if (batch->want_verdicts) {
 		struct reading_verdict *verdict = add_verdict(decoding, refused->count);

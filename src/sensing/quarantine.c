@@ -19,6 +19,7 @@
 #define ANSWERED_US   (90 * CLOCK_US_PER_DAY)
 #define RETAIN_PAGE   1000
 #define COUNT_PAGE    10000
+#define RECOUNT_US    (10 * CLOCK_US_PER_MINUTE)
 
 const char *const quarantine_reasons[] = {"unknown_unit", "unknown_sensor", "malformed", "wrong_unit", "not_a_number",
 	"out_of_range", "too_old", "in_future", "conflict", "closed_conflict", "retired", NULL};
@@ -93,7 +94,34 @@ struct quarantine {
 	pthread_mutex_t lock;
 	struct overflow overflows[OVERFLOW_ROWS];
 	size_t overflow_count;
+	int64_t counted_us; /* monotonic */
 };
+
+static void hash_text_member(struct sha256 *state, const char *text)
+{
+	size_t size = text ? strlen(text) : 0;
+	sha256_add_u64(state, size);
+	sha256_add(state, text ? text : "", size);
+}
+
+struct id quarantine_id(const struct quarantined *row)
+{
+	struct sha256 state;
+	struct id id;
+	sha256_start(&state, "carbond/quarantine/1");
+	sha256_add(&state, row->org_id.bytes, sizeof row->org_id.bytes);
+	sha256_add(&state, row->unit_id.bytes, sizeof row->unit_id.bytes);
+	sha256_add_u64(&state, (uint64_t)row->reason);
+	hash_text_member(&state, row->source);
+	hash_text_member(&state, row->raw);
+	struct hash hash = sha256_end(&state);
+	memcpy(id.bytes, hash.bytes, sizeof id.bytes);
+	id.bytes[6] = (uint8_t)((id.bytes[6] & 0x0f) | 0x80); /* UUIDv8: RFC 9562 leaves its content to us */
+	id.bytes[8] = (uint8_t)((id.bytes[8] & 0x3f) | 0x80);
+	return id;
+}
+
+static enum err count_rows(struct quarantine *quarantine, struct err_info *info);
 
 /* ---- the bound ---- */
 
@@ -105,7 +133,7 @@ static struct overflow *overflow_of(struct quarantine *quarantine, const struct 
 							 !id_equal(quarantine->overflows[i].org_id, row->org_id)))
 		i++;
 	if (i == quarantine->overflow_count && i < OVERFLOW_ROWS) {
-		quarantine->overflows[i] = (struct overflow){.id = row->id,
+		quarantine->overflows[i] = (struct overflow){.id = id_new(row->received_us),
 			.org_id = row->org_id,
 			.unit_id = row->unit_id,
 			.reason = row->reason,
@@ -142,10 +170,25 @@ static bool superseded(const struct quarantined *rows, size_t count, size_t i)
 	return false;
 }
 
+/* Rows that came again are counted twice, so a count that reaches the bound is looked at again before it is believed. */
+static void recount(struct quarantine *quarantine)
+{
+	int64_t now_us = clock_monotonic_us();
+	pthread_mutex_lock(&quarantine->lock);
+	bool due = now_us - quarantine->counted_us >= RECOUNT_US;
+	if (due)
+		quarantine->counted_us = now_us;
+	pthread_mutex_unlock(&quarantine->lock);
+	if (due && count_rows(quarantine, NULL) != ERR_OK)
+		log_line(LOG_LEVEL_WARN, "quarantine_count", "the rows of the quarantine could not be counted", NULL);
+}
+
 enum err quarantine_changes(struct quarantine *quarantine, struct quarantined *rows, size_t count, struct arena *arena,
 	struct store_change **ret_changes, size_t *ret_count)
 {
 	struct store_change *changes = ARENA_ARRAY(arena, struct store_change, count ? count : 1);
+	if (atomic_load(&quarantine->rows) + (long long)count > (long long)quarantine->rows_max)
+		recount(quarantine);
 	long long room = (long long)quarantine->rows_max - atomic_load(&quarantine->rows);
 	size_t kept = room <= 0 ? 0 : (size_t)room < count ? (size_t)room : count, changed = 0;
 	*ret_changes = changes;
@@ -247,7 +290,8 @@ static enum err count_rows(struct quarantine *quarantine, struct err_info *info)
 		last.id = ((const struct quarantined *)found)[count - 1].id;
 		rows += (long long)count;
 	}
-	atomic_store(&quarantine->rows, rows);
+	if (!err)
+		atomic_store(&quarantine->rows, rows);
 	metric_set(METRIC_QUARANTINE_ROWS, rows);
 	arena_free(&arena);
 	return err;
@@ -356,8 +400,7 @@ enum err sensing_quarantine_reading(const struct reading *reading, const struct 
 		item = NULL;
 	}
 	json_t *owned = document_own(arena, item);
-	*ret_row = (struct quarantined){.id = id_new(now_us),
-		.org_id = sensor->org_id,
+	*ret_row = (struct quarantined){.org_id = sensor->org_id,
 		.unit_id = sensor->unit_id,
 		.sensor_id = sensor->id,
 		.version = 1,
@@ -372,5 +415,8 @@ enum err sensing_quarantine_reading(const struct reading *reading, const struct 
 		.state = QUARANTINE_OPEN,
 		.received_us = now_us,
 		.closed_us = FIELD_ABSENT};
-	return ret_row->tag && ret_row->value && ret_row->raw && ret_row->detail ? ERR_OK : ERR_NO_MEMORY;
+	if (!ret_row->tag || !ret_row->value || !ret_row->raw || !ret_row->detail)
+		return ERR_NO_MEMORY;
+	ret_row->id = quarantine_id(ret_row);
+	return ERR_OK;
 }

@@ -16,6 +16,9 @@ enum err quarantine_changes(struct quarantine *quarantine, struct quarantined *r
 	struct store_change **ret_changes, size_t *ret_count) MUST_CHECK;
 void quarantine_written(struct quarantine *quarantine, const struct quarantined *rows, size_t count, bool durable);
 
+/* The id of a row, from what it says. */
+struct id quarantine_id(const struct quarantined *row);
+
 /* Deletes rows that were answered long ago. */
 enum err quarantine_retain(struct quarantine *quarantine, int64_t now_us, struct err_info *info) MUST_CHECK;
 
