@@ -174,17 +174,17 @@ struct lists {
 };
 
 static const struct field sensors_fields[] = {
-	FIELD(struct lists, points, FIELD_LIST, .flags = FIELD_REQUIRED, .min = 0, .max = POINTS_MAX,
+	FIELD(struct lists, points, FIELD_LIST, .min = 0, .max = POINTS_MAX,
 		.table = mrv_point_fields, .item_size = sizeof(struct mrv_point)),
-	FIELD(struct lists, sensors, FIELD_LIST, .flags = FIELD_REQUIRED, .min = 0, .max = SENSORS_MAX,
+	FIELD(struct lists, sensors, FIELD_LIST, .min = 0, .max = SENSORS_MAX,
 		.table = mrv_sensor_fields, .item_size = sizeof(struct mrv_sensor)),
 	FIELD_END};
 static const struct field calibrations_fields[] = {
-	FIELD(struct lists, calibrations, FIELD_LIST, .flags = FIELD_REQUIRED, .min = 0, .max = CALIBRATIONS_MAX,
+	FIELD(struct lists, calibrations, FIELD_LIST, .min = 0, .max = CALIBRATIONS_MAX,
 		.table = mrv_calibration_fields, .item_size = sizeof(struct mrv_calibration)),
 	FIELD_END};
 static const struct field overlays_fields[] = {
-	FIELD(struct lists, overlays, FIELD_LIST, .flags = FIELD_REQUIRED, .min = 0, .max = OVERLAYS_MAX,
+	FIELD(struct lists, overlays, FIELD_LIST, .min = 0, .max = OVERLAYS_MAX,
 		.table = mrv_overlay_fields, .item_size = sizeof(struct mrv_overlay)),
 	FIELD_END};
 
