@@ -1,0 +1,274 @@
+/* The room's life cycle, its MQTT connections (decode on their own threads) and its door for batches. Main thread: start and
+ * stop; mqtt threads: commit; workers: submit. */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "carbond/base/clock.h"
+#include "carbond/base/limits.h"
+#include "carbond/base/log.h"
+#include "ingest_parts.h"
+
+#define TOPIC_FILTER   "carbond/v1/+/+/readings"
+#define CHUNK_READINGS 20000 /* a connection decodes on while the writer appends what it has */
+#define CHUNK_ROWS     500
+#define CHUNKS_MAX     64 /* of one MQTT batch; then the last one takes the rest */
+#define QUEUE_WAIT_US  (5 * CLOCK_US_PER_SECOND)
+
+struct connection {
+	struct ingest *ingest;
+	struct mqtt_consumer *consumer;
+	unsigned number;
+	char name[16], client_id[64];
+};
+
+/* ---- the writer's doors ---- */
+
+static enum err door_head(void *context, const char *stream, struct store_batch *ret_head, struct err_info *info)
+{
+	return store_log_head(((struct ingest *)context)->store, STORE_READINGS, stream, ret_head, info);
+}
+
+static enum err door_append(void *context, const struct store_append *append, struct err_info *info)
+{
+	return store_log_append(((struct ingest *)context)->store, append, NULL, info);
+}
+
+static enum err door_feed(void *context, const char *stream, uint64_t seq, const struct reading *readings, size_t count,
+	int64_t deadline_us)
+{
+	return sensing_feed(((struct ingest *)context)->sensing, stream, seq, readings, count, deadline_us);
+}
+
+static enum err door_quarantine(void *context, struct quarantined *rows, size_t count, struct arena *arena,
+	struct store_change **ret_changes, size_t *ret_count)
+{
+	return sensing_quarantine_changes(
+		((struct ingest *)context)->sensing, rows, count, arena, ret_changes, ret_count);
+}
+
+static void door_quarantined(void *context, const struct quarantined *rows, size_t count, bool durable)
+{
+	sensing_quarantine_written(((struct ingest *)context)->sensing, rows, count, durable);
+}
+
+static enum err door_find_receipt(void *context, struct receipt *row, struct arena *arena, struct err_info *info)
+{
+	return store_get(((struct ingest *)context)->store, &receipts_collection, row, arena, info);
+}
+
+static const struct writer_doors doors = {.head = door_head,
+	.append = door_append,
+	.feed = door_feed,
+	.quarantine = door_quarantine,
+	.quarantined = door_quarantined,
+	.find_receipt = door_find_receipt};
+
+enum err ingest_submit(struct ingest *ingest, struct ingest_batch **batch, struct runtime_reply *reply)
+{
+	return writer_submit(ingest->writer, batch, reply, 0);
+}
+
+/* ---- MQTT ---- */
+
+/* carbond/v1/<org>/<unit>/readings, cut into its parts. False: another topic. */
+bool ingest_topic_parts(const char *topic, struct arena *arena, const char **ret_org, const char **ret_unit)
+{
+	static const char prefix[] = "carbond/v1/", suffix[] = "/readings";
+	size_t size = strlen(topic);
+	if (size < sizeof prefix + sizeof suffix || strncmp(topic, prefix, sizeof prefix - 1) != 0 ||
+		strcmp(topic + size - (sizeof suffix - 1), suffix) != 0)
+		return false;
+	const char *org = topic + sizeof prefix - 1, *end = topic + size - (sizeof suffix - 1);
+	const char *slash = memchr(org, '/', (size_t)(end - org));
+	if (!slash || slash == org || slash + 1 == end || memchr(slash + 1, '/', (size_t)(end - slash - 1)))
+		return false;
+	*ret_org = arena_copy(arena, org, (size_t)(slash - org));
+	*ret_unit = arena_copy(arena, slash + 1, (size_t)(end - slash - 1));
+	return *ret_org && *ret_unit;
+}
+
+static enum err decode_message(
+	const struct directory *directory, const struct mqtt_message *message, struct reading_batch *batch)
+{
+	struct payload_source source = {.source = message->topic, .now_us = clock_wall_us()};
+	struct err_info info = {0};
+	const char *data = message->payload ? message->payload : "";
+	if (!ingest_topic_parts(message->topic, batch->arena, &source.org, &source.unit))
+		return ERR_NO_MEMORY; /* the filter lets no other topic through */
+	enum err err = payload_decode(directory, &source, NULL, data, message->payload_size, batch, &info);
+	/* a payload that is none is in the quarantine now: that is its answer */
+	return err == ERR_INVALID_JSON || err == ERR_TOO_DEEP || err == ERR_TOO_LARGE ? ERR_OK : err;
+}
+
+struct chunks {
+	struct runtime_reply *replies[CHUNKS_MAX];
+	size_t count;
+};
+
+static enum err submit_chunk(struct ingest *ingest, struct ingest_batch **batch, struct chunks *chunks)
+{
+	struct runtime_reply *reply = reply_new(INT64_MAX, NULL, NULL);
+	if (!reply)
+		return ERR_NO_MEMORY;
+	chunks->replies[chunks->count++] = reply;
+	return writer_submit(ingest->writer, batch, reply, clock_monotonic_us() + QUEUE_WAIT_US);
+}
+
+/* The first error of all chunks; every one of them is waited for, so that nothing of this batch is in flight afterwards. */
+static enum err await_chunks(struct chunks *chunks, enum err err)
+{
+	for (size_t i = 0; i < chunks->count; i++) {
+		enum err one = reply_wait(chunks->replies[i], NULL);
+		if (!err)
+			err = one;
+		reply_unref(&chunks->replies[i]);
+	}
+	return err;
+}
+
+static enum err commit(void *context, const struct mqtt_message *messages, size_t count)
+{
+	struct connection *connection = context;
+	struct ingest *ingest = connection->ingest;
+	const struct directory *directory = sensing_directory_ref(ingest->sensing);
+	struct ingest_batch *batch = NULL;
+	struct chunks chunks = {.count = 0};
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < count && !err; i++) {
+		if (!batch)
+			batch = ingest_batch_new(false);
+		err = batch ? decode_message(directory, &messages[i], &batch->batch) : ERR_NO_MEMORY;
+		if (!err && chunks.count < CHUNKS_MAX - 1 &&
+			(batch->batch.reading_count >= CHUNK_READINGS || batch->batch.quarantined_count >= CHUNK_ROWS))
+			err = submit_chunk(ingest, &batch, &chunks);
+	}
+	if (!err && batch)
+		err = submit_chunk(ingest, &batch, &chunks);
+	ingest_batch_free(&batch);
+	err = await_chunks(&chunks, err);
+	sensing_directory_unref(&directory);
+	return err;
+}
+
+static void changed(void *context, enum mqtt_state state, const char *detail)
+{
+	struct connection *connection = context;
+	const char *event = "mqtt_connection";
+	if (state == MQTT_TAKEN)
+		event = "mqtt_session_taken";
+	else if (state == MQTT_HOLDING)
+		event = "mqtt_holding";
+	enum log_level level = state == MQTT_TAKEN || state == MQTT_FAILED        ? LOG_LEVEL_ERROR
+			       : state == MQTT_CONNECTED || state == MQTT_STOPPED ? LOG_LEVEL_INFO
+										  : LOG_LEVEL_WARN;
+	log_line(level, event,
+		state == MQTT_TAKEN
+			? "another client uses this client id: this node no longer takes readings over this "
+			  "connection; give each node its own name, then restart"
+			: detail,
+		"client_id", connection->client_id, "state", mqtt_state_names[state], NULL);
+}
+
+static enum err start_connection(
+	struct ingest *ingest, const struct ingest_options *options, unsigned number, struct err_info *info)
+{
+	static const char *const topics[] = {TOPIC_FILTER, NULL};
+	struct connection *connection = &ingest->connections[number];
+	connection->ingest = ingest;
+	connection->number = number;
+	snprintf(connection->name, sizeof connection->name, "mqtt-%u", number);
+	snprintf(connection->client_id, sizeof connection->client_id, "carbond-%s-%u", options->node, number);
+	const struct mqtt_consumer_options consumer = {.broker = options->broker,
+		.client_id = connection->client_id,
+		.topics = topics,
+		.share_group = ingest->share_group,
+		.commit = commit,
+		.changed = changed,
+		.context = connection};
+	return mqtt_consumer_start(&consumer, connection->name, &connection->consumer, info);
+}
+
+/* ---- life cycle ---- */
+
+static enum err start_connections(struct ingest *ingest, const struct ingest_options *options, struct err_info *info)
+{
+	unsigned count = options->connections ? options->connections : 1;
+	enum err err = ERR_OK;
+	if (!options->mqtt)
+		return ERR_OK;
+	if (count > INGEST_CONNECTIONS_MAX)
+		return err_set(info, ERR_INVALID_CONFIG, NULL, "at most %d MQTT connections", INGEST_CONNECTIONS_MAX);
+	/* several connections of one node divide the messages among themselves, which needs a group, be it of its own */
+	if (options->share_group)
+		snprintf(ingest->share_group_text, sizeof ingest->share_group_text, "%s", options->share_group);
+	else if (count > 1)
+		snprintf(ingest->share_group_text, sizeof ingest->share_group_text, "carbond-%s", options->node);
+	ingest->share_group = ingest->share_group_text[0] ? ingest->share_group_text : NULL;
+	ingest->connections = calloc(count, sizeof *ingest->connections);
+	if (!ingest->connections)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the connections");
+	for (unsigned i = 0; i < count && !err; i++) {
+		err = start_connection(ingest, options, i, info);
+		ingest->connection_count += err == ERR_OK;
+	}
+	return err;
+}
+
+enum err ingest_start(const struct ingest_options *options, struct ingest **ret_ingest, struct err_info *info)
+{
+	struct ingest *ingest = calloc(1, sizeof *ingest);
+	enum err err;
+	*ret_ingest = NULL;
+	if (!ingest)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for ingest");
+	ingest->store = options->store;
+	ingest->sensing = options->sensing;
+	ingest->audit = options->audit;
+	const struct writer_options writer = {.doors = &doors,
+		.doors_context = ingest,
+		.node = options->node,
+		.queue = options->queue,
+		.fatal = options->fatal,
+		.context = options->context};
+	err = writer_start(&writer, &ingest->writer, info);
+	if (!err)
+		err = start_connections(ingest, options, info);
+	*ret_ingest = ingest;
+	if (err)
+		ingest_stop(ret_ingest);
+	return err;
+}
+
+void ingest_stop(struct ingest **ingest)
+{
+	struct ingest *mine = *ingest;
+	if (!mine)
+		return;
+	for (unsigned i = 0; i < mine->connection_count; i++)
+		mqtt_consumer_stop(&mine->connections[i].consumer);
+	writer_stop(&mine->writer);
+	free(mine->connections);
+	free(mine);
+	*ingest = NULL;
+}
+
+enum err ingest_ready(struct ingest *ingest, char *reason, size_t size)
+{
+	enum err err = writer_fault(ingest->writer);
+	if (!err && store_healthy(ingest->store, &err))
+		err = ERR_OK;
+	if (err) {
+		snprintf(reason, size, "readings cannot be made durable: %s", err_row(err)->title);
+		return err;
+	}
+	for (unsigned i = 0; i < ingest->connection_count; i++) {
+		enum mqtt_state state = mqtt_consumer_state(ingest->connections[i].consumer);
+		if (state == MQTT_CONNECTED)
+			continue;
+		snprintf(reason, size, "MQTT connection %u is %s", i, mqtt_state_names[state]);
+		return ERR_IO;
+	}
+	return ERR_OK;
+}
