@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static const struct err_row ok_row = {ERR_OK, "OK", 200, "ok", "No error"};
 
@@ -11,6 +12,23 @@ static const struct err_row rows[] = {
 #include "carbond/base/errors.def"
 #undef ERROR
 };
+
+/* A text that was cut to fit must not end inside a character: it goes into JSON. */
+static void end_at_character(char *text, size_t size)
+{
+	size_t end = strlen(text);
+	size_t start = end;
+	if (end + 1 < size)
+		return;
+	while (start > 0 && ((unsigned char)text[start - 1] & 0xc0) == 0x80)
+		start--;
+	if (start == 0 || ((unsigned char)text[start - 1] & 0x80) == 0)
+		return;
+	unsigned char lead = (unsigned char)text[start - 1];
+	size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+	if (end - (start - 1) < length)
+		text[start - 1] = '\0';
+}
 
 enum err err_set(struct err_info *info, enum err code, const char *pointer, const char *format, ...)
 {
@@ -22,6 +40,8 @@ enum err err_set(struct err_info *info, enum err code, const char *pointer, cons
 	va_start(arguments, format);
 	vsnprintf(info->detail, sizeof info->detail, format, arguments);
 	va_end(arguments);
+	end_at_character(info->pointer, sizeof info->pointer);
+	end_at_character(info->detail, sizeof info->detail);
 	return code;
 }
 
