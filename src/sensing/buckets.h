@@ -19,9 +19,23 @@ extern const struct store_collection buckets_collection, open_buckets_collection
 
 /* What the shards must know of a sensor; a copy, so that no picture is held across I/O. */
 struct bucket_rules {
-	struct id org_id, unit_id;
-	char tag[104];
+	struct id org_id;
 	int64_t sampling_period_us, lateness_us, stale_after_us;
+};
+
+/* A reading that its bucket cannot take. */
+struct refusal {
+	struct reading reading;
+	enum quarantine_reason reason;
+	const char *detail;
+};
+
+/* The rows that quarantine refusals, and the changes that write them. */
+struct refused {
+	struct quarantined *rows;
+	size_t row_count;
+	struct store_change *changes;
+	size_t change_count;
 };
 
 /* The same without a `struct sensing`: how buckets_start begins, and how tests do with rules and clocks of their own. */
@@ -33,10 +47,15 @@ struct buckets_options {
 	int64_t flush_us, memory_bytes, log_retention_us;
 	/* False: no such sensor (any more). Must not block. */
 	bool (*rules)(void *context, struct id sensor, struct bucket_rules *ret_rules);
+	/* Makes the rows of refusals in the arena, which are then written with the bucket; and is told whether they were. */
+	enum err (*refuse)(void *context, const struct refusal *refusals, size_t count, struct arena *arena,
+		struct refused *ret_refused);
+	void (*refused)(void *context, const struct refused *refused, bool durable);
 	void *context;
 	int64_t (*wall_us)(void), (*monotonic_us)(void); /* NULL: the clocks of base */
 };
-enum err buckets_open(const struct buckets_options *options, struct buckets **ret_buckets, struct err_info *info) MUST_CHECK;
+enum err buckets_open(
+	const struct buckets_options *options, struct buckets **ret_buckets, struct err_info *info) MUST_CHECK;
 void buckets_close(struct buckets **buckets);
 
 #endif

@@ -1,0 +1,169 @@
+/* How an hour is read while it may be filling, closing or gaining a revision: what is open is copied first, under the
+ * shard's lock, then the closed rows are read; the higher revision holds, and late readings join the one below it. Threads
+ * that may block. */
+#include "hours.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "carbond/base/clock.h"
+
+#define ROWS_MOST 100000 /* store's bound; a day has 24 hours with some revisions */
+
+static enum err copy_one(struct hours *hours, const struct open_bucket *bucket)
+{
+	struct open_copy *copy = &hours->open[hours->open_count];
+	*copy = (struct open_copy){.hour_us = bucket->hour_us, .revision = bucket->revision, .loaded = bucket->loaded};
+	copy->points = ARENA_ARRAY(hours->arena, struct series_point, bucket->points.count + 1);
+	copy->conflicts = ARENA_ARRAY(hours->arena, uint32_t, bucket->conflict_count + 1);
+	if (!copy->points || !copy->conflicts)
+		return ERR_NO_MEMORY;
+	for (size_t i = 0; i < bucket->points.count; i++)
+		compact_get(&bucket->points, bucket->hour_us, i, &copy->points[i]);
+	copy->count = bucket->points.count;
+	if (bucket->conflict_count)
+		memcpy(copy->conflicts, bucket->conflicts, bucket->conflict_count * sizeof *copy->conflicts);
+	copy->conflict_count = bucket->conflict_count;
+	hours->open_count++;
+	return ERR_OK;
+}
+
+/* Under the lock. Hours are looked up one by one where there are fewer of them than open buckets. */
+static enum err copy_all(struct hours *hours, struct shard *shard, int64_t from_us, int64_t to_us)
+{
+	size_t span = (size_t)((to_us - from_us) / CLOCK_US_PER_HOUR),
+	       most = span < shard->open_count ? span : shard->open_count;
+	enum err err = ERR_OK;
+	hours->open = ARENA_ARRAY(hours->arena, struct open_copy, most + 1);
+	if (!hours->open)
+		return ERR_NO_MEMORY;
+	if (span < shard->open_count) {
+		for (int64_t hour_us = from_us; hour_us < to_us && !err; hour_us += CLOCK_US_PER_HOUR) {
+			const struct open_bucket *bucket = shard_open(shard, hours->sensor, hour_us);
+			err = bucket ? copy_one(hours, bucket) : ERR_OK;
+		}
+		return err;
+	}
+	for (const struct open_bucket *bucket = shard->first_open; bucket && !err; bucket = bucket->next_open)
+		if (bucket->hour_us >= from_us && bucket->hour_us < to_us &&
+			id_equal(bucket->sensor->id, hours->sensor))
+			err = copy_one(hours, bucket);
+	return err;
+}
+
+/* An evicted bucket is as it was flushed; where its row is gone it has closed meanwhile. */
+static enum err copy_load(const struct hours *hours, struct open_copy *copy, struct err_info *info)
+{
+	struct open_row row = {.sensor_id = hours->sensor, .hour_us = copy->hour_us};
+	enum err err = store_get(hours->buckets->options.store, &open_buckets_collection, &row, hours->arena, info);
+	copy->count = 0;
+	if (err == ERR_NOT_FOUND)
+		return ERR_OK;
+	if (err || !row.columns.data)
+		return err;
+	err = series_decode(
+		row.columns.data, row.columns.size, BUCKET_READINGS_MAX, hours->arena, &copy->points, &copy->count);
+	return err ? err_set(info, err, NULL, "the columns of an open bucket do not decode") : ERR_OK;
+}
+
+static int compare_copies(const void *left, const void *right)
+{
+	const struct open_copy *a = left, *b = right;
+	return (a->hour_us > b->hour_us) - (a->hour_us < b->hour_us);
+}
+
+enum err hours_open(struct hours *hours, struct buckets *buckets, struct id sensor, int64_t from_us, int64_t to_us,
+	struct arena *arena, struct err_info *info)
+{
+	struct shard *shard = buckets_shard_of(buckets, sensor);
+	*hours = (struct hours){.buckets = buckets, .sensor = sensor, .arena = arena};
+	pthread_mutex_lock(&shard->lock);
+	enum err err =
+		copy_all(hours, shard, clock_hour_start(from_us), clock_hour_start(to_us - 1) + CLOCK_US_PER_HOUR);
+	pthread_mutex_unlock(&shard->lock);
+	if (err)
+		return err_set(info, err, NULL, "no memory for the open hours");
+	for (size_t i = 0; i < hours->open_count && !err; i++) {
+		struct open_copy *copy = &hours->open[i];
+		size_t refused;
+		if (!copy->loaded)
+			err = copy_load(hours, copy, info);
+		struct series_point *aside = ARENA_ARRAY(arena, struct series_point, copy->count + 1);
+		if (!err && !aside)
+			err = err_set(info, ERR_NO_MEMORY, NULL, "no memory for the open hours");
+		if (!err)
+			copy->count = content_settle(copy->points, copy->count, copy->hour_us, copy->conflicts,
+				copy->conflict_count, aside, &refused);
+	}
+	if (hours->open_count)
+		qsort(hours->open, hours->open_count, sizeof *hours->open, compare_copies);
+	return err;
+}
+
+const struct open_copy *hours_open_at(const struct hours *hours, int64_t hour_us)
+{
+	struct open_copy key = {.hour_us = hour_us};
+	return hours->open_count ? bsearch(&key, hours->open, hours->open_count, sizeof *hours->open, compare_copies)
+				 : NULL;
+}
+
+enum err hours_rows(const struct hours *hours, int64_t from_us, int64_t to_us, struct arena *arena,
+	struct bucket_row **ret_rows, size_t *ret_count, struct err_info *info)
+{
+	struct bucket_row low = {.sensor_id = hours->sensor}, from = low, to = low;
+	struct store_query query = {.collection = &buckets_collection,
+		.low = &low,
+		.prefix = 1,
+		.from = &from,
+		.to = &to,
+		.most = ROWS_MOST};
+	void *rows = NULL;
+	from.hour_us = clock_hour_start(from_us);
+	to.hour_us = to_us;
+	from.revision = to.revision = FIELD_ABSENT;
+	enum err err = store_find(hours->buckets->options.store, &query, arena, &rows, ret_count, info);
+	*ret_rows = rows;
+	return err;
+}
+
+static enum err row_points(const struct bucket_row *row, struct arena *arena, struct series_point **ret_points,
+	size_t *ret_count, struct err_info *info)
+{
+	if (!row->columns.data)
+		return err_set(info, ERR_RAW_EXPIRED, NULL, "%s", err_row(ERR_RAW_EXPIRED)->title);
+	if (series_decode(row->columns.data, row->columns.size, BUCKET_READINGS_MAX, arena, ret_points, ret_count))
+		return err_set(info, ERR_STORE_CORRUPT, NULL, "a closed bucket does not decode");
+	return ERR_OK;
+}
+
+enum err hours_points(const struct hours *hours, int64_t hour_us, const struct bucket_row *rows, size_t row_count,
+	struct arena *arena, struct series_point **ret_points, size_t *ret_count, struct err_info *info)
+{
+	const struct bucket_row *newest = NULL;
+	const struct open_copy *open = hours_open_at(hours, hour_us);
+	for (size_t i = 0; i < row_count; i++)
+		if (rows[i].hour_us == hour_us && (!newest || rows[i].revision > newest->revision))
+			newest = &rows[i];
+	*ret_points = NULL;
+	*ret_count = 0;
+	if (newest && (newest->columns.data || newest->count > 0)) {
+		enum err err = row_points(newest, arena, ret_points, ret_count, info);
+		if (err)
+			return err;
+	}
+	if (!open || (newest && newest->revision >= open->revision))
+		return ERR_OK;
+	size_t conflict_count = 0, refused;
+	uint32_t *conflicts = NULL;
+	if (newest && conflicts_read(newest->conflicts, arena, &conflicts, &conflict_count))
+		return err_set(info, ERR_STORE_CORRUPT, NULL, "a closed bucket does not decode");
+	struct series_point *all = ARENA_ARRAY(arena, struct series_point, *ret_count + open->count + 1);
+	struct series_point *aside = ARENA_ARRAY(arena, struct series_point, open->count + 1);
+	if (!all || !aside)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the readings");
+	*ret_count = content_join(*ret_points, *ret_count, open->points, open->count, hour_us, conflicts,
+		conflict_count, all, aside, &refused);
+	*ret_points = all;
+	series_mark_stale(all, *ret_count, buckets_rules(hours->buckets, hours->sensor).stale_after_us);
+	return ERR_OK;
+}

@@ -1,0 +1,590 @@
+/* Range queries: time is walked day by day; a day that lies in one step is taken whole from its month's roll-up, an hour
+ * that lies in one step from its day's, and only what a step cuts, what is open, raw and percentiles are decoded. Each
+ * piece is a summary of a span inside one step; pieces are folded into their steps, and the gap between two pieces is
+ * shared between their steps (series_join). Threads that may block. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "carbond/base/clock.h"
+#include "hours.h"
+
+#define DAY_HOURS    24
+#define PAGE_ROLLUPS 400
+#define FIND_PAGE    1000
+
+const char *const aggregate_names[] = {
+	"raw", "mean", "min", "max", "first", "last", "sum", "integral", "count", "percentile", NULL};
+
+/* The answer in the making. */
+struct walk {
+	const struct range_query *query;
+	struct hours hours;
+	int64_t period_us;
+	int64_t from_us, to_us; /* of this page */
+	int64_t *edges;         /* step i is [edges[i], edges[i + 1]) */
+	size_t steps;
+	struct series_summary *sums; /* a step each */
+	struct range_row *rows;
+	size_t row_count;
+	struct series_summary last; /* the piece before */
+	size_t last_step;
+	struct series_point *points; /* percentiles: of the current step */
+	size_t point_count, point_capacity, point_step;
+	const struct overlay *overlays;
+	size_t overlay_count;
+	int64_t next_us;
+	struct arena *arena; /* of the answer */
+	struct err_info *info;
+};
+
+static enum err no_memory(struct err_info *info)
+{
+	return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the answer");
+}
+
+/* ---- steps ---- */
+
+static int64_t step_after(const struct range_query *query, int64_t edge_us)
+{
+	int64_t next_us;
+	if (query->month_steps)
+		return clock_next_month(edge_us);
+	return __builtin_add_overflow(edge_us, query->step_us, &next_us) ? INT64_MAX : next_us;
+}
+
+/* Edges of at most query->most steps; what is left begins at *next_us. */
+static enum err edges_make(struct walk *walk)
+{
+	const struct range_query *query = walk->query;
+	int64_t span_us = query->month_steps ? 28 * CLOCK_US_PER_DAY : query->step_us;
+	size_t most = (size_t)((query->to_us - query->from_us) / span_us) + 1;
+	most = most < query->most ? most : query->most;
+	walk->edges = ARENA_ARRAY(walk->arena, int64_t, most + 1);
+	walk->sums = ARENA_ARRAY(walk->arena, struct series_summary, most + 1);
+	walk->rows = ARENA_ARRAY(walk->arena, struct range_row, most + 1);
+	if (!walk->edges || !walk->sums || !walk->rows)
+		return no_memory(walk->info);
+	walk->edges[0] = query->from_us;
+	while (walk->steps < most && walk->edges[walk->steps] < query->to_us) {
+		int64_t next_us = step_after(query, walk->edges[walk->steps]);
+		walk->edges[++walk->steps] = next_us < query->to_us ? next_us : query->to_us;
+	}
+	walk->to_us = walk->edges[walk->steps];
+	if (walk->to_us < query->to_us)
+		walk->next_us = walk->to_us;
+	return ERR_OK;
+}
+
+/* The step that holds a moment; `steps` behind the last one, SIZE_MAX before the first. */
+static size_t step_of(const struct walk *walk, int64_t time_us)
+{
+	if (time_us < walk->from_us)
+		return SIZE_MAX;
+	if (time_us >= walk->to_us)
+		return walk->steps;
+	size_t low = 0, high = walk->steps;
+	while (low + 1 < high) {
+		size_t middle = (low + high) / 2;
+		if (walk->edges[middle] <= time_us)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool in_one_step(const struct walk *walk, int64_t from_us, int64_t to_us)
+{
+	return step_of(walk, from_us) == step_of(walk, to_us - 1);
+}
+
+/* ---- pieces ---- */
+
+static void share_add(struct walk *walk, size_t step, double integral, int64_t covered_us)
+{
+	if (step >= walk->steps)
+		return;
+	walk->sums[step].integral += integral;
+	walk->sums[step].covered_us += covered_us;
+}
+
+static void piece_add(struct walk *walk, const struct series_summary *piece)
+{
+	double left = 0, right = 0;
+	int64_t left_us = 0, right_us = 0;
+	if (piece->count == 0)
+		return;
+	size_t step = step_of(walk, piece->from_us);
+	if (step < walk->steps)
+		series_fold(&walk->sums[step], piece);
+	series_join(&walk->last, piece, walk->period_us, &left, &left_us, &right, &right_us);
+	share_add(walk, walk->last_step, left, left_us);
+	share_add(walk, step, right, right_us);
+	walk->last = *piece;
+	walk->last_step = step;
+}
+
+static uint8_t overlaid(const struct walk *walk, const struct series_point *point)
+{
+	uint8_t quality = point->quality;
+	for (size_t i = 0; i < walk->overlay_count; i++) {
+		const struct overlay *overlay = &walk->overlays[i];
+		if (point->time_us >= overlay->from_us && point->time_us < overlay->to_us && overlay->quality > quality)
+			quality = (uint8_t)overlay->quality; /* an overlay can only lower */
+	}
+	return quality;
+}
+
+/* ---- percentiles: a step's points are gathered, then ranked ---- */
+
+static enum err percentile_end(struct walk *walk)
+{
+	if (walk->point_count == 0)
+		return ERR_OK;
+	struct arena *arena = arena_new(0);
+	double value;
+	enum err err = arena ? series_percentile(walk->points, walk->point_count, walk->query->fraction, arena, &value)
+			     : ERR_NO_MEMORY;
+	arena_free(&arena);
+	if (err)
+		return err_set(walk->info, err, NULL, "a step holds too many readings for a percentile");
+	walk->rows[walk->point_step].value = value;
+	walk->rows[walk->point_step].count = walk->point_count;
+	walk->point_count = 0;
+	return ERR_OK;
+}
+
+static enum err percentile_add(struct walk *walk, const struct series_point *points, size_t count)
+{
+	size_t step = step_of(walk, points[0].time_us);
+	if (step >= walk->steps)
+		return ERR_OK;
+	enum err err = step != walk->point_step ? percentile_end(walk) : ERR_OK;
+	if (err)
+		return err;
+	walk->point_step = step;
+	if (walk->point_count + count > walk->point_capacity) {
+		size_t capacity = 2 * (walk->point_count + count);
+		struct series_point *larger = realloc(walk->points, capacity * sizeof *larger);
+		if (!larger)
+			return no_memory(walk->info);
+		walk->points = larger;
+		walk->point_capacity = capacity;
+	}
+	memcpy(walk->points + walk->point_count, points, count * sizeof *points);
+	walk->point_count += count;
+	return ERR_OK;
+}
+
+/* ---- hours ---- */
+
+/* Cuts decoded points at the steps' edges and at the page's ends. */
+static enum err points_add(struct walk *walk, int64_t hour_us, const struct series_point *points, size_t count)
+{
+	int64_t hour_end_us = hour_us + CLOCK_US_PER_HOUR, piece_us = hour_us;
+	enum err err = ERR_OK;
+	for (size_t begin = 0, end; piece_us < hour_end_us && !err; begin = end) {
+		size_t step = step_of(walk, piece_us);
+		int64_t edge_us = step == SIZE_MAX     ? walk->from_us
+				  : step < walk->steps ? walk->edges[step + 1]
+						       : INT64_MAX;
+		int64_t piece_end_us = edge_us < hour_end_us ? edge_us : hour_end_us;
+		for (end = begin; end < count && points[end].time_us < piece_end_us; end++)
+			continue;
+		if (end > begin && walk->query->aggregate == AGGREGATE_PERCENTILE) {
+			err = percentile_add(walk, points + begin, end - begin);
+		} else if (end > begin) {
+			struct series_summary piece;
+			series_summarise(points + begin, end - begin, piece_us, piece_end_us, walk->period_us, &piece);
+			piece_add(walk, &piece);
+		}
+		piece_us = piece_end_us;
+	}
+	return err;
+}
+
+/* True when the query is full: next_us then says where to go on. */
+static bool raw_add(struct walk *walk, const struct series_point *points, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (points[i].time_us < walk->from_us || points[i].time_us >= walk->to_us)
+			continue;
+		if (walk->row_count == walk->query->most) {
+			walk->next_us = points[i].time_us;
+			return true;
+		}
+		walk->rows[walk->row_count++] = (struct range_row){.time_us = points[i].time_us,
+			.value = points[i].value,
+			.count = 1,
+			.quality = overlaid(walk, &points[i])};
+	}
+	return false;
+}
+
+static bool wants_points(const struct walk *walk, int64_t hour_us)
+{
+	return walk->query->aggregate == AGGREGATE_RAW || walk->query->aggregate == AGGREGATE_PERCENTILE ||
+	       hours_open_at(&walk->hours, hour_us) || !in_one_step(walk, hour_us, hour_us + CLOCK_US_PER_HOUR);
+}
+
+static const struct series_summary *part_at(const struct rollup *day, int64_t hour_us)
+{
+	for (size_t i = 0; i < day->count; i++)
+		if (day->parts[i].from_us == hour_us)
+			return &day->parts[i];
+	return NULL;
+}
+
+/* The hours of one day inside [begin_us, end_us), some out of their summaries, some decoded with one read of their rows. */
+static enum err day_walk(struct walk *walk, const struct rollup *day, int64_t begin_us, int64_t end_us, bool *ret_full)
+{
+	int64_t first_us = INT64_MAX, last_us = INT64_MIN;
+	struct bucket_row *rows = NULL;
+	size_t row_count = 0;
+	enum err err = ERR_OK;
+	begin_us = begin_us > day->start_us ? clock_hour_start(begin_us) : day->start_us;
+	end_us = end_us < day->start_us + CLOCK_US_PER_DAY ? end_us : day->start_us + CLOCK_US_PER_DAY;
+	for (int64_t hour_us = begin_us; hour_us < end_us; hour_us += CLOCK_US_PER_HOUR) {
+		if (!wants_points(walk, hour_us) || (!part_at(day, hour_us) && !hours_open_at(&walk->hours, hour_us)))
+			continue;
+		first_us = hour_us < first_us ? hour_us : first_us;
+		last_us = hour_us;
+	}
+	struct arena *arena = arena_new(0);
+	if (!arena)
+		return no_memory(walk->info);
+	if (first_us <= last_us)
+		err = hours_rows(
+			&walk->hours, first_us, last_us + CLOCK_US_PER_HOUR, arena, &rows, &row_count, walk->info);
+	for (int64_t hour_us = begin_us; hour_us < end_us && !err && !*ret_full; hour_us += CLOCK_US_PER_HOUR) {
+		const struct series_summary *part = part_at(day, hour_us);
+		struct series_point *points;
+		size_t count;
+		if (!part && !hours_open_at(&walk->hours, hour_us))
+			continue;
+		if (!wants_points(walk, hour_us)) {
+			piece_add(walk, part);
+			continue;
+		}
+		err = hours_points(&walk->hours, hour_us, rows, row_count, arena, &points, &count, walk->info);
+		if (err == ERR_RAW_EXPIRED && part && walk->query->aggregate != AGGREGATE_RAW &&
+			walk->query->aggregate != AGGREGATE_PERCENTILE &&
+			in_one_step(walk, hour_us, hour_us + CLOCK_US_PER_HOUR)) {
+			piece_add(
+				walk, part); /* something came late for an hour whose raw is gone: it will be refused */
+			err = ERR_OK;
+		} else if (!err && count && walk->query->aggregate == AGGREGATE_RAW) {
+			*ret_full = raw_add(walk, points, count);
+		} else if (!err && count) {
+			err = points_add(walk, hour_us, points, count);
+		}
+	}
+	arena_free(&arena);
+	return err;
+}
+
+/* ---- days ---- */
+
+static bool open_in(const struct hours *hours, int64_t from_us, int64_t to_us)
+{
+	for (size_t i = 0; i < hours->open_count; i++)
+		if (hours->open[i].hour_us >= from_us && hours->open[i].hour_us < to_us)
+			return true;
+	return false;
+}
+
+static enum err rollups_find(struct walk *walk, enum rollup_level level, int64_t from_us, int64_t to_us,
+	struct arena *arena, struct rollup_row **ret_rows, size_t *ret_count)
+{
+	struct rollup_row low = {.sensor_id = walk->query->sensor, .level = (int)level}, from = low, to = low;
+	struct store_query query = {.collection = &rollups_collection,
+		.low = &low,
+		.prefix = 2,
+		.from = &from,
+		.to = &to,
+		.most = PAGE_ROLLUPS};
+	void *rows = NULL;
+	from.start_us = from_us;
+	to.start_us = to_us;
+	enum err err = store_find(walk->hours.buckets->options.store, &query, arena, &rows, ret_count, walk->info);
+	*ret_rows = rows;
+	return err;
+}
+
+/* Days between two rolled-up ones that have only open hours. */
+static enum err open_days_walk(
+	struct walk *walk, int64_t *at_us, int64_t until_us, int64_t begin_us, int64_t end_us, bool *ret_full)
+{
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < walk->hours.open_count && !err && !*ret_full; i++) {
+		int64_t day_us = clock_day_start(walk->hours.open[i].hour_us);
+		if (day_us < *at_us || day_us >= until_us)
+			continue;
+		struct rollup day = {.sensor = walk->query->sensor, .start_us = day_us};
+		err = day_walk(walk, &day, begin_us, end_us, ret_full);
+		*at_us = day_us + CLOCK_US_PER_DAY;
+	}
+	return err;
+}
+
+static enum err days_walk(struct walk *walk, int64_t begin_us, int64_t end_us)
+{
+	int64_t at_us = clock_day_start(begin_us);
+	bool full = false;
+	enum err err = ERR_OK;
+	for (size_t count = PAGE_ROLLUPS; count == PAGE_ROLLUPS && !err && !full;) {
+		struct arena *arena = arena_new(0);
+		struct rollup_row *rows;
+		if (!arena)
+			return no_memory(walk->info);
+		err = rollups_find(walk, ROLLUP_DAY, at_us, end_us, arena, &rows, &count);
+		for (size_t i = 0; i < count && !err && !full; i++) {
+			struct rollup day;
+			err = rollup_decode(&rows[i], &day);
+			if (err) {
+				err_set(walk->info, err, NULL, "a roll-up does not decode");
+				break;
+			}
+			err = open_days_walk(walk, &at_us, day.start_us, begin_us, end_us, &full);
+			if (!err && !full)
+				err = day_walk(walk, &day, begin_us, end_us, &full);
+			at_us = day.start_us + CLOCK_US_PER_DAY;
+		}
+		arena_free(&arena);
+	}
+	if (!err && !full)
+		err = open_days_walk(walk, &at_us, INT64_MAX, begin_us, end_us, &full);
+	return err;
+}
+
+/* Whole days out of a month's roll-up where each lies in one step, the rest day by day. */
+static enum err month_walk(struct walk *walk, const struct rollup *month, int64_t *at_us, int64_t end_us)
+{
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < month->count && !err; i++) {
+		const struct series_summary *day = &month->parts[i];
+		if (day->from_us < *at_us)
+			continue;
+		if (day->from_us >= end_us)
+			return ERR_OK;
+		int64_t day_end_us = day->from_us + CLOCK_US_PER_DAY;
+		if (day_end_us > end_us || !in_one_step(walk, day->from_us, day_end_us) ||
+			open_in(&walk->hours, *at_us, day_end_us)) {
+			err = days_walk(walk, *at_us, day_end_us < end_us ? day_end_us : end_us);
+		} else {
+			piece_add(walk, day);
+		}
+		*at_us = day_end_us;
+	}
+	return err;
+}
+
+static enum err months_walk(struct walk *walk, int64_t begin_us, int64_t end_us)
+{
+	int64_t at_us = begin_us;
+	int64_t whole_us = clock_day_start(begin_us + CLOCK_US_PER_DAY - 1);
+	enum err err = ERR_OK;
+	if (whole_us > begin_us) {
+		at_us = whole_us < end_us ? whole_us : end_us;
+		err = days_walk(walk, begin_us, at_us);
+	}
+	struct arena *arena = arena_new(0);
+	struct rollup *month = malloc(sizeof *month);
+	struct rollup_row *rows;
+	size_t count = 0;
+	if (!arena || !month)
+		err = no_memory(walk->info);
+	while (!err && at_us < end_us) {
+		arena_reset(arena);
+		err = rollups_find(walk, ROLLUP_MONTH, clock_month_start(at_us), end_us, arena, &rows, &count);
+		for (size_t i = 0; i < count && !err; i++) {
+			err = rollup_decode(&rows[i], month);
+			if (!err)
+				err = month_walk(walk, month, &at_us, end_us);
+			if (!err && i + 1 == count && count == PAGE_ROLLUPS)
+				at_us = clock_next_month(month->start_us);
+		}
+		if (!err && count < PAGE_ROLLUPS) {
+			err = days_walk(walk, at_us, end_us); /* what is open behind the last month with a closed day */
+			at_us = end_us;
+		}
+	}
+	free(month);
+	arena_free(&arena);
+	return err;
+}
+
+/* ---- answers ---- */
+
+static void rows_finish(struct walk *walk)
+{
+	for (size_t i = 0; i < walk->steps; i++) {
+		const struct series_summary *sum = &walk->sums[i];
+		struct range_row *row = &walk->rows[i];
+		row->time_us = walk->edges[i];
+		if (walk->query->aggregate == AGGREGATE_PERCENTILE)
+			continue;
+		row->count = sum->count;
+		row->value = NAN;
+		if (sum->count == 0 && walk->query->aggregate != AGGREGATE_COUNT)
+			continue;
+		switch (walk->query->aggregate) {
+		case AGGREGATE_MEAN: row->value = sum->sum / (double)sum->count; break;
+		case AGGREGATE_MIN: row->value = sum->min; break;
+		case AGGREGATE_MAX: row->value = sum->max; break;
+		case AGGREGATE_FIRST: row->value = sum->first; break;
+		case AGGREGATE_LAST: row->value = sum->last; break;
+		case AGGREGATE_SUM: row->value = sum->sum; break;
+		case AGGREGATE_INTEGRAL: row->value = sum->integral; break;
+		case AGGREGATE_COUNT: row->value = (double)sum->count; break;
+		case AGGREGATE_RAW:
+		case AGGREGATE_PERCENTILE: break;
+		}
+	}
+	walk->row_count = walk->steps;
+}
+
+static enum err query_check(const struct range_query *query, struct err_info *info)
+{
+	bool raw = query->aggregate == AGGREGATE_RAW;
+	if (query->from_us >= query->to_us)
+		return err_set(info, ERR_INVALID_FIELD, "/to", "to must be after from");
+	if (query->to_us - query->from_us < 0 || query->to_us > INT64_MAX / 2 || query->from_us < -INT64_MAX / 2)
+		return err_set(info, ERR_INVALID_FIELD, "/from", "the range is too long");
+	if (!raw && !query->month_steps && query->step_us < CLOCK_US_PER_SECOND)
+		return err_set(info, ERR_INVALID_FIELD, "/step", "a step is at least one second");
+	if (raw && (query->month_steps || query->step_us))
+		return err_set(info, ERR_INVALID_FIELD, "/step", "raw readings have no step");
+	if (query->most == 0)
+		return err_set(info, ERR_INVALID_FIELD, "/limit", "at least one row must be asked for");
+	if (query->aggregate == AGGREGATE_PERCENTILE && !(query->fraction >= 0 && query->fraction <= 1))
+		return err_set(info, ERR_INVALID_FIELD, "/fraction", "a percentile's fraction is 0..1");
+	return ERR_OK;
+}
+
+/* How far outside the range a reading can lie that still shares a gap with one inside. */
+static int64_t context_us(const struct walk *walk)
+{
+	return walk->query->aggregate == AGGREGATE_INTEGRAL ? 3 * walk->period_us + CLOCK_US_PER_HOUR : 0;
+}
+
+enum err buckets_range(struct buckets *buckets, const struct range_query *query, const struct overlay *overlays,
+	size_t overlay_count, struct arena *arena, struct range_row **ret_rows, size_t *ret_count, int64_t *ret_next_us,
+	struct err_info *info)
+{
+	struct walk walk = {.query = query,
+		.arena = arena,
+		.info = info,
+		.overlays = overlays,
+		.overlay_count = overlay_count,
+		.period_us = buckets_rules(buckets, query->sensor).sampling_period_us,
+		.from_us = query->from_us,
+		.to_us = query->to_us,
+		.next_us = FIELD_ABSENT,
+		.last_step = SIZE_MAX};
+	enum err err = query_check(query, info);
+	if (err)
+		return err;
+	if (query->aggregate != AGGREGATE_RAW)
+		err = edges_make(&walk);
+	else if (!(walk.rows = ARENA_ARRAY(arena, struct range_row, query->most)))
+		err = no_memory(info);
+	if (err)
+		return err;
+	for (size_t i = 0; i < walk.steps; i++)
+		walk.rows[i].value = NAN;
+	int64_t begin_us = walk.from_us - context_us(&walk), end_us = walk.to_us + context_us(&walk);
+	err = hours_open(&walk.hours, buckets, query->sensor, begin_us, end_us, arena, info);
+	bool by_day = query->month_steps || query->step_us >= CLOCK_US_PER_DAY;
+	if (!err && by_day && query->aggregate != AGGREGATE_PERCENTILE)
+		err = months_walk(&walk, begin_us, end_us);
+	else if (!err)
+		err = days_walk(&walk, begin_us, end_us);
+	if (!err && query->aggregate == AGGREGATE_PERCENTILE)
+		err = percentile_end(&walk);
+	free(walk.points);
+	if (err)
+		return err;
+	if (query->aggregate != AGGREGATE_RAW)
+		rows_finish(&walk);
+	*ret_rows = walk.rows;
+	*ret_count = walk.row_count;
+	*ret_next_us = walk.next_us;
+	return ERR_OK;
+}
+
+/* ---- buckets and the newest reading ---- */
+
+static enum err bucket_of(const struct bucket_row *row, struct bucket *ret_bucket, struct err_info *info)
+{
+	size_t used;
+	*ret_bucket = (struct bucket){.sensor = row->sensor_id,
+		.hour_us = row->hour_us,
+		.revision = row->revision,
+		.content_hash = row->content_hash,
+		.columns = row->columns.data,
+		.columns_size = row->columns.size};
+	if (series_summary_decode(row->summary.data, row->summary.size, &ret_bucket->summary, &used))
+		return err_set(info, ERR_STORE_CORRUPT, NULL, "a bucket's summary does not decode");
+	return ERR_OK;
+}
+
+enum err buckets_find(struct buckets *buckets, struct id sensor, int64_t from_us, int64_t to_us, struct arena *arena,
+	struct bucket **ret_buckets, size_t *ret_count, struct err_info *info)
+{
+	struct hours hours = {.buckets = buckets, .sensor = sensor};
+	struct bucket_row *rows;
+	size_t count;
+	*ret_count = 0;
+	int64_t first_us = clock_hour_start(from_us);
+	enum err err = hours_rows(&hours, first_us < from_us ? first_us + CLOCK_US_PER_HOUR : first_us, to_us, arena,
+		&rows, &count, info);
+	if (err)
+		return err;
+	*ret_buckets = ARENA_ARRAY(arena, struct bucket, count + 1);
+	if (!*ret_buckets)
+		return no_memory(info);
+	for (size_t i = 0; i < count && !err; i++) {
+		bool newest = i + 1 == count || rows[i + 1].hour_us != rows[i].hour_us;
+		if (newest && rows[i].count > 0)
+			err = bucket_of(&rows[i], &(*ret_buckets)[(*ret_count)++], info);
+	}
+	return err;
+}
+
+enum err buckets_get(struct buckets *buckets, struct id sensor, int64_t hour_us, int64_t revision, struct arena *arena,
+	struct bucket *ret_bucket, struct err_info *info)
+{
+	struct bucket_row row = {.sensor_id = sensor, .hour_us = hour_us, .revision = revision};
+	enum err err = store_get(buckets->options.store, &buckets_collection, &row, arena, info);
+	return err ? err : bucket_of(&row, ret_bucket, info);
+}
+
+enum err buckets_latest(struct buckets *buckets, struct id sensor, struct range_row *ret_row, struct err_info *info)
+{
+	struct shard *shard = buckets_shard_of(buckets, sensor);
+	struct series_point newest = {.time_us = INT64_MIN};
+	pthread_mutex_lock(&shard->lock);
+	const struct sensor_state *state = shard_sensor(shard, sensor);
+	bool known = state;
+	if (known)
+		newest = (struct series_point){
+			.time_us = state->newest_us, .value = state->newest_value, .quality = state->newest_quality};
+	pthread_mutex_unlock(&shard->lock);
+	if (!known) { /* nothing has come for it since the start */
+		struct arena *arena = arena_new(0);
+		int64_t hour_us;
+		enum err err =
+			arena ? sensor_newest_closed(buckets->options.store, sensor, arena, &hour_us, &newest, info)
+			      : no_memory(info);
+		arena_free(&arena);
+		if (err)
+			return err;
+	}
+	*ret_row = (struct range_row){.value = NAN};
+	if (newest.time_us != INT64_MIN)
+		*ret_row = (struct range_row){
+			.time_us = newest.time_us, .value = newest.value, .count = 1, .quality = newest.quality};
+	return ERR_OK;
+}
