@@ -131,7 +131,9 @@ struct MHD_Response *events_response(struct http_events *events)
 		server->streams->previous = events;
 	server->streams = events;
 	events->listed = true;
+	pthread_mutex_lock(&events->lock);
 	events->ending = atomic_load(&server->stopping);
+	pthread_mutex_unlock(&events->lock);
 	pthread_mutex_unlock(&server->lock);
 	return response;
 }

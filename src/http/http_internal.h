@@ -82,6 +82,8 @@ struct http_server {
 	struct MHD_Daemon *daemon;
 	struct work *work;
 	uint16_t port;
+	int listen_socket, listen_stop;
+	struct thread *acceptor;
 	int64_t idle_us, header_us, body_us, answer_us;
 	atomic_int connection_count;
 	atomic_int open_requests;
@@ -96,6 +98,11 @@ struct http_server {
 	bool sweep_stop;
 	struct thread *sweeper;
 };
+
+/* Binds (ERR_INVALID_CONFIG, ERR_IO); accepts on a thread; stops both, which may be called at any stage. */
+enum err listener_open(struct http_server *server, struct err_info *info) MUST_CHECK;
+enum err listener_start(struct http_server *server) MUST_CHECK;
+void listener_stop(struct http_server *server);
 
 enum err deadlines_start(struct http_server *server) MUST_CHECK;
 void deadlines_stop(struct http_server *server);

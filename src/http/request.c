@@ -329,8 +329,8 @@ void request_open(struct http_request *request, const char *method, const char *
 	}
 	request->failure.code = open_checked(request, method, version, &request->failure);
 	/* the chunked coding of 0.9.75 takes bare line feeds: nothing may follow on such a connection */
-	request->close = request->failure.code == ERR_BAD_REQUEST || request->close || request->chunked || request->connection->refused ||
-			 atomic_load(&request->server->stopping);
+	request->close = request->failure.code == ERR_BAD_REQUEST || request->close || request->chunked ||
+			 request->connection->refused || atomic_load(&request->server->stopping);
 }
 
 /* ---- body ---- */

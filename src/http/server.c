@@ -1,13 +1,11 @@
 /* The listener's life and libmicrohttpd's callbacks: epoll and a pool of http threads, each with its own connections. What
  * happens to a request between the callbacks is in request.c (in), answer.c (out), work.c and deadline.c (between). */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "http_internal.h"
 
@@ -240,54 +238,6 @@ struct runtime_reply *http_reply_new(struct http_request *request)
 
 /* ---- start ---- */
 
-static bool is_loopback(const struct sockaddr *address)
-{
-	if (address->sa_family == AF_INET) {
-		const struct sockaddr_in *in = (const void *)address;
-		return (ntohl(in->sin_addr.s_addr) >> 24) == 127;
-	}
-	const struct sockaddr_in6 *in6 = (const void *)address;
-	return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
-}
-
-static enum err listen_on(struct http_server *server, int *ret_socket, struct err_info *info)
-{
-	const struct http_options *options = &server->options;
-	const struct addrinfo hints = {
-		.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-	struct addrinfo *found = NULL;
-	struct sockaddr_storage bound;
-	socklen_t size = sizeof bound;
-	char port[8];
-	int one = 1, sock = -1;
-	enum err err = ERR_OK;
-	snprintf(port, sizeof port, "%u", options->port);
-	if (getaddrinfo(options->address, port, &hints, &found) != 0)
-		return err_set(info, ERR_INVALID_CONFIG, "/http/address", "http.address must be an IP address");
-	if (!is_loopback(found->ai_addr) && !options->certificate_file && !options->behind_proxy) {
-		err = err_set(info, ERR_INVALID_CONFIG, "/http/address",
-			"http.address other than loopback needs http.tls_certificate or http.behind_proxy");
-		goto out;
-	}
-	sock = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (sock < 0 || setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-		bind(sock, found->ai_addr, found->ai_addrlen) != 0 || listen(sock, SOMAXCONN) != 0 ||
-		getsockname(sock, (struct sockaddr *)&bound, &size) != 0) {
-		err = err_set(
-			info, ERR_IO, NULL, "cannot listen on %s port %s: %s", options->address, port, strerror(errno));
-		goto out;
-	}
-	server->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-							 : ((struct sockaddr_in *)&bound)->sin_port);
-	*ret_socket = sock;
-	sock = -1;
-out:
-	if (sock >= 0)
-		close(sock);
-	freeaddrinfo(found);
-	return err;
-}
-
 static char *read_file(struct arena *arena, const char *path)
 {
 	char buffer[LIMIT_HTTP_PEM_BYTES];
@@ -306,10 +256,11 @@ static void drop_line(void *context, const char *format, va_list arguments)
 	(void)arguments;
 }
 
-static enum err start_daemon(struct http_server *server, int sock, struct err_info *info)
+static enum err start_daemon(struct http_server *server, struct err_info *info)
 {
 	const struct http_options *options = &server->options;
-	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
+			 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
 	char *certificate = NULL, *key = NULL;
 	struct MHD_OptionItem extra[8];
 	size_t count = 0;
@@ -332,7 +283,6 @@ static enum err start_daemon(struct http_server *server, int sock, struct err_in
 	/* clang-format off */
 	server->daemon = MHD_start_daemon(flags, server->port, NULL, NULL, on_request, server,
 		MHD_OPTION_EXTERNAL_LOGGER, drop_line, NULL,
-		MHD_OPTION_LISTEN_SOCKET, sock,
 		MHD_OPTION_THREAD_POOL_SIZE, options->threads,
 		MHD_OPTION_CONNECTION_LIMIT, limit,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(longest_us / CLOCK_US_PER_SECOND + 1),
@@ -390,10 +340,10 @@ enum err http_server_start(const struct http_options *options, struct http_serve
 {
 	struct http_server *server = calloc(1, sizeof *server);
 	pthread_condattr_t monotonic;
-	int sock = -1;
 	enum err err;
 	if (!server)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the listener");
+	server->listen_socket = server->listen_stop = -1;
 	pthread_mutex_init(&server->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -402,18 +352,21 @@ enum err http_server_start(const struct http_options *options, struct http_serve
 	server->arena = arena_new(0);
 	err = server->arena ? copy_options(server, options, info) : ERR_NO_MEMORY;
 	if (!err)
-		err = listen_on(server, &sock, info);
+		err = listener_open(server, info);
 	if (!err && !(server->work = work_new(server->options.workers, server->options.worker_queue)))
 		err = err_set(info, ERR_NO_MEMORY, NULL, "the worker threads did not start");
 	if (!err)
-		err = start_daemon(server, sock, info);
+		err = start_daemon(server, info);
 	if (!err)
 		err = deadlines_start(server);
+	if (!err)
+		err = listener_start(server);
 	if (err) {
+		listener_stop(server);
+		if (server->sweeper)
+			deadlines_stop(server);
 		if (server->daemon)
 			MHD_stop_daemon(server->daemon);
-		else if (sock >= 0)
-			close(sock);
 		free_server(server);
 		return err;
 	}
@@ -447,10 +400,8 @@ void http_server_stop(struct http_server **server, int64_t deadline_us)
 	if (!own)
 		return;
 	*server = NULL;
-	int sock = MHD_quiesce_daemon(own->daemon);
+	listener_stop(own);
 	atomic_store(&own->stopping, true);
-	if (sock != MHD_INVALID_SOCKET)
-		close(sock);
 	pthread_mutex_lock(&own->lock);
 	events_beat(own, true);
 	pthread_mutex_unlock(&own->lock);

@@ -12,12 +12,13 @@ static enum err answer_text(struct http_request *request, struct err_info *info)
 
 static const char *const any_text[] = {"text/plain", NULL};
 static const struct http_route routes[] = {
-	HTTP_ROUTE(HTTP_GET, "/v1/things", "public", .flags = HTTP_PUBLIC, .cost = 1, .success = 200, .handler = answer_text,
-		.operation = "things.list", .doc = "Things"),
+	HTTP_ROUTE(HTTP_GET, "/v1/things", "public", .flags = HTTP_PUBLIC, .cost = 1, .success = 200,
+		.handler = answer_text, .operation = "things.list", .doc = "Things"),
 	HTTP_ROUTE(HTTP_GET, "/v1/things/{name}", "public", .flags = HTTP_PUBLIC, .cost = 1, .success = 200,
 		.handler = answer_text, .operation = "things.get", .doc = "A thing"),
-	HTTP_ROUTE(HTTP_POST, "/v1/things", "public", .flags = HTTP_PUBLIC, .cost = 1, .success = 200, .media = any_text,
-		.body_bytes_max = 64, .handler = answer_text, .operation = "things.create", .doc = "A new thing"),
+	HTTP_ROUTE(HTTP_POST, "/v1/things", "public", .flags = HTTP_PUBLIC, .cost = 1, .success = 200,
+		.media = any_text, .body_bytes_max = 64, .handler = answer_text, .operation = "things.create",
+		.doc = "A new thing"),
 	{.path = NULL}};
 static const struct http_route *const tables[] = {routes, NULL};
 
@@ -39,8 +40,8 @@ static int stop(void **state)
 	return 0;
 }
 
-#define GET    "GET /v1/things HTTP/1.1\r\n"
-#define POST   "POST /v1/things HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n"
+#define GET         "GET /v1/things HTTP/1.1\r\n"
+#define POST        "POST /v1/things HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n"
 #define BYTES(text) text, sizeof(text) - 1
 
 static const struct {
@@ -71,8 +72,10 @@ static const struct {
 	{"Transfer-Encoding list", BYTES(POST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 400},
 	{"Transfer-Encoding identity", BYTES(POST "Transfer-Encoding: identity\r\n\r\n0\r\n\r\n"), 400},
 	{"Transfer-Encoding with a vertical tab", BYTES(POST "Transfer-Encoding: \vchunked\r\n\r\n0\r\n\r\n"), 400},
-	{"Transfer-Encoding in HTTP/1.0", BYTES("POST /v1/things HTTP/1.0\r\nContent-Type: text/plain\r\n"
-						 "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400},
+	{"Transfer-Encoding in HTTP/1.0",
+		BYTES("POST /v1/things HTTP/1.0\r\nContent-Type: text/plain\r\n"
+		      "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+		400},
 	{"space before the colon", BYTES(GET "Host: a\r\nContent-Length : 3\r\n\r\n"), 400},
 	{"tab before the colon", BYTES(GET "Host: a\r\nX\t: 3\r\n\r\n"), 400},
 	{"space before Host's colon", BYTES(GET "Host : a\r\n\r\n"), 400},
@@ -159,8 +162,9 @@ static void each_hostile_head_is_refused(void **state)
 			shutdown(sock, SHUT_WR);
 		struct response response = client_receive(sock, false);
 		bool closes = cases[i].status == 400 || cases[i].status == 0;
-		bool fine = cases[i].status ? response.status == cases[i].status
-					    : (response.status == 0 || response.status == 400 || response.status == 505);
+		bool fine = cases[i].status
+				    ? response.status == cases[i].status
+				    : (response.status == 0 || response.status == 400 || response.status == 505);
 		if (!fine)
 			fail_msg("%s: status %d, wanted %d", cases[i].name, response.status, cases[i].status);
 		if (closes && !client_at_end(sock))
@@ -174,7 +178,8 @@ static void each_hostile_head_is_refused(void **state)
 static void nothing_is_smuggled_behind_a_refusal(void **state)
 {
 	(void)state;
-	static const char bytes[] = POST "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" GET "Host: a\r\n\r\n";
+	static const char bytes[] =
+		POST "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" GET "Host: a\r\n\r\n";
 	char all[65536];
 	size_t size = 0, got;
 	int sock = client_open(http_server_port(server));
@@ -191,8 +196,8 @@ static void nothing_is_smuggled_behind_a_refusal(void **state)
 static void a_chunked_request_is_the_last_one(void **state)
 {
 	(void)state;
-	struct response response = client_ask(http_server_port(server), "%s",
-		POST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+	struct response response = client_ask(
+		http_server_port(server), "%s", POST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
 	assert_int_equal(response.status, 200);
 	assert_string_equal(header_of(&response, "Connection"), "close");
 	response_free(&response);

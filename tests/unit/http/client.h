@@ -34,7 +34,8 @@ struct response {
 
 static inline int client_open(uint16_t port)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int sock = socket(AF_INET, SOCK_STREAM, 0);
 	assert_true(sock >= 0);
 	assert_int_equal(connect(sock, (struct sockaddr *)&to, sizeof to), 0);
@@ -73,7 +74,7 @@ static inline bool client_at_end(int sock)
 
 static inline const char *header_of(const struct response *response, const char *name)
 {
-	static char value[1024];
+	static _Thread_local char value[1024];
 	char search[128];
 	snprintf(search, sizeof search, "\r\n%s: ", name);
 	const char *at = strcasestr(response->head, search);
