@@ -31,4 +31,7 @@
 #define LIMIT_HTTP_GZIP_BYTES       1024          /* below it compression costs more than it saves */
 #define LIMIT_HTTP_PEM_BYTES        (64u << 10)   /* a certificate chain or key file */
 
+/* cache */
+#define LIMIT_CACHE_BYTES        (64u << 20) /* rendered answers; the page cache of the store is apart from it */
+#define LIMIT_CACHE_RATE_BUCKETS 65536       /* keys and addresses whose rate is watched at once: 1 MiB */
 #endif
