@@ -30,7 +30,8 @@ static const struct field factor_fields[] = {
 	FIELD(struct factor, unit, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 24),
 	FIELD(struct factor, value, FIELD_DECIMAL, .flags = FIELD_REQUIRED),
 	FIELD(struct factor, source, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 300),
-	FIELD(struct factor, from_us, FIELD_TIME), FIELD(struct factor, to_us, FIELD_TIME),
+	{.name = "from", .kind = FIELD_TIME, .offset = offsetof(struct factor, from_us)},
+	{.name = "to", .kind = FIELD_TIME, .offset = offsetof(struct factor, to_us)},
 	FIELD(struct factor, uncertainty_ppm, FIELD_INT, .min = 0, .max = PPM),
 	FIELD(struct factor, values, FIELD_TEXTS, .min = 1, .max = VALUES_MAX), FIELD_END};
 
@@ -82,11 +83,11 @@ static enum err check_factor(struct factor *factor, size_t index, struct arena *
 	if (factor->uncertainty_ppm == FIELD_ABSENT)
 		factor->uncertainty_ppm = 0;
 	if (factor->from_us != FIELD_ABSENT && factor->to_us != FIELD_ABSENT && factor->from_us >= factor->to_us)
-		return refuse(info, index, "to_us", "to_us must be after from_us");
+		return refuse(info, index, "to", "to must be after from");
 	if (factor->values.count == 0)
 		return ERR_OK;
 	if (factor->from_us == FIELD_ABSENT || factor->from_us % CLOCK_US_PER_HOUR != 0)
-		return refuse(info, index, "from_us", "hourly values begin at a whole hour, from_us");
+		return refuse(info, index, "from", "hourly values begin at a whole hour, from");
 	factor->hourly = ARENA_ARRAY(arena, int64_t, factor->values.count);
 	if (!factor->hourly)
 		return err_set(info, ERR_NO_MEMORY, "", "no memory for the factors");

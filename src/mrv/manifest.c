@@ -38,7 +38,7 @@ enum err mrv_manifest_fill(const struct mrv_case *the_case, const struct mrv_res
 	manifest->supplier_kg = manifest->kg - manifest->buffer_kg;
 	if (manifest->slot == 0)
 		manifest->claims = (struct field_list){result->claims, result->claim_count};
-	manifest->held = (struct field_list){
-		result->held_count ? (void *)(uintptr_t)result->held : NULL, result->held_count};
+	manifest->held =
+		(struct field_list){result->held_count ? (void *)(uintptr_t)result->held : NULL, result->held_count};
 	return ERR_OK;
 }

@@ -173,19 +173,18 @@ struct lists {
 	struct field_list points, sensors, calibrations, overlays;
 };
 
-static const struct field sensors_fields[] = {
-	FIELD(struct lists, points, FIELD_LIST, .min = 0, .max = POINTS_MAX,
-		.table = mrv_point_fields, .item_size = sizeof(struct mrv_point)),
-	FIELD(struct lists, sensors, FIELD_LIST, .min = 0, .max = SENSORS_MAX,
-		.table = mrv_sensor_fields, .item_size = sizeof(struct mrv_sensor)),
+static const struct field sensors_fields[] = {FIELD(struct lists, points, FIELD_LIST, .min = 0, .max = POINTS_MAX,
+						      .table = mrv_point_fields, .item_size = sizeof(struct mrv_point)),
+	FIELD(struct lists, sensors, FIELD_LIST, .min = 0, .max = SENSORS_MAX, .table = mrv_sensor_fields,
+		.item_size = sizeof(struct mrv_sensor)),
 	FIELD_END};
 static const struct field calibrations_fields[] = {
 	FIELD(struct lists, calibrations, FIELD_LIST, .min = 0, .max = CALIBRATIONS_MAX,
 		.table = mrv_calibration_fields, .item_size = sizeof(struct mrv_calibration)),
 	FIELD_END};
 static const struct field overlays_fields[] = {
-	FIELD(struct lists, overlays, FIELD_LIST, .min = 0, .max = OVERLAYS_MAX,
-		.table = mrv_overlay_fields, .item_size = sizeof(struct mrv_overlay)),
+	FIELD(struct lists, overlays, FIELD_LIST, .min = 0, .max = OVERLAYS_MAX, .table = mrv_overlay_fields,
+		.item_size = sizeof(struct mrv_overlay)),
 	FIELD_END};
 
 static enum err read_case(struct check *check, struct err_info *info)

@@ -546,8 +546,7 @@ static enum err check_schedules(const struct mrv_project *project, struct err_in
 		snprintf(pointer, sizeof pointer, "/schedules/%zu", i);
 		if (amortised && (schedules[i].from_us == FIELD_ABSENT || schedules[i].to_us == FIELD_ABSENT ||
 					 schedules[i].from_us >= schedules[i].to_us))
-			return err_set(
-				info, ERR_INVALID_FIELD, pointer, "an amortised amount needs from_us before to_us");
+			return err_set(info, ERR_INVALID_FIELD, pointer, "an amortised amount needs from before to");
 		/* below a tonne per tonne, so that less gross is never more net (P6) */
 		if (!amortised && schedules[i].amount_g > 500000)
 			return err_set(info, ERR_INVALID_FIELD, pointer, "amount_g per tonne must be 0..500000");
@@ -577,7 +576,7 @@ static enum err check_case(const struct mrv_case *the_case, struct err_info *inf
 		the_case->to_us <= the_case->from_us ||
 		the_case->to_us - the_case->from_us > HOURS_MAX * CLOCK_US_PER_HOUR ||
 		clock_year(the_case->from_us) != clock_year(the_case->to_us - 1))
-		return err_set(info, ERR_INVALID_FIELD, "/from_us",
+		return err_set(info, ERR_INVALID_FIELD, "/from",
 			"a quantification spans whole hours within one calendar year (UTC)");
 	if (the_case->point_count > POINTS_MAX || the_case->sensor_count > SENSORS_MAX ||
 		the_case->calibration_count > CALIBRATIONS_MAX || the_case->overlay_count > OVERLAYS_MAX)

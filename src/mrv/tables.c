@@ -13,6 +13,12 @@ const char *const mrv_bases[] = {"amortised", "per_tonne", NULL};
 const char *const mrv_schemes[] = {"ed25519", NULL};
 const char *const mrv_trust_roles[] = {"verifier", "operator", "checkpoint", NULL};
 
+/* a time is a string in JSON, so its name there has no unit */
+#define TIME_FIELD(type, member, ...)                                                                   \
+	{                                                                                               \
+		.name = #member, .kind = FIELD_TIME, .offset = offsetof(type, member##_us), __VA_ARGS__ \
+	}
+
 #define KG_MAX    INT64_C(1000000000)
 #define GRAMS_MAX INT64_C(1000000000000000)
 #define COUNT_MAX LIMIT_JSON_INTEGER
@@ -21,15 +27,15 @@ const struct field mrv_schedule_fields[] = {
 	FIELD(struct mrv_schedule, category, FIELD_ENUM, .flags = FIELD_REQUIRED, .names = mrv_categories,
 		.doc = "the deduction that this amount belongs to"),
 	FIELD(struct mrv_schedule, basis, FIELD_ENUM, .flags = FIELD_REQUIRED, .names = mrv_bases,
-		.doc = "amortised: spread evenly over from_us to to_us; per_tonne: for each tonne of gross"),
+		.doc = "amortised: spread evenly over from to to; per_tonne: for each tonne of gross"),
 	FIELD(struct mrv_schedule, label, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 200,
 		.doc = "what it is"),
 	FIELD(struct mrv_schedule, amount_g, FIELD_INT, .flags = FIELD_REQUIRED, .min = 0, .max = GRAMS_MAX,
 		.unit = "g", .doc = "grams CO2e: in all, or per tonne"),
 	FIELD(struct mrv_schedule, uncertainty_ppm, FIELD_INT, .flags = FIELD_REQUIRED, .min = 0, .max = PPM,
 		.unit = "ppm", .doc = "relative standard uncertainty"),
-	FIELD(struct mrv_schedule, from_us, FIELD_TIME, .doc = "amortised: start of the span"),
-	FIELD(struct mrv_schedule, to_us, FIELD_TIME, .doc = "amortised: end of the span"),
+	TIME_FIELD(struct mrv_schedule, from, .doc = "amortised: start of the span"),
+	TIME_FIELD(struct mrv_schedule, to, .doc = "amortised: end of the span"),
 	FIELD(struct mrv_schedule, source, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 300,
 		.doc = "where the number comes from"),
 	FIELD_END};
@@ -72,9 +78,8 @@ const struct field mrv_project_fields[] = {
 		.unit = "kg/h", .doc = "the most that the unit can capture"),
 	FIELD(struct mrv_project, nameplate_margin_ppm, FIELD_INT, .flags = FIELD_REQUIRED, .min = PPM, .max = 2 * PPM,
 		.unit = "ppm", .doc = "margin of the mass-balance lock"),
-	FIELD(struct mrv_project, schedules, FIELD_LIST, .min = 0, .max = 200,
-		.table = mrv_schedule_fields, .item_size = sizeof(struct mrv_schedule),
-		.doc = "amounts that no meter shows"),
+	FIELD(struct mrv_project, schedules, FIELD_LIST, .min = 0, .max = 200, .table = mrv_schedule_fields,
+		.item_size = sizeof(struct mrv_schedule), .doc = "amounts that no meter shows"),
 	FIELD_END};
 
 const struct field mrv_point_fields[] = {
@@ -101,8 +106,7 @@ const struct field mrv_sensor_fields[] = {
 		.unit = "ppm", .doc = "relative standard uncertainty that does not shrink with the number of readings"),
 	FIELD(struct mrv_sensor, random_ppm, FIELD_INT, .flags = FIELD_REQUIRED, .min = 0, .max = PPM, .unit = "ppm",
 		.doc = "relative standard uncertainty of one reading"),
-	FIELD(struct mrv_sensor, primary, FIELD_BOOL,
-		.doc = "the one that quantification reads"),
+	FIELD(struct mrv_sensor, primary, FIELD_BOOL, .doc = "the one that quantification reads"),
 	FIELD(struct mrv_sensor, manufacturer, FIELD_TEXT, .max = 100, .doc = "manufacturer"),
 	FIELD(struct mrv_sensor, serial_number, FIELD_TEXT, .max = 100, .doc = "serial number"), FIELD_END};
 
@@ -111,9 +115,9 @@ const struct field mrv_calibration_fields[] = {
 	FIELD(struct mrv_calibration, sensor_id, FIELD_ID, .flags = FIELD_REQUIRED, .doc = "the sensor"),
 	FIELD(struct mrv_calibration, certificate, FIELD_TEXT, .max = 200, .doc = "certificate number"),
 	FIELD(struct mrv_calibration, laboratory, FIELD_TEXT, .max = 200, .doc = "laboratory"),
-	FIELD(struct mrv_calibration, performed_us, FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "when it was done"),
-	FIELD(struct mrv_calibration, valid_from_us, FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "in force from"),
-	FIELD(struct mrv_calibration, valid_until_us, FIELD_TIME, .doc = "in force until"),
+	TIME_FIELD(struct mrv_calibration, performed, .flags = FIELD_REQUIRED, .doc = "when it was done"),
+	TIME_FIELD(struct mrv_calibration, valid_from, .flags = FIELD_REQUIRED, .doc = "in force from"),
+	TIME_FIELD(struct mrv_calibration, valid_until, .doc = "in force until"),
 	FIELD(struct mrv_calibration, factor, FIELD_DECIMAL, .doc = "true = (raw + offset) × factor"),
 	FIELD(struct mrv_calibration, offset, FIELD_DECIMAL, .doc = "in the sensor's unit"),
 	FIELD(struct mrv_calibration, as_found_drift, FIELD_DECIMAL, .doc = "(as-found − true) ÷ true"),
@@ -127,8 +131,8 @@ const struct field mrv_calibration_fields[] = {
 const struct field mrv_overlay_fields[] = {
 	FIELD(struct mrv_overlay, id, FIELD_ID, .flags = FIELD_REQUIRED, .doc = "the overlay's record"),
 	FIELD(struct mrv_overlay, sensor_id, FIELD_ID, .flags = FIELD_REQUIRED, .doc = "the sensor"),
-	FIELD(struct mrv_overlay, from_us, FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "from"),
-	FIELD(struct mrv_overlay, to_us, FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "to"),
+	TIME_FIELD(struct mrv_overlay, from, .flags = FIELD_REQUIRED, .doc = "from"),
+	TIME_FIELD(struct mrv_overlay, to, .flags = FIELD_REQUIRED, .doc = "to"),
 	FIELD(struct mrv_overlay, quality, FIELD_ENUM, .flags = FIELD_REQUIRED, .names = series_quality_names,
 		.doc = "the quality that readings in it have"),
 	FIELD(struct mrv_overlay, reason, FIELD_TEXT, .max = 1000, .doc = "why"),
@@ -185,8 +189,8 @@ const struct field mrv_manifest_fields[] = {
 		.doc = "score of the risk questionnaire"),
 	FIELD(struct mrv_manifest, vintage, FIELD_INT, .flags = FIELD_REQUIRED, .min = 1970, .max = 9999,
 		.doc = "the year it physically happened"),
-	FIELD(struct mrv_manifest, from_us, FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "first hour"),
-	FIELD(struct mrv_manifest, to_us, FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "end of the last hour"),
+	TIME_FIELD(struct mrv_manifest, from, .flags = FIELD_REQUIRED, .doc = "first hour"),
+	TIME_FIELD(struct mrv_manifest, to, .flags = FIELD_REQUIRED, .doc = "end of the last hour"),
 	FIELD(struct mrv_manifest, quantity_kg, FIELD_INT, .flags = FIELD_REQUIRED, .min = 0, .max = KG_MAX,
 		.unit = "kg", .doc = "of all hours at these revisions"),
 	FIELD(struct mrv_manifest, kg, FIELD_INT, .flags = FIELD_REQUIRED, .min = 0, .max = KG_MAX, .unit = "kg",
@@ -199,11 +203,9 @@ const struct field mrv_manifest_fields[] = {
 		.doc = "verifiers that must sign"),
 	FIELD(struct mrv_manifest, claims, FIELD_LIST, .flags = FIELD_REQUIRED, .min = 1, .max = POINTS_MAX * 64,
 		.table = mrv_claim_fields, .item_size = sizeof(struct mrv_claim), .doc = "meter-hours claimed"),
-	FIELD(struct mrv_manifest, held, FIELD_TEXTS, .min = 0, .max = MRV_HELD_MAX,
-		.doc = "reasons to hold it"),
-	FIELD(struct mrv_manifest, earlier, FIELD_LIST, .min = 0, .max = MRV_EARLIER_MAX,
-		.table = mrv_earlier_fields, .item_size = sizeof(struct mrv_earlier),
-		.doc = "batches issued earlier from these hours"),
+	FIELD(struct mrv_manifest, held, FIELD_TEXTS, .min = 0, .max = MRV_HELD_MAX, .doc = "reasons to hold it"),
+	FIELD(struct mrv_manifest, earlier, FIELD_LIST, .min = 0, .max = MRV_EARLIER_MAX, .table = mrv_earlier_fields,
+		.item_size = sizeof(struct mrv_earlier), .doc = "batches issued earlier from these hours"),
 	FIELD_END};
 
 const struct field mrv_attestation_fields[] = {
@@ -213,14 +215,13 @@ const struct field mrv_attestation_fields[] = {
 	FIELD(struct mrv_attestation, key, FIELD_HASH, .flags = FIELD_REQUIRED, .doc = "the public key, hex"),
 	FIELD(struct mrv_attestation, signature, FIELD_BYTES, .flags = FIELD_REQUIRED, .min = 64, .max = 64,
 		.doc = "over the evidence root"),
-	FIELD(struct mrv_attestation, signed_us, FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "when it was taken in"),
-	FIELD_END};
+	TIME_FIELD(struct mrv_attestation, signed, .flags = FIELD_REQUIRED, .doc = "when it was taken in"), FIELD_END};
 
 const struct field mrv_issue_fields[] = {FIELD(struct mrv_issue, batch, FIELD_INT, .flags = FIELD_REQUIRED, .min = 1,
 						 .max = COUNT_MAX, .doc = "the batch's number"),
 	FIELD(struct mrv_issue, serials, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 120,
 		.doc = "serial numbers of the whole batch"),
-	FIELD(struct mrv_issue, issued_us, FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "when"),
+	TIME_FIELD(struct mrv_issue, issued, .flags = FIELD_REQUIRED, .doc = "when"),
 	FIELD(struct mrv_issue, stream, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 63, .doc = "the journal"),
 	FIELD(struct mrv_issue, record, FIELD_BYTES, .flags = FIELD_REQUIRED, .min = 1, .max = 1 << 20,
 		.doc = "the record's bytes: the leaf"),
@@ -228,8 +229,7 @@ const struct field mrv_issue_fields[] = {FIELD(struct mrv_issue, batch, FIELD_IN
 		.doc = "the leaf's index"),
 	FIELD(struct mrv_issue, tree_size, FIELD_INT, .flags = FIELD_REQUIRED, .min = 1, .max = COUNT_MAX,
 		.doc = "leaves in the tree"),
-	FIELD(struct mrv_issue, proof, FIELD_TEXTS, .min = 0, .max = MERKLE_PROOF_MAX,
-		.doc = "inclusion proof, hex"),
+	FIELD(struct mrv_issue, proof, FIELD_TEXTS, .min = 0, .max = MERKLE_PROOF_MAX, .doc = "inclusion proof, hex"),
 	FIELD(struct mrv_issue, checkpoint, FIELD_JSON, .flags = FIELD_REQUIRED,
 		.doc = "the signed checkpoint that holds the tree's root"),
 	FIELD_END};

@@ -157,16 +157,16 @@ static void factor_faults_are_named(void **state)
 		{"{\"id\":\"x\",\"unit\":\"g/kg\",\"value\":\"1\",\"source\":\"s\"}", "/factors/0/value"},
 		{"{\"id\":\"x\",\"unit\":\"g/kWh\",\"source\":\"s\"}", "/factors/0/value"},
 		{"{\"id\":\"x\",\"unit\":\"g/kWh\",\"value\":\"1\",\"values\":[\"1\"],\"source\":\"s\"}",
-			"/factors/0/from_us"},
+			"/factors/0/from"},
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct arena *arena = arena_new(0);
 		struct err_info info = {0};
 		const struct mrv_factors *factors;
 		json_t *row = json_loads(bad[i].text, 0, NULL);
-		json_t *document = document_own(arena,
-			json_pack("{s:s,s:s,s:i,s:s,s:s,s:s,s:[o]}", "format", "carbond/factors/1", "code", "c", "version",
-				1, "title", "t", "licence", "l", "source", "s", "factors", row));
+		json_t *document = document_own(
+			arena, json_pack("{s:s,s:s,s:i,s:s,s:s,s:s,s:[o]}", "format", "carbond/factors/1", "code", "c",
+				       "version", 1, "title", "t", "licence", "l", "source", "s", "factors", row));
 		assert_int_equal(mrv_factors_parse(document, arena, &factors, &info), ERR_INVALID_FACTORS);
 		assert_string_equal(info.pointer, bad[i].pointer);
 		arena_free(&arena);

@@ -98,7 +98,8 @@ static struct bytes_grown make_pack(const struct options *options)
 	plant_fixture_readings(plant);
 	mrv_case_sort(&plant->the_case);
 	struct mrv_result *result = plant_quantify(plant);
-	struct mrv_manifest manifest = {.id = plant_id(10, 1), .period_id = plant_id(10, 1), .first_id = plant_id(10, 1)};
+	struct mrv_manifest manifest = {
+		.id = plant_id(10, 1), .period_id = plant_id(10, 1), .first_id = plant_id(10, 1)};
 	assert_int_equal(mrv_manifest_fill(&plant->the_case, result, &manifest, &info), ERR_OK);
 	struct mrv_pack_writer *writer = mrv_pack_writer_new(grow, &bytes);
 	if (mrv_pack_core(writer, &plant->the_case, result, &manifest, &plant->source, &info) != ERR_OK)
@@ -120,8 +121,8 @@ static struct bytes_grown make_pack(const struct options *options)
 	return bytes;
 }
 
-static enum err verify(const struct bytes_grown *bytes, const struct mrv_check_options *options, struct mrv_pack *ret_pack,
-	struct err_info *info)
+static enum err verify(const struct bytes_grown *bytes, const struct mrv_check_options *options,
+	struct mrv_pack *ret_pack, struct err_info *info)
 {
 	struct arena *arena = arena_new(1u << 30);
 	enum err err = mrv_verify_pack(bytes->data, bytes->size, options, arena, ret_pack, info);
@@ -249,7 +250,8 @@ static void p11_sampled_in_a_big_pack(void **state)
 		struct err_info info = {0};
 		seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
 		size_t at = (size_t)(seed >> 20) % bytes.size;
-		for (size_t offset = 0, size; offset <= at && bytes.data[offset]; offset += 512 + (size + 511) / 512 * 512) {
+		for (size_t offset = 0, size; offset <= at && bytes.data[offset];
+			offset += 512 + (size + 511) / 512 * 512) {
 			memcpy(entry, bytes.data + offset, 100);
 			size = strtoul((const char *)bytes.data + offset + 124, NULL, 8);
 		}

@@ -93,9 +93,10 @@ static struct plant *plant_new(int64_t hours, int64_t z_milli, bool tiers)
 	json_object_set_new(json_object_get(document, "substitution"), "allowed", json_boolean(tiers));
 	if (mrv_methodology_parse(document, plant->arena, &plant->the_case.methodology, &info) != ERR_OK)
 		fail_msg("%s %s", info.pointer, info.detail);
-	static const char factors[] =
-		"{\"format\":\"carbond/factors/1\",\"code\":\"test\",\"version\":1,\"title\":\"Test\",\"licence\":\"none\","
-		"\"source\":\"test\",\"factors\":[{\"id\":\"grid\",\"unit\":\"g/kWh\",\"value\":\"112.4\",\"source\":\"test\"}]}";
+	static const char factors[] = "{\"format\":\"carbond/factors/"
+				      "1\",\"code\":\"test\",\"version\":1,\"title\":\"Test\",\"licence\":\"none\","
+				      "\"source\":\"test\",\"factors\":[{\"id\":\"grid\",\"unit\":\"g/"
+				      "kWh\",\"value\":\"112.4\",\"source\":\"test\"}]}";
 	assert_int_equal(document_parse(plant->arena, factors, sizeof factors - 1, &document, &info), ERR_OK);
 	assert_int_equal(mrv_factors_parse(document, plant->arena, &plant->the_case.factors, &info), ERR_OK);
 	int64_t from_us;

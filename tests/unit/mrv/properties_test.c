@@ -64,8 +64,8 @@ static void p6_dropping_readings_never_raises_kg(void **state)
 			plant_drop(plant, sensor, from_us, from_us + span);
 			struct mrv_result *after = plant_quantify(plant);
 			if (after->kg > before->kg || after->gross_mg > before->gross_mg)
-				fail_msg("run %d: dropping %s raised %lld kg to %lld kg", run, plant->sensors[sensor].tag,
-					(long long)before->kg, (long long)after->kg);
+				fail_msg("run %d: dropping %s raised %lld kg to %lld kg", run,
+					plant->sensors[sensor].tag, (long long)before->kg, (long long)after->kg);
 			before = after;
 		}
 		plant_free(plant);
@@ -115,9 +115,10 @@ static void p7_raising_uncertainty_never_raises_quantity(void **state)
 		for (int step = 0; step < 10; step++) {
 			raise_one(plant, &seed);
 			struct mrv_result *after = plant_quantify(plant);
-			if (after->kg > before->kg || after->net_mg - after->deduction_mg > before->net_mg - before->deduction_mg)
-				fail_msg("run %d: more uncertainty raised %lld kg to %lld kg", run, (long long)before->kg,
-					(long long)after->kg);
+			if (after->kg > before->kg ||
+				after->net_mg - after->deduction_mg > before->net_mg - before->deduction_mg)
+				fail_msg("run %d: more uncertainty raised %lld kg to %lld kg", run,
+					(long long)before->kg, (long long)after->kg);
 			before = after;
 		}
 		plant_free(plant);

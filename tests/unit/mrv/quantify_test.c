@@ -80,7 +80,8 @@ static void missing_co2_counts_zero(void **state)
 	int64_t start = plant->the_case.from_us;
 	int64_t whole = plant_quantify(plant)->gross_mg;
 	/* half an hour inside hour 3: what is not there is not counted, within the hour too */
-	plant_drop(plant, FLOW, start + 3 * HOUR + 10 * CLOCK_US_PER_MINUTE, start + 3 * HOUR + 40 * CLOCK_US_PER_MINUTE);
+	plant_drop(
+		plant, FLOW, start + 3 * HOUR + 10 * CLOCK_US_PER_MINUTE, start + 3 * HOUR + 40 * CLOCK_US_PER_MINUTE);
 	struct mrv_result *result = plant_quantify(plant);
 	int64_t lost = whole - result->gross_mg;
 	assert_true(llabs(lost - INT64_C(1000000000) * 31 / 60) < 100000);
@@ -209,15 +210,18 @@ static void only_its_origin_counts(void **state)
 	int64_t origin = plant_line(result, "origin")->mg;
 	assert_true(llabs(origin + result->gross_mg * 3 / 10) < 10);
 	plant->the_case.project.recycled_ppm = 0;
-	assert_int_equal(mrv_quantify(&plant->the_case, &plant->source, plant->arena, &result, &info), ERR_INVALID_FIELD);
+	assert_int_equal(
+		mrv_quantify(&plant->the_case, &plant->source, plant->arena, &result, &info), ERR_INVALID_FIELD);
 	plant->the_case.project.atmospheric_ppm = 1000000;
 	plant->the_case.project.storage = 5;
 	assert_string_equal(mrv_storages[5], "enhanced_oil_recovery");
-	assert_int_equal(mrv_quantify(&plant->the_case, &plant->source, plant->arena, &result, &info), ERR_INVALID_FIELD);
+	assert_int_equal(
+		mrv_quantify(&plant->the_case, &plant->source, plant->arena, &result, &info), ERR_INVALID_FIELD);
 	assert_string_equal(info.pointer, "/storage");
 	plant->the_case.project.storage = 0;
 	plant->the_case.project.kind = 1; /* DAC1 credits removals only */
-	assert_int_equal(mrv_quantify(&plant->the_case, &plant->source, plant->arena, &result, &info), ERR_INVALID_FIELD);
+	assert_int_equal(
+		mrv_quantify(&plant->the_case, &plant->source, plant->arena, &result, &info), ERR_INVALID_FIELD);
 	plant_free(plant);
 }
 
@@ -252,14 +256,17 @@ static void a_missing_meter_is_named(void **state)
 	struct err_info info = {0};
 	plant_fixture_readings(plant);
 	plant->sensors[PURITY].primary = false;
-	assert_int_equal(mrv_quantify(&plant->the_case, &plant->source, plant->arena, &result, &info), ERR_METER_MISSING);
+	assert_int_equal(
+		mrv_quantify(&plant->the_case, &plant->source, plant->arena, &result, &info), ERR_METER_MISSING);
 	assert_non_null(strstr(info.detail, "CAPTURED"));
 	plant->sensors[PURITY].primary = true;
 	plant->the_case.to_us += 1;
-	assert_int_equal(mrv_quantify(&plant->the_case, &plant->source, plant->arena, &result, &info), ERR_INVALID_FIELD);
+	assert_int_equal(
+		mrv_quantify(&plant->the_case, &plant->source, plant->arena, &result, &info), ERR_INVALID_FIELD);
 	plant->the_case.to_us -= 1;
 	plant->the_case.project.electricity_factor = "nowhere";
-	assert_int_equal(mrv_quantify(&plant->the_case, &plant->source, plant->arena, &result, &info), ERR_FACTOR_MISSING);
+	assert_int_equal(
+		mrv_quantify(&plant->the_case, &plant->source, plant->arena, &result, &info), ERR_FACTOR_MISSING);
 	plant_free(plant);
 }
 
