@@ -29,18 +29,28 @@ struct cli_option {
 	const char *doc;
 };
 
+enum cli_command_flag {
+	CLI_BODY = 1,      /* takes a JSON body: key=value …, @file or - */
+	CLI_BODY_FILE = 2, /* takes a body of any media type as it is: @file or - */
+	CLI_RAW = 4,       /* the answer is written as it is, to --output or standard output */
+	CLI_IF_MATCH = 8,  /* changes what nobody else has changed: --if-match, else the version that a GET shows */
+	CLI_VALUE = 16,    /* changes value: carries an Idempotency-Key and may be repeated */
+	CLI_PAGED = 32,    /* answers {items, next_cursor}; --all follows the cursor */
+};
+
 struct cli_command {
 	const char *noun, *verb;   /* "units" "create"; verb NULL: a command of one word ("verify") */
 	const char *operation;     /* the route's operation, where a route stands behind it; else NULL */
 	const char *method, *path; /* "GET", "/v1/units/{id}": path parameters are positional arguments in order */
-	bool body;                 /* takes a body: key=value …, @file or - */
-	bool raw;           /* the answer is not JSON (a pack, CSV): written as it is, to --output or standard output */
-	const char *accept; /* Accept header of a raw answer, or NULL */
-	const char *arguments; /* what help shows after the name: "ID" */
-	const char *columns;   /* columns of the table of a list: "id name state"; NULL: chosen from the first item */
-	const struct cli_option *options;  /* ended by name NULL; query parameters of a REST command */
-	const char *doc;                   /* one sentence */
-	const char *examples;              /* lines, each a whole command line */
+	unsigned flags;            /* enum cli_command_flag */
+	const char *accept;        /* media type asked for; NULL: JSON */
+	const char *texts;         /* body members that are text also where they look like numbers: "factor offset" */
+	const char *arguments;     /* what help shows after the name of a command that is no REST call */
+	const char *columns; /* columns of the table of a list: "id name state"; NULL: taken from the first item */
+	const struct cli_option *options; /* ended by name NULL; query parameters of a REST command; may be NULL */
+	const char *usage;                /* a whole help text that stands for the one made from the row; may be NULL */
+	const char *doc;                  /* one sentence */
+	const char *examples;             /* lines, each a whole command line */
 	int (*run)(int argc, char **argv); /* a command that is no REST call; argv[0] is its name */
 };
 
@@ -52,8 +62,20 @@ extern const struct cli_command cli_commands[];
 int cli_sign(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 int cli_simulate(int argc, char **argv);
+extern const char simulate_usage[];
 int cli_replay(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
+/* admin.c: what the daemon on this machine does by its admin socket, or the carbond binary under the data directory's lock. */
+int cli_status(int argc, char **argv);
+int cli_checkpoint(int argc, char **argv);
+int cli_confirm_clock(int argc, char **argv);
+int cli_backup(int argc, char **argv);
+int cli_daemon_verb(int argc, char **argv);
+/* pages.c: what is made from the table. */
+int cli_help(int argc, char **argv);
+int cli_completion(int argc, char **argv);
+int cli_man(int argc, char **argv);
+int cli_operations(int argc, char **argv);
 
 /* ---- shared by commands ---- */
 
@@ -98,6 +120,19 @@ int cli_change(struct arena *arena, const char *method, const char *path, json_i
 /* The same, but nothing is printed: `info` says why, and `ret_status` (may be NULL) is the HTTP status, 0 without answer. */
 int cli_try(struct arena *arena, const char *method, const char *path, const json_t *body, json_t **ret_answer,
 	int *ret_status, struct err_info *info);
+
+/* The value of `text` in a URL's path or query: percent-encoded (RFC 3986), in the arena. */
+char *cli_escape(struct arena *arena, const char *text);
+
+/* One request line to the admin socket; its "result" (a new document in the arena). ERR_NET_UNREACHABLE where nobody listens;
+ * a refusal's error otherwise. */
+enum err cli_admin(struct arena *arena, const json_t *request, json_t **ret_result, struct err_info *info) MUST_CHECK;
+
+/* carries out a row that is a REST call; argv[1 …] are the words after noun and verb. */
+int cli_rest(const struct cli_command *command, int argc, char **argv);
+
+/* The help of one command on standard output. */
+void cli_help_command(const struct cli_command *command);
 
 /* Prints a document: as JSON with --json, else as a table or as fields. `columns` as in the command row, or NULL. */
 void cli_print(struct arena *arena, const json_t *document, const char *columns);

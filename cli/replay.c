@@ -277,7 +277,7 @@ static int send_rows(struct replay *replay)
 	int64_t time_us = 0;
 	long count;
 	while (!stop_asked && !err && (count = read_record(replay, fields)) != 0) {
-		size_t size;
+		size_t size = 0;
 		if (count < 0)
 			return CLI_REFUSED;
 		if ((size_t)count != replay->column_count || !parse_time(fields[replay->time_column], &time_us))

@@ -1,0 +1,222 @@
+/* The one command table. Rows are grouped by noun, in the order of help; a REST row names its route and operation as the
+ * daemon's own row does, and a test compares the two. */
+#include <stddef.h>
+
+#include "cli.h"
+
+#define REST(noun_, verb_, operation_, method_, path_, ...)                                                        \
+	{                                                                                                          \
+		.noun = (noun_), .verb = (verb_), .operation = (operation_), .method = (method_), .path = (path_), \
+		__VA_ARGS__                                                                                        \
+	}
+#define LIST(noun_, operation_, path_, ...) \
+	REST(noun_, "list", operation_, "GET", path_, .flags = CLI_PAGED, __VA_ARGS__)
+
+#define END                      \
+	{                        \
+		NULL, NULL, NULL \
+	}
+
+/* ---- options ---- */
+
+#define PAGE_OPTIONS                                     \
+	{"limit", "NUMBER", "items on a page"},          \
+	{                                                \
+		"cursor", "CURSOR", "of the page before" \
+	}
+#define ORG_OPTION                                                          \
+	{                                                                   \
+		"org_id", "ID", "the organisation (default: the key's own)" \
+	}
+
+static const struct cli_option org_page_options[] = {ORG_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option points_options[] = {
+	ORG_OPTION, {"unit_id", "ID", "only those of this unit"}, PAGE_OPTIONS, END};
+static const struct cli_option sensors_options[] = {ORG_OPTION, {"unit_id", "ID", "only those of this unit"},
+	{"metering_point_id", "ID", "only those of this metering point"}, {"tag", "TAG", "only the one with this tag"},
+	PAGE_OPTIONS, END};
+static const struct cli_option sensor_parts_options[] = {
+	ORG_OPTION, {"sensor_id", "ID", "only those of this sensor"}, PAGE_OPTIONS, END};
+
+static const struct cli_option replay_options[] = {{"map", "FILE", "the column map, JSON: tags, units, ranges"},
+	{"unit", "SLUG", "the unit"}, {"create", NULL, "first register unit, metering points and sensors over REST"},
+	{"broker", "HOST:PORT", "default 127.0.0.1:1883"}, {"username", "NAME", "at the broker"},
+	{"password-file", "FILE", "its first line is the password"}, {"tls-ca", "FILE", "the broker's authority, PEM"},
+	{"speed", "FACTOR", "of the recording's own time"},
+	{"rows-per-second", "NUMBER", "a steady rate (default: as fast as the broker acknowledges)"},
+	{"quiet", NULL, "no progress"}, END};
+static const struct cli_option simulate_options[] = {{"unit", "SLUG", "the unit"},
+	{"create", NULL, "first register it over REST"}, {"broker", "HOST:PORT", "default 127.0.0.1:1883"},
+	{"from", "TIME|AGE", "back-fill from there"}, {"to", "TIME|AGE", "and until there"},
+	{"step", "DURATION", "between back-filled readings"}, {"live", NULL, "go on in real time"},
+	{"seed", "NUMBER", "another plant"}, {"noise", "FACTOR", "of its instruments"},
+	{"fault", "FAULT", "gap, drift, stuck or spike of one instrument"}, {"csv", NULL, "write CSV"},
+	{"quiet", NULL, "no progress"}, END};
+static const struct cli_option init_options[] = {{"organisation", "SLUG", "the first organisation"},
+	{"name", "NAME", "its name"}, {"country", "CODE", "its country, ISO 3166-1 alpha-2"}, END};
+static const struct cli_option backup_options[] = {{"with-keys", NULL, "with seal.keys and checkpoint.key"}, END};
+static const struct cli_option restore_options[] = {
+	{"drill", NULL, "only try it, in a folder of its own that is thrown away"}, END};
+static const struct cli_option dump_options[] = {
+	{"from", "NUMBER", "first event"}, {"to", "NUMBER", "last event"}, END};
+
+/* ---- rows ---- */
+
+const struct cli_command cli_commands[] = {
+	/* sensing */
+	LIST("units", "units.list", "/v1/units", .options = org_page_options,
+		.columns = "id slug code name country state", .doc = "Lists the units of an organisation",
+		.examples = "carbonctl units list"),
+	REST("units", "create", "units.create", "POST", "/v1/units", .flags = CLI_BODY,
+		.texts = "slug code name country", .doc = "Creates a unit",
+		.examples = "carbonctl units create slug=dac-1 code=DAC1 name='Orca copy' country=IS "
+			    "nameplate_kg_per_hour=500"),
+	REST("units", "get", "units.get", "GET", "/v1/units/{id}", .doc = "Shows a unit",
+		.examples = "carbonctl units get 0193577e-5c00-7000-8000-000000000001"),
+	REST("units", "update", "units.update", "PATCH", "/v1/units/{id}", .flags = CLI_BODY | CLI_IF_MATCH,
+		.texts = "slug name", .doc = "Changes a unit",
+		.examples = "carbonctl units update 0193577e-5c00-7000-8000-000000000001 state=operating"),
+	REST("units", "delete", "units.delete", "DELETE", "/v1/units/{id}", .flags = CLI_IF_MATCH,
+		.doc = "Deletes a unit that has no metering points; retire others by their state",
+		.examples = "carbonctl units delete 0193577e-5c00-7000-8000-000000000001"),
+	REST("units", "graph", "units.graph", "GET", "/v1/units/{id}/graph",
+		.columns = "code role claimable downstream",
+		.doc = "Shows a unit's process graph, and whether each path has exactly one claimable point",
+		.examples = "carbonctl units graph 0193577e-5c00-7000-8000-000000000001"),
+
+	LIST("metering-points", "metering-points.list", "/v1/metering-points", .options = points_options,
+		.columns = "id code name role claimable nameplate_per_hour state", .doc = "Lists metering points",
+		.examples = "carbonctl metering-points list --unit_id=0193577e-5c00-7000-8000-000000000001"),
+	REST("metering-points", "create", "metering-points.create", "POST", "/v1/metering-points", .flags = CLI_BODY,
+		.texts = "code name", .doc = "Creates a metering point",
+		.examples =
+			"carbonctl metering-points create unit_id=0193577e-5c00-7000-8000-000000000001 code=CAPTURED "
+			"name='CO2 captured' role=captured claimable=true nameplate_per_hour=500"),
+	REST("metering-points", "get", "metering-points.get", "GET", "/v1/metering-points/{id}",
+		.doc = "Shows a metering point",
+		.examples = "carbonctl metering-points get 0193577e-5c00-7000-8000-000000000002"),
+	REST("metering-points", "update", "metering-points.update", "PATCH", "/v1/metering-points/{id}",
+		.flags = CLI_BODY | CLI_IF_MATCH, .texts = "name", .doc = "Changes a metering point",
+		.examples = "carbonctl metering-points update 0193577e-5c00-7000-8000-000000000002 "
+			    "downstream='[\"INJECTED\"]'"),
+	REST("metering-points", "delete", "metering-points.delete", "DELETE", "/v1/metering-points/{id}",
+		.flags = CLI_IF_MATCH, .doc = "Deletes a metering point that nothing refers to",
+		.examples = "carbonctl metering-points delete 0193577e-5c00-7000-8000-000000000002"),
+
+	LIST("sensors", "sensors.list", "/v1/sensors", .options = sensors_options,
+		.columns = "id tag name quantity unit range_low range_high state", .doc = "Lists sensors",
+		.examples = "carbonctl sensors list --unit_id=0193577e-5c00-7000-8000-000000000001"),
+	REST("sensors", "create", "sensors.create", "POST", "/v1/sensors", .flags = CLI_BODY,
+		.texts = "tag name quantity unit manufacturer serial_number", .doc = "Creates a sensor",
+		.examples =
+			"carbonctl sensors create metering_point_id=0193577e-5c00-7000-8000-000000000002 tag=FT-101 "
+			"quantity=mass_flow unit=kg/h sampling_period_us=1000000 range_low=0 range_high=600"),
+	REST("sensors", "get", "sensors.get", "GET", "/v1/sensors/{id}", .doc = "Shows a sensor",
+		.examples = "carbonctl sensors get 0193577e-5c00-7000-8000-000000000003"),
+	REST("sensors", "update", "sensors.update", "PATCH", "/v1/sensors/{id}", .flags = CLI_BODY | CLI_IF_MATCH,
+		.texts = "name manufacturer serial_number", .doc = "Changes a sensor",
+		.examples = "carbonctl sensors update 0193577e-5c00-7000-8000-000000000003 range_high=650"),
+	REST("sensors", "delete", "sensors.delete", "DELETE", "/v1/sensors/{id}", .flags = CLI_IF_MATCH,
+		.doc = "Deletes a sensor without readings; retire others by their state",
+		.examples = "carbonctl sensors delete 0193577e-5c00-7000-8000-000000000003"),
+
+	LIST("calibrations", "calibrations.list", "/v1/calibrations", .options = sensor_parts_options,
+		.columns = "id sensor_id certificate laboratory valid_from valid_to factor offset uncertainty_ppm",
+		.doc = "Lists calibrations",
+		.examples = "carbonctl calibrations list --sensor_id=0193577e-5c00-7000-8000-000000000003"),
+	REST("calibrations", "create", "calibrations.create", "POST", "/v1/calibrations", .flags = CLI_BODY,
+		.texts = "certificate laboratory factor offset as_found_drift", .doc = "Records a calibration",
+		.examples = "carbonctl calibrations create @certificate-2026-17.json"),
+	REST("calibrations", "get", "calibrations.get", "GET", "/v1/calibrations/{id}", .doc = "Shows a calibration",
+		.examples = "carbonctl calibrations get 0193577e-5c00-7000-8000-000000000004"),
+	REST("calibrations", "delete", "calibrations.delete", "DELETE", "/v1/calibrations/{id}", .flags = CLI_IF_MATCH,
+		.doc = "Deletes a calibration that no batch has used",
+		.examples = "carbonctl calibrations delete 0193577e-5c00-7000-8000-000000000004"),
+
+	LIST("overlays", "overlays.list", "/v1/overlays", .options = sensor_parts_options,
+		.columns = "id sensor_id from to quality reason", .doc = "Lists quality overlays",
+		.examples = "carbonctl overlays list --sensor_id=0193577e-5c00-7000-8000-000000000003"),
+	REST("overlays", "create", "overlays.create", "POST", "/v1/overlays", .flags = CLI_BODY, .texts = "reason",
+		.doc = "Records a quality overlay: readings of a span count for less",
+		.examples = "carbonctl overlays create sensor_id=0193577e-5c00-7000-8000-000000000003 "
+			    "from=2026-11-20T10:00:00Z to=2026-11-20T12:00:00Z quality=suspect reason='frost on the "
+			    "probe'"),
+	REST("overlays", "get", "overlays.get", "GET", "/v1/overlays/{id}", .doc = "Shows a quality overlay",
+		.examples = "carbonctl overlays get 0193577e-5c00-7000-8000-000000000005"),
+
+	/* this machine and its daemon */
+	{.noun = "init",
+		.arguments = "--organisation SLUG [--name NAME] [--country CODE]",
+		.options = init_options,
+		.doc = "Makes the data folder, its keys, the first organisation and its platform-admin key",
+		.examples = "carbonctl init --organisation acme --name 'Acme Carbon' --country IS",
+		.run = cli_daemon_verb},
+	{.noun = "status",
+		.doc = "Shows what the daemon on this machine says of itself, by its admin socket",
+		.examples = "carbonctl status",
+		.run = cli_status},
+	{.noun = "doctor",
+		.doc = "Checks daemon, broker, clock, disk and configuration, and says what to do",
+		.examples = "carbonctl doctor\ncarbonctl doctor --json",
+		.run = cli_doctor},
+	{.noun = "backup",
+		.arguments = "FOLDER [--with-keys]",
+		.options = backup_options,
+		.doc = "Backs up the data, of a live daemon by its admin socket, of a stopped one by the binary",
+		.examples = "carbonctl backup /backup/2026-11-23",
+		.run = cli_backup},
+	{.noun = "restore",
+		.arguments = "FOLDER [--drill]",
+		.options = restore_options,
+		.doc = "Puts a backup into an empty data folder",
+		.examples = "carbonctl restore /backup/2026-11-23\ncarbonctl restore /backup/2026-11-23 --drill",
+		.run = cli_daemon_verb},
+	{.noun = "journal",
+		.verb = "dump",
+		.arguments = "[--from NUMBER] [--to NUMBER]",
+		.options = dump_options,
+		.doc = "Prints the journal of a stopped daemon as JSON lines",
+		.examples = "carbonctl journal dump --from 1000",
+		.run = cli_daemon_verb},
+	{.noun = "checkpoint",
+		.doc = "Signs a checkpoint over all logs now",
+		.examples = "carbonctl checkpoint",
+		.run = cli_checkpoint},
+	{.noun = "clock",
+		.verb = "confirm",
+		.doc = "Confirms the clock after a jump, so that expiry goes on",
+		.examples = "carbonctl clock confirm",
+		.run = cli_confirm_clock},
+
+	/* plants */
+	{.noun = "simulate",
+		.options = simulate_options,
+		.usage = simulate_usage,
+		.doc = "Simulates a direct-air-capture plant over MQTT, or as CSV",
+		.examples = "carbonctl simulate --create --from 10d --live",
+		.run = cli_simulate},
+	{.noun = "replay",
+		.arguments = "FILE --map FILE --unit SLUG",
+		.options = replay_options,
+		.doc = "Sends a CSV of plant data over MQTT by a column map",
+		.examples = "carbonctl replay plant_2min.csv --map columns.json --org acme --unit cesar1 --create\n"
+			    "carbonctl replay plant_2min.csv --map columns.json --unit cesar1 --speed 60",
+		.run = cli_replay},
+
+	/* the tool itself */
+	{.noun = "help",
+		.arguments = "[NOUN [VERB]]",
+		.doc = "Tells what there is and how it is used",
+		.examples = "carbonctl help units create",
+		.run = cli_help},
+	{.noun = "completion",
+		.arguments = "bash|zsh",
+		.doc = "Prints a shell's completion",
+		.examples = "source <(carbonctl completion bash)",
+		.run = cli_completion},
+	{.noun = "man", .doc = "Prints the man page", .examples = "carbonctl man | man -l -", .run = cli_man},
+	{.noun = "operations",
+		.doc = "Prints the names of the routes that commands stand for",
+		.examples = "carbonctl operations",
+		.run = cli_operations},
+	{.noun = NULL}};
