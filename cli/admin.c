@@ -235,11 +235,11 @@ int cli_backup(int argc, char **argv)
 {
 	const char *folder = cli_positional(argc, argv, cli_command_find("backup", NULL)->options, 0);
 	char absolute[PATH_MAX * 2];
-	struct arena *arena = arena_new(0);
 	struct err_info info = {0};
 	json_t *result = NULL;
 	if (!folder)
 		return cli_fail(CLI_USAGE, "backup: a folder is missing (carbonctl help backup)");
+	struct arena *arena = arena_new(0);
 	if (!arena)
 		return cli_fail(CLI_REFUSED, "out of memory");
 	char here[PATH_MAX];

@@ -91,6 +91,9 @@ struct cli_settings {
 
 const struct cli_settings *cli_settings(void);
 
+/* The whole of carbonctl: an exit code. argv is changed. */
+int cli_main(int argc, char **argv);
+
 /* Prints "carbonctl: …" on standard error (with --json as {"error": …} too) and returns `code`. */
 int cli_fail(enum cli_exit code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same for an error of a room. */
