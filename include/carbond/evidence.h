@@ -55,6 +55,8 @@ struct period {
 	int state;              /* period_states: draft, submitting, submitted, failed, withdrawn */
 	int64_t parts;          /* submissions that it was cut into */
 	const char *failure;    /* why it failed */
+	struct id job_id;       /* of its submission */
+	struct id submitted_by; /* actor */
 	int64_t created_us, updated_us;
 };
 
@@ -67,29 +69,28 @@ struct submission {
 	int64_t from_us, to_us;
 	int64_t quantity_kg, kg, buffer_kg;
 	struct hash evidence_root;
-	json_t *manifest; /* canonical members of mrv_manifest */
-	json_t *inputs;   /* project, points, sensors, calibrations, overlays and read revisions, as quantified */
-	int state;        /* submission_states: prepared, submitted, issued, withdrawn, refused */
-	int64_t batch;    /* number, once issued */
+	json_t *manifest;       /* canonical members of mrv_manifest */
+	json_t *inputs;         /* project, points, sensors, calibrations, overlays and read revisions, as quantified */
+	int state;              /* submission_states: prepared, submitted, issued, withdrawn, refused, reversal */
+	int64_t batch;          /* number, once issued */
+	int64_t issue_position; /* number of its issue record in the journal */
 	int64_t created_us, updated_us;
 };
 
 /* What a review found: the record that caused it names it, so that it happens once. */
 struct requantification {
-	struct id id, org_id,
-		submission_id; /* id: of the review row, calibration or overlay; submission_id: the first one */
+	struct id id, org_id;    /* id: of the review row, calibration or overlay */
+	struct id submission_id; /* the first submission of the hours */
 	int64_t version;
 	int cause; /* requantification_causes: late_data, calibration, overlay */
 	int64_t before_kg, after_kg;
-	int outcome;             /* requantification_outcomes: none, difference, hold, recorded */
+	int outcome;             /* requantification_outcomes: none, difference, reversal, recorded */
 	struct id difference_id; /* the further submission */
 	int64_t created_us;
 };
 
-extern const char *const project_states[], *const period_states[], *const submission_states[],
-									   *const requantification_causes[],
-										   *const requantification_outcomes[],
-											   *const job_states[];
+extern const char *const project_states[], *const period_states[], *const submission_states[];
+extern const char *const requantification_causes[], *const requantification_outcomes[], *const job_states[];
 extern const struct field project_fields[], published_fields[], period_fields[], submission_fields[],
 	requantification_fields[], job_fields[];
 extern const struct store_collection projects_collection, methodologies_collection, factor_sets_collection,

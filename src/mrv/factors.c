@@ -30,8 +30,7 @@ static const struct field factor_fields[] = {
 	FIELD(struct factor, unit, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 24),
 	FIELD(struct factor, value, FIELD_DECIMAL, .flags = FIELD_REQUIRED),
 	FIELD(struct factor, source, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 300),
-	{.name = "from", .kind = FIELD_TIME, .offset = offsetof(struct factor, from_us)},
-	{.name = "to", .kind = FIELD_TIME, .offset = offsetof(struct factor, to_us)},
+	FIELD_AS(struct factor, from_us, "from", FIELD_TIME), FIELD_AS(struct factor, to_us, "to", FIELD_TIME),
 	FIELD(struct factor, uncertainty_ppm, FIELD_INT, .min = 0, .max = PPM),
 	FIELD(struct factor, values, FIELD_TEXTS, .min = 1, .max = VALUES_MAX), FIELD_END};
 

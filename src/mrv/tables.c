@@ -13,12 +13,6 @@ const char *const mrv_bases[] = {"amortised", "per_tonne", NULL};
 const char *const mrv_schemes[] = {"ed25519", NULL};
 const char *const mrv_trust_roles[] = {"verifier", "operator", "checkpoint", NULL};
 
-/* a time is a string in JSON, so its name there has no unit */
-#define TIME_FIELD(type, member, ...)                                                                   \
-	{                                                                                               \
-		.name = #member, .kind = FIELD_TIME, .offset = offsetof(type, member##_us), __VA_ARGS__ \
-	}
-
 #define KG_MAX    INT64_C(1000000000)
 #define GRAMS_MAX INT64_C(1000000000000000)
 #define COUNT_MAX LIMIT_JSON_INTEGER
@@ -34,8 +28,8 @@ const struct field mrv_schedule_fields[] = {
 		.unit = "g", .doc = "grams CO2e: in all, or per tonne"),
 	FIELD(struct mrv_schedule, uncertainty_ppm, FIELD_INT, .flags = FIELD_REQUIRED, .min = 0, .max = PPM,
 		.unit = "ppm", .doc = "relative standard uncertainty"),
-	TIME_FIELD(struct mrv_schedule, from, .doc = "amortised: start of the span"),
-	TIME_FIELD(struct mrv_schedule, to, .doc = "amortised: end of the span"),
+	FIELD_AS(struct mrv_schedule, from_us, "from", FIELD_TIME, .doc = "amortised: start of the span"),
+	FIELD_AS(struct mrv_schedule, to_us, "to", FIELD_TIME, .doc = "amortised: end of the span"),
 	FIELD(struct mrv_schedule, source, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 300,
 		.doc = "where the number comes from"),
 	FIELD_END};
@@ -115,9 +109,11 @@ const struct field mrv_calibration_fields[] = {
 	FIELD(struct mrv_calibration, sensor_id, FIELD_ID, .flags = FIELD_REQUIRED, .doc = "the sensor"),
 	FIELD(struct mrv_calibration, certificate, FIELD_TEXT, .max = 200, .doc = "certificate number"),
 	FIELD(struct mrv_calibration, laboratory, FIELD_TEXT, .max = 200, .doc = "laboratory"),
-	TIME_FIELD(struct mrv_calibration, performed, .flags = FIELD_REQUIRED, .doc = "when it was done"),
-	TIME_FIELD(struct mrv_calibration, valid_from, .flags = FIELD_REQUIRED, .doc = "in force from"),
-	TIME_FIELD(struct mrv_calibration, valid_until, .doc = "in force until"),
+	FIELD_AS(struct mrv_calibration, performed_us, "performed", FIELD_TIME, .flags = FIELD_REQUIRED,
+		.doc = "when it was done"),
+	FIELD_AS(struct mrv_calibration, valid_from_us, "valid_from", FIELD_TIME, .flags = FIELD_REQUIRED,
+		.doc = "in force from"),
+	FIELD_AS(struct mrv_calibration, valid_until_us, "valid_until", FIELD_TIME, .doc = "in force until"),
 	FIELD(struct mrv_calibration, factor, FIELD_DECIMAL, .doc = "true = (raw + offset) × factor"),
 	FIELD(struct mrv_calibration, offset, FIELD_DECIMAL, .doc = "in the sensor's unit"),
 	FIELD(struct mrv_calibration, as_found_drift, FIELD_DECIMAL, .doc = "(as-found − true) ÷ true"),
@@ -131,8 +127,8 @@ const struct field mrv_calibration_fields[] = {
 const struct field mrv_overlay_fields[] = {
 	FIELD(struct mrv_overlay, id, FIELD_ID, .flags = FIELD_REQUIRED, .doc = "the overlay's record"),
 	FIELD(struct mrv_overlay, sensor_id, FIELD_ID, .flags = FIELD_REQUIRED, .doc = "the sensor"),
-	TIME_FIELD(struct mrv_overlay, from, .flags = FIELD_REQUIRED, .doc = "from"),
-	TIME_FIELD(struct mrv_overlay, to, .flags = FIELD_REQUIRED, .doc = "to"),
+	FIELD_AS(struct mrv_overlay, from_us, "from", FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "from"),
+	FIELD_AS(struct mrv_overlay, to_us, "to", FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "to"),
 	FIELD(struct mrv_overlay, quality, FIELD_ENUM, .flags = FIELD_REQUIRED, .names = series_quality_names,
 		.doc = "the quality that readings in it have"),
 	FIELD(struct mrv_overlay, reason, FIELD_TEXT, .max = 1000, .doc = "why"),
@@ -189,8 +185,8 @@ const struct field mrv_manifest_fields[] = {
 		.doc = "score of the risk questionnaire"),
 	FIELD(struct mrv_manifest, vintage, FIELD_INT, .flags = FIELD_REQUIRED, .min = 1970, .max = 9999,
 		.doc = "the year it physically happened"),
-	TIME_FIELD(struct mrv_manifest, from, .flags = FIELD_REQUIRED, .doc = "first hour"),
-	TIME_FIELD(struct mrv_manifest, to, .flags = FIELD_REQUIRED, .doc = "end of the last hour"),
+	FIELD_AS(struct mrv_manifest, from_us, "from", FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "first hour"),
+	FIELD_AS(struct mrv_manifest, to_us, "to", FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "end of the last hour"),
 	FIELD(struct mrv_manifest, quantity_kg, FIELD_INT, .flags = FIELD_REQUIRED, .min = 0, .max = KG_MAX,
 		.unit = "kg", .doc = "of all hours at these revisions"),
 	FIELD(struct mrv_manifest, kg, FIELD_INT, .flags = FIELD_REQUIRED, .min = 0, .max = KG_MAX, .unit = "kg",
@@ -215,13 +211,15 @@ const struct field mrv_attestation_fields[] = {
 	FIELD(struct mrv_attestation, key, FIELD_HASH, .flags = FIELD_REQUIRED, .doc = "the public key, hex"),
 	FIELD(struct mrv_attestation, signature, FIELD_BYTES, .flags = FIELD_REQUIRED, .min = 64, .max = 64,
 		.doc = "over the evidence root"),
-	TIME_FIELD(struct mrv_attestation, signed, .flags = FIELD_REQUIRED, .doc = "when it was taken in"), FIELD_END};
+	FIELD_AS(struct mrv_attestation, signed_us, "signed", FIELD_TIME, .flags = FIELD_REQUIRED,
+		.doc = "when it was taken in"),
+	FIELD_END};
 
 const struct field mrv_issue_fields[] = {FIELD(struct mrv_issue, batch, FIELD_INT, .flags = FIELD_REQUIRED, .min = 1,
 						 .max = COUNT_MAX, .doc = "the batch's number"),
 	FIELD(struct mrv_issue, serials, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 120,
 		.doc = "serial numbers of the whole batch"),
-	TIME_FIELD(struct mrv_issue, issued, .flags = FIELD_REQUIRED, .doc = "when"),
+	FIELD_AS(struct mrv_issue, issued_us, "issued", FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "when"),
 	FIELD(struct mrv_issue, stream, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 63, .doc = "the journal"),
 	FIELD(struct mrv_issue, record, FIELD_BYTES, .flags = FIELD_REQUIRED, .min = 1, .max = 1 << 20,
 		.doc = "the record's bytes: the leaf"),
