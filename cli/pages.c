@@ -8,7 +8,7 @@
 static const struct cli_option common_options[] = {
 	{"url", "URL", "the daemon's address (CARBOND_URL; default http://127.0.0.1:8080)"},
 	{"key", "KEY", "the API key (CARBOND_API_KEY)"},
-	{"org", "ID", "the organisation, where a command takes one (CARBOND_ORG)"},
+	{"org", "SLUG|ID", "the organisation, where a command takes one (CARBOND_ORG)"},
 	{"socket", "PATH", "the daemon's admin socket (CARBOND_SOCKET; default admin.sock in the data directory)"},
 	{"json", NULL, "JSON instead of a table"},
 	{"output", "FILE", "where a download goes (default: standard output)"},

@@ -350,6 +350,27 @@ static int carry_out(struct request *request)
 	return call.path ? fetch_raw(request, &call) : out_of_memory();
 }
 
+/* --org as the route's org_id: an id as it is, a slug by looking it up. */
+static int add_organisation(struct request *request, const char *org)
+{
+	struct id id;
+	if (id_parse(org, &id) == ERR_OK)
+		return add_query(request, "org_id", org);
+	json_t *page = NULL;
+	int code = cli_call(request->arena, "GET", "/v1/organisations?limit=1000", NULL, &page);
+	if (code != CLI_OK)
+		return code;
+	size_t index;
+	json_t *row;
+	json_array_foreach(json_object_get(page, "items"), index, row)
+	{
+		const char *slug = json_string_value(json_object_get(row, "slug"));
+		if (slug && strcmp(slug, org) == 0)
+			return add_query(request, "org_id", json_string_value(json_object_get(row, "id")));
+	}
+	return cli_fail(CLI_REFUSED, "there is no organisation '%s' that this key can see", org);
+}
+
 int cli_rest(const struct cli_command *command, int argc, char **argv)
 {
 	struct arena *arena = arena_new((size_t)1 << 30);
@@ -359,7 +380,7 @@ int cli_rest(const struct cli_command *command, int argc, char **argv)
 	int code = request.query ? CLI_OK : out_of_memory();
 	const char *org = cli_settings()->org;
 	if (code == CLI_OK && org && find_option(command, "org_id"))
-		code = add_query(&request, "org_id", org);
+		code = add_organisation(&request, org);
 	bool plain = false; /* after "--" every word is one */
 	for (int i = 1; i < argc && code == CLI_OK; i++) {
 		if (!plain && strcmp(argv[i], "--") == 0)
