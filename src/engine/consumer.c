@@ -1,0 +1,218 @@
+/* Decides how what follows a change reads the journal: from a cursor of its own, at least once, woken by the engine and
+ * otherwise by nobody. Each consumer has a thread. */
+#include "parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "carbond/base/log.h"
+
+#define CHUNK_BYTES (256u << 10) /* events handed over at once */
+#define RETRY_US    CLOCK_US_PER_SECOND
+#define NAME_SIZE   48
+
+struct engine_consumer {
+	struct engine *engine;
+	char name[NAME_SIZE];
+	const struct store_collection *cursors;
+	enum err (*each)(void *context, const struct event *events, size_t count, struct err_info *info);
+	void *context;
+	bool stores_own;
+	struct thread *thread;
+	atomic_bool stopping;
+	atomic_int_fast64_t position;
+
+	/* its thread */
+	struct cursor_row cursor, next;
+	struct arena *arena;
+	struct event *events;
+	size_t event_count, event_capacity;
+	struct event_scratch *scratch;
+	struct err_info *info;
+	bool failed;
+};
+
+const struct cursor_row *consumer_next_cursor(const struct engine_consumer *consumer)
+{
+	return &consumer->next;
+}
+
+int64_t engine_consumer_position(const struct engine_consumer *consumer)
+{
+	return atomic_load(&consumer->position);
+}
+
+/* ---- handing over ---- */
+
+static enum err cursor_store(struct engine_consumer *consumer)
+{
+	struct store_change change = {
+		.collection = consumer->cursors, .row = &consumer->next, .verb = STORE_PUT, .condition = STORE_ALWAYS};
+	return consumer->stores_own ? ERR_OK : store_write(consumer->engine->store, &change, 1, NULL, consumer->info);
+}
+
+static enum err hand_over(struct engine_consumer *consumer, uint64_t seq)
+{
+	if (consumer->event_count == 0)
+		return ERR_OK;
+	consumer->next.seq = (int64_t)seq;
+	consumer->next.position = (int64_t)consumer->events[consumer->event_count - 1].header.number;
+	enum err err = consumer->each(consumer->context, consumer->events, consumer->event_count, consumer->info);
+	if (!err)
+		err = cursor_store(consumer);
+	consumer->event_count = 0;
+	arena_reset(consumer->arena);
+	if (err)
+		return err;
+	consumer->cursor = consumer->next;
+	atomic_store(&consumer->position, consumer->cursor.position);
+	return ERR_OK;
+}
+
+/* Lists live in the arena until their chunk is handed over. */
+static enum err event_keep(struct engine_consumer *consumer, const struct event *event)
+{
+	if (consumer->event_count == consumer->event_capacity) {
+		size_t capacity = (consumer->event_capacity + 64) * 2;
+		struct event *events = realloc(consumer->events, capacity * sizeof *events);
+		if (!events)
+			return ERR_NO_MEMORY;
+		consumer->events = events;
+		consumer->event_capacity = capacity;
+	}
+	struct event *kept = &consumer->events[consumer->event_count];
+	*kept = *event;
+	struct record_lists *lists = &kept->lists;
+	if (lists->range_count)
+		lists->ranges =
+			(void *)arena_copy(consumer->arena, lists->ranges, lists->range_count * sizeof *lists->ranges);
+	if (lists->run_count)
+		lists->runs = (void *)arena_copy(consumer->arena, lists->runs, lists->run_count * sizeof *lists->runs);
+	if ((lists->range_count && !lists->ranges) || (lists->run_count && !lists->runs))
+		return ERR_NO_MEMORY;
+	consumer->event_count++;
+	return ERR_OK;
+}
+
+static enum err consume_batch(void *context, const struct store_batch *batch)
+{
+	struct engine_consumer *consumer = context;
+	size_t handed = 0;
+	enum err err = ERR_OK;
+	for (size_t at = 0, length = 0; at < batch->payload_size && !err; at += length) {
+		struct event event;
+		err = event_decode(batch->payload + at, batch->payload_size - at, consumer->scratch, &event, &length,
+			consumer->info);
+		if (!err && (int64_t)event.header.number > consumer->cursor.position)
+			err = event_keep(consumer, &event);
+		if (!err && at + length - handed >= CHUNK_BYTES) {
+			err = hand_over(consumer, batch->seq);
+			handed = at + length;
+		}
+	}
+	if (!err)
+		err = hand_over(consumer, batch->seq);
+	consumer->failed = err != ERR_OK;
+	if (!err && (atomic_load(&consumer->stopping) || atomic_load(&consumer->engine->stopping)))
+		return ERR_STOPPING;
+	return err;
+}
+
+/* ---- the thread ---- */
+
+static void consumer_run(void *argument)
+{
+	struct engine_consumer *consumer = argument;
+	struct engine *engine = consumer->engine;
+	while (!atomic_load(&consumer->stopping) && !atomic_load(&engine->stopping)) {
+		struct err_info info = {0};
+		consumer->info = &info;
+		consumer->failed = false;
+		consumer->event_count = 0;
+		arena_reset(consumer->arena);
+		uint64_t from = consumer->cursor.seq > 0 ? (uint64_t)consumer->cursor.seq : 1;
+		enum err err =
+			store_log_read(engine->store, STORE_VALUE, ENGINE_STREAM, from, consume_batch, consumer, &info);
+		if (err && err != ERR_STOPPING) {
+			info.code = err;
+			log_failure("consumer_failed", &info, "consumer", consumer->name, NULL);
+			engine_wait_above(engine, INT64_MAX, clock_monotonic_us() + RETRY_US, &consumer->stopping);
+			continue;
+		}
+		if (!err)
+			engine_wait_above(engine, consumer->cursor.position, INT64_MAX, &consumer->stopping);
+	}
+}
+
+static enum err cursor_load(struct engine_consumer *consumer, bool from_now, struct err_info *info)
+{
+	struct cursor_row *cursor = &consumer->cursor;
+	*cursor = (struct cursor_row){.name = consumer->name};
+	enum err err = store_get(consumer->engine->store, consumer->cursors, cursor, consumer->arena, info);
+	if (!err && cursor->position > atomic_load(&consumer->engine->position))
+		err = ERR_NOT_FOUND; /* of another, longer journal: what was made of it is made anew */
+	if (err == ERR_NOT_FOUND) {
+		*cursor = (struct cursor_row){0};
+		err = ERR_OK;
+		if (from_now) {
+			struct store_batch head;
+			cursor->position = atomic_load(&consumer->engine->position);
+			err = store_log_head(consumer->engine->store, STORE_VALUE, ENGINE_STREAM, &head, info);
+			cursor->seq = (int64_t)head.seq;
+		}
+	}
+	cursor->name = consumer->name;
+	consumer->next.name = consumer->name;
+	atomic_store(&consumer->position, cursor->position);
+	if (consumer->stores_own)
+		atomic_store(&consumer->engine->views_position, cursor->position);
+	return err;
+}
+
+enum err consumer_start(struct engine *engine, const struct engine_consumer_options *options, bool stores_own,
+	struct engine_consumer **ret_consumer, struct err_info *info)
+{
+	struct engine_consumer *consumer = calloc(1, sizeof *consumer);
+	if (!consumer)
+		return ERR_NO_MEMORY;
+	consumer->engine = engine;
+	snprintf(consumer->name, sizeof consumer->name, "%s", options->name);
+	consumer->cursors = options->class == STORE_VIEWS ? &view_cursors_collection : &cursors_collection;
+	consumer->each = options->each;
+	consumer->context = options->context;
+	consumer->stores_own = stores_own;
+	consumer->arena = arena_new(0);
+	consumer->scratch = malloc(sizeof *consumer->scratch);
+	enum err err = consumer->arena && consumer->scratch ? ERR_OK : ERR_NO_MEMORY;
+	if (!err)
+		err = cursor_load(consumer, options->from_now, info);
+	*ret_consumer = consumer; /* before its thread may look for it */
+	if (!err)
+		err = thread_start(consumer->name, consumer_run, consumer, &consumer->thread);
+	if (err)
+		engine_consumer_stop(ret_consumer);
+	return err;
+}
+
+enum err engine_consumer_start(struct engine *engine, const struct engine_consumer_options *options,
+	struct engine_consumer **ret_consumer, struct err_info *info)
+{
+	return consumer_start(engine, options, false, ret_consumer, info);
+}
+
+void engine_consumer_stop(struct engine_consumer **consumer)
+{
+	struct engine_consumer *old = *consumer;
+	if (!old)
+		return;
+	atomic_store(&old->stopping, true);
+	if (old->thread)
+		engine_notify(old->engine);
+	thread_join(&old->thread);
+	*consumer = NULL;
+	arena_free(&old->arena);
+	free(old->scratch);
+	free(old->events);
+	free(old);
+}

@@ -1,0 +1,247 @@
+/* Decides how the engine starts and stops: the newest valid snapshot and the journal behind it make the state, then its
+ * threads follow; and what others may ask of it at any time. Start and stop on the main thread. */
+#include "parts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "carbond/base/log.h"
+
+/* ---- waiting for positions ---- */
+
+void engine_notify(struct engine *engine)
+{
+	pthread_mutex_lock(&engine->lock);
+	pthread_cond_broadcast(&engine->moved);
+	pthread_mutex_unlock(&engine->lock);
+}
+
+static struct timespec timespec_of(int64_t monotonic_us)
+{
+	return (struct timespec){
+		.tv_sec = monotonic_us / CLOCK_US_PER_SECOND, .tv_nsec = monotonic_us % CLOCK_US_PER_SECOND * 1000};
+}
+
+static bool wait_for(struct engine *engine, const atomic_int_fast64_t *position, int64_t least, int64_t deadline_us,
+	const atomic_bool *stopping)
+{
+	struct timespec until = timespec_of(deadline_us);
+	int waited = 0;
+	pthread_mutex_lock(&engine->lock);
+	while (atomic_load(position) < least && !atomic_load(stopping) && !atomic_load(&engine->stopping) &&
+		waited == 0)
+		waited = deadline_us == INT64_MAX ? pthread_cond_wait(&engine->moved, &engine->lock)
+						  : pthread_cond_timedwait(&engine->moved, &engine->lock, &until);
+	pthread_mutex_unlock(&engine->lock);
+	return atomic_load(position) >= least;
+}
+
+void engine_wait_above(struct engine *engine, int64_t above, int64_t deadline_us, const atomic_bool *stopping)
+{
+	int64_t least = above == INT64_MAX ? INT64_MAX : above + 1;
+	(void)wait_for(engine, &engine->position, least, deadline_us, stopping);
+}
+
+enum err engine_wait_position(struct engine *engine, int64_t position, int64_t deadline_us)
+{
+	const atomic_bool *stopping = &engine->stopping;
+	return wait_for(engine, &engine->views_position, position, deadline_us, stopping) ? ERR_OK : ERR_DEADLINE;
+}
+
+int64_t engine_position(struct engine *engine)
+{
+	return atomic_load(&engine->position);
+}
+
+int64_t engine_views_position(struct engine *engine)
+{
+	return atomic_load(&engine->views_position);
+}
+
+/* ---- what it says of itself ---- */
+
+void engine_confirm_clock(struct engine *engine)
+{
+	atomic_store(&engine->clock.confirm, true);
+}
+
+bool engine_clock_halted(struct engine *engine)
+{
+	return atomic_load(&engine->clock.halted);
+}
+
+bool engine_ready(struct engine *engine, char *reason, size_t size)
+{
+	enum err err = (enum err)atomic_load(&engine->stop_reason);
+	if (!err && atomic_load(&engine->stopping))
+		err = ERR_STOPPING;
+	if (!err)
+		(void)store_healthy(engine->store, &err);
+	if (err)
+		snprintf(reason, size, "%s", err_row(err)->title);
+	return err == ERR_OK;
+}
+
+static void kilograms_write(void *context, void (*emit)(void *sink, const char *line), void *sink)
+{
+	struct engine *engine = context;
+	emit(sink, "# HELP carbond_kilograms Kilograms of CO2 in each state\n");
+	emit(sink, "# TYPE carbond_kilograms gauge\n");
+	for (int state = 0; state < KG_STATE_COUNT; state++) {
+		char line[96];
+		snprintf(line, sizeof line, "carbond_kilograms{state=\"%s\"} %lld\n", event_kg_state_names[state],
+			(long long)atomic_load(&engine->state_kg[state]));
+		emit(sink, line);
+	}
+}
+
+/* ---- start ---- */
+
+enum err engine_load(struct engine *engine, struct err_info *info)
+{
+	struct store_batch head;
+	rules_free(&engine->state.rules);
+	enum err err = snapshot_load(engine->store, engine->registry, &engine->state, info);
+	if (!err)
+		err = journal_replay(engine->store, &engine->state, 0, info);
+	if (!err)
+		err = store_log_head(engine->store, STORE_VALUE, ENGINE_STREAM, &head, info);
+	if (!err && (head.seq != engine->state.seq || !hash_equal(head.hash, engine->state.hash)))
+		err = err_set(
+			info, ERR_POSITION_TAKEN, "", "the journal moved while it was read: another writer leads");
+	if (!err && !rules_check(engine->state.rules, info))
+		err = ERR_JOURNAL_INVALID;
+	if (!err)
+		engine->term = head.term + 1;
+	return err;
+}
+
+static enum err buffers_make(struct engine *engine)
+{
+	struct commit *commit = &engine->commit;
+	struct rules_output *output = &commit->output;
+	output->capacity = LIMIT_ENGINE_BATCH_BYTES + EVENTS_BYTES_PER_COMMAND;
+	output->guard_capacity = STORE_GUARDS_MAX;
+	output->bytes = malloc(output->capacity);
+	output->guards = malloc(output->guard_capacity * sizeof *output->guards);
+	commit->guards = malloc(output->guard_capacity * sizeof *commit->guards);
+	commit->taken = malloc(LIMIT_ENGINE_BATCH_COMMANDS * sizeof *commit->taken);
+	commit->changes = malloc(LIMIT_ENGINE_BATCH_COMMANDS * LIMIT_ENGINE_VAULT_ROWS * sizeof *commit->changes);
+	engine->inbox = malloc(LIMIT_ENGINE_BATCH_COMMANDS * sizeof *engine->inbox);
+	return output->bytes && output->guards && commit->guards && commit->taken && commit->changes && engine->inbox
+		       ? ERR_OK
+		       : ERR_NO_MEMORY;
+}
+
+static void sync_make(struct engine *engine)
+{
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&engine->moved, &attributes);
+	pthread_condattr_destroy(&attributes);
+	pthread_mutex_init(&engine->lock, NULL);
+}
+
+static enum err views_start(struct engine *engine, struct err_info *info)
+{
+	engine->projector = projector_new(engine);
+	if (!engine->projector)
+		return ERR_NO_MEMORY;
+	struct engine_consumer_options options = {
+		.name = "views", .class = STORE_VIEWS, .each = projector_each, .context = engine->projector};
+	return consumer_start(engine, &options, true, &engine->views, info);
+}
+
+enum err engine_start(const struct engine_options *options, struct engine **ret_engine, struct err_info *info)
+{
+	struct engine *engine = calloc(1, sizeof *engine);
+	if (!engine)
+		return ERR_NO_MEMORY;
+	engine->store = options->store;
+	snprintf(engine->node, sizeof engine->node, "%s", options->node);
+	engine->registry = options->registry;
+	engine->snapshot_events = options->snapshot_events ? options->snapshot_events : LIMIT_ENGINE_SNAPSHOT_EVENTS;
+	engine->on_stop = options->on_stop;
+	engine->context = options->context;
+	sync_make(engine);
+	clock_start(&engine->clock, options);
+	enum err err = buffers_make(engine);
+	if (!err)
+		err = engine_load(engine, info);
+	engine->mailbox =
+		mailbox_new("engine", options->mailbox_capacity ? options->mailbox_capacity : LIMIT_ENGINE_MAILBOX);
+	if (!err && !engine->mailbox)
+		err = ERR_NO_MEMORY;
+	if (err)
+		goto out;
+	for (int state = 0; state < KG_STATE_COUNT; state++)
+		atomic_store(&engine->state_kg[state], rules_state_kg(engine->state.rules, (enum kg_state)state));
+	atomic_store(&engine->position, (int64_t)rules_position(engine->state.rules));
+	metric_set(METRIC_ENGINE_POSITION, (int64_t)rules_position(engine->state.rules));
+	err = metric_source_add(kilograms_write, engine);
+	if (!err)
+		err = thread_start("engine", engine_run, engine, &engine->thread);
+	if (!err)
+		err = thread_start("replayer", replayer_run, engine, &engine->replayer);
+	if (!err && !options->no_views)
+		err = views_start(engine, info);
+out:
+	if (err) {
+		engine_stop(&engine);
+		return err;
+	}
+	*ret_engine = engine;
+	return ERR_OK;
+}
+
+/* ---- stop ---- */
+
+void engine_stop(struct engine **engine)
+{
+	struct engine *old = *engine;
+	*engine = NULL;
+	if (!old)
+		return;
+	if (old->mailbox)
+		mailbox_close(old->mailbox);
+	thread_join(&old->thread); /* what was taken is finished before the followers are told */
+	atomic_store(&old->stopping, true);
+	engine_notify(old);
+	engine_consumer_stop(&old->views);
+	thread_join(&old->replayer);
+	projector_free(&old->projector);
+	metric_source_remove(old);
+	mailbox_free(&old->mailbox);
+	rules_free(&old->state.rules);
+	free(old->commit.output.bytes);
+	free(old->commit.output.guards);
+	free(old->commit.guards);
+	free(old->commit.taken);
+	free(old->commit.changes);
+	free(old->inbox);
+	pthread_cond_destroy(&old->moved);
+	pthread_mutex_destroy(&old->lock);
+	free(old);
+}
+
+enum err engine_actor_get(struct store *store, uint64_t number, struct id *ret_actor, struct err_info *info)
+{
+	struct actor_row row;
+	*ret_actor = (struct id){0};
+	if (number == 0)
+		return ERR_OK;
+	struct arena *arena = arena_new(0);
+	if (!arena)
+		return ERR_NO_MEMORY;
+	field_clear(actor_fields, &row);
+	row.number = (int64_t)number;
+	enum err err = store_get(store, &actors_collection, &row, arena, info);
+	if (!err)
+		*ret_actor = row.actor_id;
+	arena_free(&arena);
+	return err;
+}

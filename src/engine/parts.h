@@ -1,0 +1,161 @@
+/* The engine's inside, private to its files. Sections are labelled by the thread that owns them. */
+#ifndef ENGINE_PARTS_H
+#define ENGINE_PARTS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "carbond/base/clock.h"
+#include "carbond/base/limits.h"
+#include "carbond/base/map.h"
+#include "carbond/engine.h"
+#include "carbond/rules.h"
+
+#define SNAPSHOT_PREFIX "snapshot.0."
+#define NODE_SIZE       32
+
+/* ---- a submitted command: one block of memory with copies of all that it cites ---- */
+
+struct pending {
+	struct command command;
+	struct vault_row rows[LIMIT_ENGINE_VAULT_ROWS];
+	size_t row_count;
+	struct runtime_reply *reply;
+	struct engine_result result;
+	enum err code;
+	struct err_info info;
+};
+
+struct pending *pending_new(
+	const struct command *command, const struct vault_row *rows, size_t row_count, struct runtime_reply *reply);
+/* Completes the reply with what `pending` says and lets go of it. */
+void pending_answer(struct pending *pending);
+
+/* ---- time ---- */
+
+struct engine_clock {
+	int64_t (*wall_us)(void *context);
+	int64_t (*monotonic_us)(void *context);
+	bool (*synchronised)(void *context);
+	void *context;
+	int64_t offset_us; /* wall − monotonic when last looked at */
+	int64_t next_tick_us;
+	atomic_bool halted, confirm;
+};
+
+void clock_start(struct engine_clock *clock, const struct engine_options *options);
+/* The wall time now; sees jumps against the monotonic clock, which halt expiry until confirmed. Engine thread. */
+int64_t clock_look(struct engine_clock *clock);
+/* True when a tick is due; engine thread. */
+bool clock_tick_due(struct engine_clock *clock);
+
+/* ---- loading: snapshot and journal ---- */
+
+struct loaded {
+	struct rules *rules;
+	uint64_t seq; /* journal batch that ends at the state's position */
+	struct hash hash;
+	uint64_t snapshot_position; /* 0: from the journal's beginning */
+};
+
+/* The newest valid snapshot, else an empty state. ERR_NO_MEMORY. */
+enum err snapshot_load(
+	struct store *store, struct id registry, struct loaded *ret_loaded, struct err_info *info) MUST_CHECK;
+/* Applies the journal behind `loaded` up to its head, or to at most `most` batches (0: all). */
+enum err journal_replay(struct store *store, struct loaded *loaded, size_t most, struct err_info *info) MUST_CHECK;
+/* The journal batch that holds event `position` (or the one behind the head). */
+enum err journal_seq_of(struct store *store, int64_t position, uint64_t *ret_seq, struct err_info *info) MUST_CHECK;
+/* Writes the state as a snapshot and deletes all but the two newest. */
+enum err snapshot_write(
+	struct store *store, const char *node, const struct loaded *loaded, struct err_info *info) MUST_CHECK;
+
+/* ---- the engine ---- */
+
+struct commit {
+	struct pending **taken; /* commands of this batch, refused ones too */
+	size_t taken_count;
+	struct rules_output output;
+	struct store_guard *guards;
+	struct store_change *changes;
+	size_t change_count;
+	int64_t began_us; /* monotonic */
+	int64_t now_us;   /* wall */
+};
+
+struct engine {
+	/* constant after start */
+	struct store *store;
+	char node[NODE_SIZE];
+	struct id registry;
+	int64_t snapshot_events;
+	void (*on_stop)(void *context, enum err reason, const struct err_info *info);
+	void *context;
+	struct mailbox *mailbox;
+	struct thread *thread, *replayer;
+	struct engine_consumer *views;
+	struct projector *projector;
+
+	/* engine thread */
+	struct engine_clock clock;
+	struct loaded state;
+	uint64_t term;
+	struct commit commit;
+	void **inbox;
+	bool stale; /* the state was dropped and could not be loaded yet */
+
+	/* all threads */
+	atomic_int_fast64_t position; /* last durable event */
+	atomic_int_fast64_t views_position;
+	atomic_int_fast64_t state_kg[KG_STATE_COUNT];
+	atomic_bool stopping;
+	atomic_int stop_reason; /* enum err; ERR_OK: none */
+	pthread_mutex_t lock;   /* of `moved` alone: guards no data */
+	pthread_cond_t moved;   /* position or views_position has changed, or the engine stops */
+};
+
+/* Takes what the mailbox holds, executes, commits, answers: the engine thread's whole life. */
+void engine_run(void *engine);
+/* Loads the state anew after a failed append. Engine thread. */
+enum err engine_load(struct engine *engine, struct err_info *info) MUST_CHECK;
+/* Wakes all that wait for positions. Any thread. */
+void engine_notify(struct engine *engine);
+/* Waits until `position` of the engine passes `above`, the engine or the waiter (`stopping`) stops, or the deadline
+ * (monotonic). */
+void engine_wait_above(struct engine *engine, int64_t above, int64_t deadline_us, const atomic_bool *stopping);
+void replayer_run(void *engine);
+
+/* ---- consumers ---- */
+
+struct cursor_row {
+	const char *name; /* key */
+	int64_t seq, position;
+};
+extern const struct store_collection cursors_collection, view_cursors_collection;
+
+/* As engine_consumer_start; the projector stores its cursor itself, with its rows. */
+enum err consumer_start(struct engine *engine, const struct engine_consumer_options *options, bool stores_own,
+	struct engine_consumer **ret_consumer, struct err_info *info) MUST_CHECK;
+/* The cursor to store with what `each` was given; on its thread. */
+const struct cursor_row *consumer_next_cursor(const struct engine_consumer *consumer);
+
+/* ---- views ---- */
+
+struct projector *projector_new(struct engine *engine);
+void projector_free(struct projector **projector);
+enum err projector_each(void *projector, const struct event *events, size_t count, struct err_info *info);
+
+/* Rows of `ranges` as an interval map over one chunk of events: read when first touched, written at the end. */
+struct ranges_view;
+struct ranges_view *ranges_view_new(struct store *store, struct arena *arena);
+void ranges_view_free(struct ranges_view **view);
+/* From event `position` on the serials are in this place. Nothing where the view is ahead already. */
+enum err ranges_view_assign(struct ranges_view *view, const struct serial_range *range, struct id org,
+	enum kg_state state, struct id retirement, int64_t position, struct err_info *info) MUST_CHECK;
+/* Adds the changes to an array that grows in the arena. */
+enum err ranges_view_changes(
+	struct ranges_view *view, struct store_change **changes, size_t *count, size_t *capacity) MUST_CHECK;
+/* Appends one change to an array in an arena. */
+enum err change_add(struct arena *arena, struct store_change **changes, size_t *count, size_t *capacity,
+	struct store_change change) MUST_CHECK;
+
+#endif

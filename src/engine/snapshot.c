@@ -1,0 +1,246 @@
+/* Decides which snapshot is trusted at a start and when a new one is written. A snapshot is a log of its own, valid once its
+ * last record, with count and state hash, is there, and only beside the journal that it was made from. The replayer thread
+ * keeps a second copy of the state for it. */
+#include "parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "carbond/base/log.h"
+#include "carbond/base/sign.h"
+
+#define SNAPSHOTS_KEPT 2
+#define REPLAY_BATCHES 64 /* then the replayer looks whether it is to stop */
+#define RETRY_US       CLOCK_US_PER_SECOND
+
+static uint64_t random_seed(void)
+{
+	uint64_t seed;
+	random_bytes(&seed, sizeof seed);
+	return seed;
+}
+
+/* ---- reading ---- */
+
+struct restore {
+	struct rules *rules;
+	struct event_state_end end;
+	struct err_info *info;
+};
+
+static enum err restore_batch(void *context, const struct store_batch *batch)
+{
+	struct restore *restore = context;
+	size_t at = 0;
+	while (at < batch->payload_size) {
+		uint32_t length = 0;
+		if (batch->payload_size - at >= EVENT_HEADER_SIZE)
+			memcpy(&length, batch->payload + at, sizeof length);
+		if (length < EVENT_HEADER_SIZE || length > batch->payload_size - at || restore->end.journal_seq)
+			return ERR_JOURNAL_INVALID;
+		enum err err = rules_restore(restore->rules, batch->payload + at, length, &restore->end, restore->info);
+		if (err)
+			return err;
+		at += length;
+	}
+	return ERR_OK;
+}
+
+static enum err batch_hash_take(void *context, const struct store_batch *batch)
+{
+	*(struct store_batch *)context = *batch;
+	return ERR_BUSY;
+}
+
+/* True where the journal has this batch: a restored, older journal does not. */
+static bool journal_has(struct store *store, const struct event_state_end *end)
+{
+	struct store_batch batch = {0};
+	struct err_info info;
+	(void)!store_log_read(store, STORE_VALUE, ENGINE_STREAM, end->journal_seq, batch_hash_take, &batch, &info);
+	return batch.seq == end->journal_seq && hash_equal(batch.hash, end->journal_hash);
+}
+
+static enum err snapshot_read(
+	struct store *store, const char *stream, struct id registry, struct loaded *ret_loaded, struct err_info *info)
+{
+	struct restore restore = {.rules = rules_new(registry, random_seed()), .info = info};
+	struct hash hash;
+	if (!restore.rules)
+		return ERR_NO_MEMORY;
+	enum err err = store_log_read(store, STORE_VIEWS, stream, 1, restore_batch, &restore, info);
+	if (!err && (!restore.end.journal_seq || !journal_has(store, &restore.end)))
+		err = err_set(info, ERR_JOURNAL_INVALID, "", "the snapshot is incomplete or of another journal");
+	if (!err)
+		err = rules_state_hash(restore.rules, &hash, info);
+	if (!err && !hash_equal(hash, restore.end.state_hash))
+		err = err_set(info, ERR_JOURNAL_INVALID, "", "the snapshot's state has another hash");
+	if (err) {
+		rules_free(&restore.rules);
+		return err;
+	}
+	*ret_loaded = (struct loaded){.rules = restore.rules,
+		.seq = restore.end.journal_seq,
+		.hash = restore.end.journal_hash,
+		.snapshot_position = rules_position(restore.rules)};
+	return ERR_OK;
+}
+
+static int names_compare(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)b, *(const char *const *)a); /* newest first: positions have 20 digits */
+}
+
+/* Streams of snapshots, newest first, in the arena. */
+static enum err snapshots_list(
+	struct store *store, struct arena *arena, const char ***ret_names, size_t *ret_count, struct err_info *info)
+{
+	enum err err = store_log_streams(store, STORE_VIEWS, SNAPSHOT_PREFIX, arena, ret_names, ret_count, info);
+	if (!err && *ret_count > 1)
+		qsort(*ret_names, *ret_count, sizeof **ret_names, names_compare);
+	return err;
+}
+
+enum err snapshot_load(struct store *store, struct id registry, struct loaded *ret_loaded, struct err_info *info)
+{
+	const char **names = NULL;
+	size_t count = 0;
+	struct arena *arena = arena_new(0);
+	if (!arena)
+		return ERR_NO_MEMORY;
+	enum err err = snapshots_list(store, arena, &names, &count, info);
+	*ret_loaded = (struct loaded){0};
+	for (size_t i = 0; i < count && !err && !ret_loaded->rules; i++) {
+		struct err_info why = {0};
+		if (snapshot_read(store, names[i], registry, ret_loaded, &why) == ERR_OK)
+			break;
+		log_failure("snapshot_not_used", &why, "snapshot", names[i], NULL);
+		err = store_log_delete(store, names[i], info);
+	}
+	arena_free(&arena);
+	if (!err && !ret_loaded->rules)
+		ret_loaded->rules = rules_new(registry, random_seed());
+	return err ? err : ret_loaded->rules ? ERR_OK : ERR_NO_MEMORY;
+}
+
+/* ---- writing ---- */
+
+struct snapshot_writer {
+	struct store *store;
+	struct store_batch batch;
+	uint8_t *bytes;
+	size_t size, capacity;
+	struct err_info *info;
+};
+
+static enum err writer_flush(struct snapshot_writer *writer)
+{
+	if (writer->size == 0)
+		return ERR_OK;
+	writer->batch.seq++;
+	writer->batch.payload = writer->bytes;
+	writer->batch.payload_size = writer->size;
+	struct store_append append = {.class = STORE_VIEWS, .batch = &writer->batch};
+	enum err err = store_log_append(writer->store, &append, NULL, writer->info);
+	writer->size = 0;
+	writer->batch.count = 0;
+	return err;
+}
+
+static enum err writer_put(void *context, const uint8_t *record, size_t size)
+{
+	struct snapshot_writer *writer = context;
+	enum err err = ERR_OK;
+	if (writer->size && writer->size + size > LIMIT_ENGINE_BATCH_BYTES)
+		err = writer_flush(writer);
+	if (size > writer->capacity) {
+		uint8_t *grown = realloc(writer->bytes, size);
+		if (!grown)
+			return ERR_NO_MEMORY;
+		writer->bytes = grown;
+		writer->capacity = size;
+	}
+	if (err)
+		return err;
+	memcpy(writer->bytes + writer->size, record, size);
+	writer->size += size;
+	writer->batch.count++;
+	return ERR_OK;
+}
+
+static enum err snapshots_prune(struct store *store, struct err_info *info)
+{
+	const char **names = NULL;
+	size_t count = 0;
+	struct arena *arena = arena_new(0);
+	if (!arena)
+		return ERR_NO_MEMORY;
+	enum err err = snapshots_list(store, arena, &names, &count, info);
+	for (size_t i = SNAPSHOTS_KEPT; i < count && !err; i++)
+		err = store_log_delete(store, names[i], info);
+	arena_free(&arena);
+	return err;
+}
+
+enum err snapshot_write(struct store *store, const char *node, const struct loaded *loaded, struct err_info *info)
+{
+	struct snapshot_writer writer = {.store = store, .capacity = LIMIT_ENGINE_BATCH_BYTES, .info = info};
+	snprintf(writer.batch.stream, sizeof writer.batch.stream, SNAPSHOT_PREFIX "%020llu",
+		(unsigned long long)rules_position(loaded->rules));
+	snprintf(writer.batch.node, sizeof writer.batch.node, "%s", node);
+	writer.batch.term = 1;
+	writer.batch.written_at_us = clock_wall_us();
+	writer.bytes = malloc(writer.capacity);
+	/* what an interrupted attempt at the same position left behind */
+	enum err err = writer.bytes ? store_log_delete(store, writer.batch.stream, info) : ERR_NO_MEMORY;
+	if (err == ERR_NOT_FOUND)
+		err = ERR_OK;
+	if (!err)
+		err = rules_snapshot(loaded->rules, loaded->seq, loaded->hash, writer_put, &writer, NULL, info);
+	if (!err)
+		err = writer_flush(&writer);
+	free(writer.bytes);
+	return err ? err : snapshots_prune(store, info);
+}
+
+/* ---- the replayer ---- */
+
+static enum err replayer_follow(struct engine *engine, struct loaded *loaded, struct err_info *info)
+{
+	enum err err = ERR_OK;
+	while (!err && !atomic_load(&engine->stopping) &&
+		(int64_t)rules_position(loaded->rules) < atomic_load(&engine->position))
+		err = journal_replay(engine->store, loaded, REPLAY_BATCHES, info);
+	int64_t behind = (int64_t)(rules_position(loaded->rules) - loaded->snapshot_position);
+	if (err || atomic_load(&engine->stopping) || behind < engine->snapshot_events)
+		return err;
+	err = snapshot_write(engine->store, engine->node, loaded, info);
+	if (!err) {
+		loaded->snapshot_position = rules_position(loaded->rules);
+		metric_add(METRIC_ENGINE_SNAPSHOTS, 1);
+	}
+	return err;
+}
+
+void replayer_run(void *argument)
+{
+	struct engine *engine = argument;
+	struct loaded loaded = {0};
+	while (!atomic_load(&engine->stopping)) {
+		struct err_info info = {0};
+		enum err err = loaded.rules ? ERR_OK : snapshot_load(engine->store, engine->registry, &loaded, &info);
+		if (!err)
+			err = replayer_follow(engine, &loaded, &info);
+		if (err) { /* the engine itself answers for the journal; this copy starts anew */
+			info.code = err;
+			log_failure("replayer_failed", &info, NULL);
+			rules_free(&loaded.rules);
+			loaded = (struct loaded){0};
+			engine_wait_above(engine, INT64_MAX, clock_monotonic_us() + RETRY_US, &engine->stopping);
+			continue;
+		}
+		engine_wait_above(engine, (int64_t)rules_position(loaded.rules), INT64_MAX, &engine->stopping);
+	}
+	rules_free(&loaded.rules);
+}
