@@ -90,6 +90,8 @@ struct api {
 	struct evidence *evidence;
 	const struct api_check *checks;  /* for /readyz, ended by name NULL; may be NULL */
 	struct http_server *http_server; /* set by api_start */
+	char *openapi;                   /* the document as text; set by api_start */
+	size_t openapi_size;
 };
 
 /* All route tables: what is served, and what OpenAPI, the docs and the access matrix are made from. NULL-terminated. */
@@ -125,6 +127,10 @@ bool api_reaches_own(struct http_request *request);
  * rows by `fields`. HTTP_WORK only, on routes with HTTP_PAGED. ERR_INVALID_CURSOR. */
 enum err api_answer_found(struct http_request *request, struct store_query *query, const struct field *fields,
 	struct err_info *info) MUST_CHECK;
+
+/* The same in two steps, for handlers that change rows before http_answer_page. */
+enum err api_find_page(struct http_request *request, struct store_query *query, void **ret_rows, size_t *ret_count,
+	const char **ret_next, struct err_info *info) MUST_CHECK;
 
 /* The cursor behind `row`: its index and key members as text in the arena; NULL without memory. And back, into a new
  * row of the collection. ERR_INVALID_CURSOR for the cursor of another collection or index. */

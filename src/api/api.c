@@ -3,6 +3,7 @@
 #include "carbond/api.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "carbond/base/clock.h"
@@ -60,35 +61,39 @@ enum err api_check_org(struct http_request *request, struct id org, struct err_i
 	return err_set(info, ERR_NOT_FOUND, NULL, "there is no such resource");
 }
 
-enum err api_answer_found(
-	struct http_request *request, struct store_query *query, const struct field *fields, struct err_info *info)
+enum err api_find_page(struct http_request *request, struct store_query *query, void **ret_rows, size_t *ret_count,
+	const char **ret_next, struct err_info *info)
 {
 	struct arena *arena = http_arena(request);
 	size_t limit = http_page_limit(request);
 	const char *cursor = http_page_cursor(request);
-	const char *rows = NULL;
-	void *after = NULL, *found = NULL;
-	const char *next = NULL;
-	size_t count = 0;
+	void *after = NULL;
 	enum err err = ERR_OK;
+	*ret_next = NULL;
+	*ret_count = 0;
 	if (cursor)
 		err = api_cursor_parse(arena, query->collection, query->index, cursor, &after, info);
-	if (err)
-		return err;
 	query->after = after;
 	query->most = limit + 1;
-	err = store_find(api_of(request)->store, query, arena, &found, &count, info);
-	if (err)
+	if (!err)
+		err = store_find(api_of(request)->store, query, arena, ret_rows, ret_count, info);
+	if (err || *ret_count <= limit)
 		return err;
-	rows = found;
-	if (count > limit) {
-		count = limit;
-		next = api_cursor_text(
-			arena, query->collection, query->index, rows + (count - 1) * query->collection->row_size);
-		if (!next)
-			return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the page");
-	}
-	return http_answer_page(request, fields, rows, query->collection->row_size, count, next);
+	*ret_count = limit;
+	const char *rows = *ret_rows;
+	*ret_next = api_cursor_text(
+		arena, query->collection, query->index, rows + (limit - 1) * query->collection->row_size);
+	return *ret_next ? ERR_OK : err_set(info, ERR_NO_MEMORY, NULL, "no memory for the page");
+}
+
+enum err api_answer_found(
+	struct http_request *request, struct store_query *query, const struct field *fields, struct err_info *info)
+{
+	void *rows = NULL;
+	const char *next = NULL;
+	size_t count = 0;
+	enum err err = api_find_page(request, query, &rows, &count, &next, info);
+	return err ? err : http_answer_page(request, fields, rows, query->collection->row_size, count, next);
 }
 
 void api_set_location(struct http_request *request, const char *prefix, struct id id)
@@ -139,6 +144,12 @@ enum err api_start(struct api *api, const struct http_options *http, struct err_
 {
 	struct http_options options = *http;
 	char server[64];
+	json_t *document = http_openapi(api_tables, "carbond", api->version);
+	api->openapi = document ? json_dumps(document, JSON_COMPACT) : NULL;
+	json_decref(document);
+	if (!api->openapi)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the OpenAPI document");
+	api->openapi_size = strlen(api->openapi);
 	snprintf(server, sizeof server, "carbond/%s", api->version);
 	options.tables = api_tables;
 	options.context = api;
@@ -150,4 +161,6 @@ enum err api_start(struct api *api, const struct http_options *http, struct err_
 void api_stop(struct api *api, int64_t deadline_us)
 {
 	http_server_stop(&api->http_server, deadline_us);
+	free(api->openapi);
+	api->openapi = NULL;
 }

@@ -34,4 +34,13 @@
 /* cache */
 #define LIMIT_CACHE_BYTES        (64u << 20) /* rendered answers; the page cache of the store is apart from it */
 #define LIMIT_CACHE_RATE_BUCKETS 65536       /* keys and addresses whose rate is watched at once: 1 MiB */
+
+/* identity */
+#define LIMIT_IDENTITY_KEYS            10000  /* API keys in the snapshot: about 2 MB */
+#define LIMIT_IDENTITY_ORGANISATIONS   10000
+#define LIMIT_IDENTITY_KEY_BURST       2000   /* cost units that one key may spend at once … */
+#define LIMIT_IDENTITY_KEY_PER_SECOND  1000   /* … and then a second: a plant's gateway at 1 Hz needs few */
+#define LIMIT_IDENTITY_PEER_BURST      500    /* the same for an address without a key, or with a wrong one */
+#define LIMIT_IDENTITY_PEER_PER_SECOND 100
+
 #endif
