@@ -329,7 +329,7 @@ static void rules_over_several_rows_hold_under_concurrency(void **state)
 	static const char *const to_a[] = {"A"}, *const to_b[] = {"B"};
 
 	for (int round = 0; round < 20; round++) {
-		char slug[16], code[9];
+		char slug[16], code[16];
 		struct unit unit;
 		struct rival rivals[2];
 		pthread_t threads[2];
