@@ -24,7 +24,7 @@ struct mqtt_broker {
 	const char *tls_ca;          /* PEM file of the authorities that sign the broker's certificate; NULL: no TLS */
 	const char *tls_certificate; /* PEM file of a certificate of our own, or NULL */
 	const char *tls_key;         /* its key, PEM */
-	int keepalive_s;             /* 0: 30 s */
+	int keepalive_s;             /* 5..65535; 0: 30 s */
 	int64_t connect_us;          /* time for TCP, TLS and CONNACK; 0: 10 s */
 };
 
@@ -54,7 +54,9 @@ extern const char *const mqtt_state_names[];
 
 struct mqtt_consumer_options {
 	struct mqtt_broker broker; /* copied */
-	const char *client_id;     /* "carbond-<node>-<i>": names the session at the broker, so it must be ours alone */
+	/* "carbond-<node>-<i>": names the session at the broker, so it must be ours alone. Who has it says so in a retained
+	 * message on carbond/sessions/<client id>, which is how MQTT_TAKEN is noticed where the broker does not say so. */
+	const char *client_id;
 	const char *const *topics; /* filters, NULL-terminated, at most 8 */
 	const char
 		*share_group; /* several consumers divide the messages of `$share/<group>/<filter>`; NULL: not shared */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "carbond/base/clock.h"
+#include "carbond/base/sign.h"
 #include "carbond/runtime.h"
 #include "link.h"
 
@@ -52,7 +53,11 @@ struct mqtt_consumer {
 	size_t bytes_used, bytes_capacity;
 	size_t subscriptions_open;
 	bool subscription_refused;
-	bool out_of_memory; /* a message could not be kept: the connection must go, unacknowledged */
+	char *session_topic; /* says which instance had the session last */
+	char instance[17];   /* ours, made up at start */
+	bool instance_known; /* the broker has shown us our own there */
+	int session_mid;     /* of the subscription to it */
+	bool out_of_memory;  /* a message could not be kept: the connection must go, unacknowledged */
 };
 
 static void set_state(struct mqtt_consumer *consumer, enum mqtt_state state, const char *detail)
@@ -98,9 +103,26 @@ static bool reserve_message(struct mqtt_consumer *consumer)
 	return true;
 }
 
+/* mosquitto 2.0 ends a taken connection without saying why, and to connect again would take the session back: a war. So the
+ * session's owner leaves its instance's name in a retained message; who comes back and finds another's name there has lost
+ * the session to it. */
+static void note_instance(struct mqtt_consumer *consumer, const struct mosquitto_message *message)
+{
+	bool ours = message->payloadlen == (int)strlen(consumer->instance) &&
+		    memcmp(message->payload, consumer->instance, (size_t)message->payloadlen) == 0;
+	if (ours)
+		consumer->instance_known = true;
+	else if (consumer->instance_known)
+		consumer->link.taken = true;
+}
+
 static void keep_message(void *owner, const struct mosquitto_message *message)
 {
 	struct mqtt_consumer *consumer = owner;
+	if (strcmp(message->topic, consumer->session_topic) == 0) {
+		note_instance(consumer, message);
+		return;
+	}
 	size_t topic_size = strlen(message->topic) + 1, size = (size_t)message->payloadlen;
 	if (!reserve_message(consumer) || !reserve_bytes(consumer, topic_size + size + 1)) {
 		consumer->out_of_memory = true;
@@ -185,7 +207,8 @@ static enum verdict commit_batch(struct mqtt_consumer *consumer)
 static void note_subscription(void *owner, int mid, int granted)
 {
 	struct mqtt_consumer *consumer = owner;
-	(void)mid;
+	if (mid == consumer->session_mid)
+		return; /* refused by the broker's access rules: then a taken session is not noticed */
 	if (granted >= MQTT_RC_UNSPECIFIED)
 		consumer->subscription_refused = true;
 	if (consumer->subscriptions_open > 0)
@@ -204,6 +227,10 @@ static bool subscribe(struct mqtt_consumer *consumer)
 			MOSQ_ERR_SUCCESS)
 			return false;
 	}
+	mosquitto_subscribe_v5(consumer->link.mosquitto, &consumer->session_mid, consumer->session_topic, 0, 0, NULL);
+	if (!consumer->instance_known)
+		mosquitto_publish_v5(consumer->link.mosquitto, NULL, consumer->session_topic,
+			(int)strlen(consumer->instance), consumer->instance, 0, true, NULL);
 	return true;
 }
 
@@ -224,7 +251,7 @@ static bool serve(struct mqtt_consumer *consumer)
 			return verdict == UNCOMMITTED;
 		}
 		clear_batch(consumer);
-		live = live && link_write(link) && link_misc(link);
+		live = live && !link->taken && link_write(link) && link_misc(link);
 		if (live && consumer->subscription_refused) {
 			set_state(consumer, MQTT_CONNECTING, "the broker refuses the subscription");
 			link_close(link);
@@ -276,6 +303,7 @@ static void consumer_free(struct mqtt_consumer *consumer)
 	link_dispose(&consumer->link);
 	if (consumer->wake_fd >= 0)
 		close(consumer->wake_fd);
+	free(consumer->session_topic);
 	free(consumer->held);
 	free(consumer->messages);
 	free(consumer->bytes);
@@ -297,6 +325,13 @@ static enum err add_filter(struct mqtt_consumer *consumer, const char *filter, c
 	return ERR_OK;
 }
 
+static uint64_t random_number(void)
+{
+	uint64_t number;
+	random_bytes(&number, sizeof number);
+	return number;
+}
+
 static enum err consumer_prepare(
 	struct mqtt_consumer *consumer, const struct mqtt_consumer_options *options, struct err_info *info)
 {
@@ -313,6 +348,13 @@ static enum err consumer_prepare(
 	consumer->link.receive_maximum = options->inflight ? options->inflight : INFLIGHT;
 	if (!options->client_id || !*options->client_id)
 		return err_set(info, ERR_INVALID_CONFIG, NULL, "a persistent session needs a client id");
+	snprintf(consumer->instance, sizeof consumer->instance, "%016llx", (unsigned long long)random_number());
+	if (asprintf(&consumer->session_topic, "carbond/sessions/%s", options->client_id) < 0) {
+		consumer->session_topic = NULL;
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the consumer");
+	}
+	if (mosquitto_pub_topic_check(consumer->session_topic) != MOSQ_ERR_SUCCESS)
+		return err_set(info, ERR_INVALID_CONFIG, NULL, "'%s' is not a client id", options->client_id);
 	for (size_t i = 0; !err && options->topics[i]; i++)
 		err = add_filter(consumer, options->topics[i], options->share_group, info);
 	if (!err)

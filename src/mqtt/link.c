@@ -59,6 +59,8 @@ enum err link_prepare(struct link *link, const struct mqtt_broker *broker, const
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the connection");
 	if (!mine->host || broker->port == 0)
 		return err_set(info, ERR_INVALID_CONFIG, NULL, "the broker's host and port (1..65535) are needed");
+	if (broker->keepalive_s != 0 && (broker->keepalive_s < 5 || broker->keepalive_s > UINT16_MAX))
+		return err_set(info, ERR_INVALID_CONFIG, NULL, "the keep-alive must be 5..65535 s");
 	if (!mine->tls_certificate != !mine->tls_key)
 		return err_set(info, ERR_INVALID_CONFIG, NULL, "a TLS certificate and its key go together");
 	if (mine->password_file && !mine->username)
@@ -108,7 +110,7 @@ static void disconnected(struct mosquitto *mosquitto, void *object, int reason, 
 	if (link->connected || link->reason == 0)
 		link->reason = reason;
 	link->connected = false;
-	link->taken = reason == MQTT_RC_SESSION_TAKEN_OVER;
+	link->taken |= reason == MQTT_RC_SESSION_TAKEN_OVER;
 }
 
 static void received(struct mosquitto *mosquitto, void *object, const struct mosquitto_message *message,
