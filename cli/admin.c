@@ -140,8 +140,7 @@ enum err cli_admin(struct arena *arena, const json_t *request, json_t **ret_resu
 	return err == ERR_OK ? read_answer(answer, ret_result, info) : err;
 }
 
-/* Sends a verb and prints its result; takes the reference. */
-static int ask(json_t *request)
+int cli_ask(json_t *request, const char *columns)
 {
 	struct arena *arena = arena_new(0);
 	struct err_info info = {0};
@@ -151,7 +150,7 @@ static int ask(json_t *request)
 	enum err err = cli_admin(arena, request, &result, &info);
 	int code = CLI_OK;
 	if (err == ERR_OK)
-		cli_print(arena, result, NULL);
+		cli_print(arena, result, columns);
 	else
 		code = cli_fail_info(
 			err == ERR_NET_UNREACHABLE || err == ERR_NET_BROKEN ? CLI_UNREACHABLE : CLI_REFUSED, &info);
@@ -163,21 +162,21 @@ int cli_status(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	return ask(json_pack("{s:s}", "verb", "status"));
+	return cli_ask(json_pack("{s:s}", "verb", "status"), NULL);
 }
 
 int cli_checkpoint(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	return ask(json_pack("{s:s}", "verb", "checkpoint"));
+	return cli_ask(json_pack("{s:s}", "verb", "checkpoint"), NULL);
 }
 
 int cli_confirm_clock(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	return ask(json_pack("{s:s}", "verb", "clock.confirm"));
+	return cli_ask(json_pack("{s:s}", "verb", "clock.confirm"), NULL);
 }
 
 /* ---- the binary ---- */

@@ -36,6 +36,7 @@ enum cli_command_flag {
 	CLI_IF_MATCH = 8,  /* changes what nobody else has changed: --if-match, else the version that a GET shows */
 	CLI_VALUE = 16,    /* changes value: carries an Idempotency-Key and may be repeated */
 	CLI_PAGED = 32,    /* answers {items, next_cursor}; --all follows the cursor */
+	CLI_LOCAL = 64,    /* without a key, or with --socket: the admin socket, whose verb is the operation */
 };
 
 struct cli_command {
@@ -45,6 +46,7 @@ struct cli_command {
 	unsigned flags;            /* enum cli_command_flag */
 	const char *accept;        /* media type asked for; NULL: JSON */
 	const char *texts;         /* body members that are text also where they look like numbers: "factor offset" */
+	const char *lists;         /* body members that are lists of texts: "roles" of roles=operator,trader */
 	const char *arguments;     /* what help shows after the name of a command that is no REST call */
 	const char *columns; /* columns of the table of a list: "id name state"; NULL: taken from the first item */
 	const struct cli_option *options; /* ended by name NULL; query parameters of a REST command; may be NULL */
@@ -131,7 +133,10 @@ char *cli_escape(struct arena *arena, const char *text);
  * a refusal's error otherwise. */
 enum err cli_admin(struct arena *arena, const json_t *request, json_t **ret_result, struct err_info *info) MUST_CHECK;
 
-/* carries out a row that is a REST call; argv[1 …] are the words after noun and verb. */
+/* Sends a request to the admin socket and prints its result; takes the reference. An enum cli_exit. */
+int cli_ask(json_t *request, const char *columns);
+
+/* Carries out a row that is a REST call; argv[1 …] are the words after noun and verb. */
 int cli_rest(const struct cli_command *command, int argc, char **argv);
 
 /* The help of one command on standard output. */

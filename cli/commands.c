@@ -9,8 +9,7 @@
 		.noun = (noun_), .verb = (verb_), .operation = (operation_), .method = (method_), .path = (path_), \
 		__VA_ARGS__                                                                                        \
 	}
-#define LIST(noun_, operation_, path_, ...) \
-	REST(noun_, "list", operation_, "GET", path_, .flags = CLI_PAGED, __VA_ARGS__)
+#define LIST(noun_, operation_, path_, ...) REST(noun_, "list", operation_, "GET", path_, __VA_ARGS__)
 
 #define END                      \
 	{                        \
@@ -29,6 +28,8 @@
 		"org_id", "ID", "the organisation (default: the key's own)" \
 	}
 
+static const struct cli_option page_options[] = {PAGE_OPTIONS, END};
+static const struct cli_option org_options[] = {ORG_OPTION, END};
 static const struct cli_option org_page_options[] = {ORG_OPTION, PAGE_OPTIONS, END};
 static const struct cli_option points_options[] = {
 	ORG_OPTION, {"unit_id", "ID", "only those of this unit"}, PAGE_OPTIONS, END};
@@ -63,8 +64,47 @@ static const struct cli_option dump_options[] = {
 /* ---- rows ---- */
 
 const struct cli_command cli_commands[] = {
+	/* organisations and keys */
+	LIST("organisations", "organisations.list", "/v1/organisations", .flags = CLI_PAGED | CLI_LOCAL,
+		.options = page_options, .columns = "id slug name country state", .doc = "Lists organisations",
+		.examples = "carbonctl organisations list"),
+	REST("organisations", "create", "organisations.create", "POST", "/v1/organisations",
+		.flags = CLI_BODY | CLI_LOCAL, .texts = "slug name country", .doc = "Creates an organisation",
+		.examples = "carbonctl organisations create slug=verico name='Verico AG' country=CH"),
+	REST("organisations", "get", "organisations.get", "GET", "/v1/organisations/{id}",
+		.doc = "Shows an organisation",
+		.examples = "carbonctl organisations get 0193577e-5c00-7000-8000-000000000000"),
+	REST("organisations", "update", "organisations.update", "PATCH", "/v1/organisations/{id}",
+		.flags = CLI_BODY | CLI_IF_MATCH, .texts = "name country",
+		.doc = "Changes an organisation's name, country or state",
+		.examples = "carbonctl organisations update 0193577e-5c00-7000-8000-000000000000 state=suspended"),
+	REST("organisations", "close", "organisations.close", "DELETE", "/v1/organisations/{id}", .flags = CLI_IF_MATCH,
+		.doc = "Closes an organisation for ever; what it owns and did stays on record",
+		.examples = "carbonctl organisations close 0193577e-5c00-7000-8000-000000000000"),
+
+	LIST("keys", "keys.list", "/v1/keys", .flags = CLI_PAGED | CLI_LOCAL, .options = org_page_options,
+		.columns = "id org_id label roles created_at expires_at revoked_at last_used_at",
+		.doc = "Lists API keys; without a key of your own by the daemon's admin socket",
+		.examples = "carbonctl keys list\ncarbonctl keys list --org acme"),
+	REST("keys", "create", "keys.create", "POST", "/v1/keys", .flags = CLI_BODY | CLI_LOCAL, .options = org_options,
+		.texts = "label org", .lists = "roles scopes",
+		.doc = "Makes an API key; its text is shown once. Without a key of your own by the daemon's admin "
+		       "socket",
+		.examples = "carbonctl keys create --org acme label='control room' roles=operator,trader\n"
+			    "carbonctl keys create --org acme label=FT-101 roles=device scopes=reading:write "
+			    "expires_at=2027-12-31T00:00:00Z"),
+	REST("keys", "self", "keys.self", "GET", "/v1/keys/self", .doc = "Shows the key in use",
+		.examples = "carbonctl keys self"),
+	REST("keys", "get", "keys.get", "GET", "/v1/keys/{id}", .doc = "Shows an API key, without its secret",
+		.examples = "carbonctl keys get 0193577e-5c00-7000-8000-000000000006"),
+	REST("keys", "revoke", "keys.revoke", "DELETE", "/v1/keys/{id}", .flags = CLI_LOCAL,
+		.doc = "Revokes an API key at once",
+		.examples = "carbonctl keys revoke 0193577e-5c00-7000-8000-000000000006"),
+	LIST("roles", "roles.list", "/v1/roles", .flags = 0, .doc = "Lists the roles and what they permit",
+		.examples = "carbonctl roles list"),
+
 	/* sensing */
-	LIST("units", "units.list", "/v1/units", .options = org_page_options,
+	LIST("units", "units.list", "/v1/units", .flags = CLI_PAGED, .options = org_page_options,
 		.columns = "id slug code name country state", .doc = "Lists the units of an organisation",
 		.examples = "carbonctl units list"),
 	REST("units", "create", "units.create", "POST", "/v1/units", .flags = CLI_BODY,
@@ -84,8 +124,9 @@ const struct cli_command cli_commands[] = {
 		.doc = "Shows a unit's process graph, and whether each path has exactly one claimable point",
 		.examples = "carbonctl units graph 0193577e-5c00-7000-8000-000000000001"),
 
-	LIST("metering-points", "metering-points.list", "/v1/metering-points", .options = points_options,
-		.columns = "id code name role claimable nameplate_per_hour state", .doc = "Lists metering points",
+	LIST("metering-points", "metering-points.list", "/v1/metering-points", .flags = CLI_PAGED,
+		.options = points_options, .columns = "id code name role claimable nameplate_per_hour state",
+		.doc = "Lists metering points",
 		.examples = "carbonctl metering-points list --unit_id=0193577e-5c00-7000-8000-000000000001"),
 	REST("metering-points", "create", "metering-points.create", "POST", "/v1/metering-points", .flags = CLI_BODY,
 		.texts = "code name", .doc = "Creates a metering point",
@@ -103,7 +144,7 @@ const struct cli_command cli_commands[] = {
 		.flags = CLI_IF_MATCH, .doc = "Deletes a metering point that nothing refers to",
 		.examples = "carbonctl metering-points delete 0193577e-5c00-7000-8000-000000000002"),
 
-	LIST("sensors", "sensors.list", "/v1/sensors", .options = sensors_options,
+	LIST("sensors", "sensors.list", "/v1/sensors", .flags = CLI_PAGED, .options = sensors_options,
 		.columns = "id tag name quantity unit range_low range_high state", .doc = "Lists sensors",
 		.examples = "carbonctl sensors list --unit_id=0193577e-5c00-7000-8000-000000000001"),
 	REST("sensors", "create", "sensors.create", "POST", "/v1/sensors", .flags = CLI_BODY,
@@ -120,7 +161,8 @@ const struct cli_command cli_commands[] = {
 		.doc = "Deletes a sensor without readings; retire others by their state",
 		.examples = "carbonctl sensors delete 0193577e-5c00-7000-8000-000000000003"),
 
-	LIST("calibrations", "calibrations.list", "/v1/calibrations", .options = sensor_parts_options,
+	LIST("calibrations", "calibrations.list", "/v1/calibrations", .flags = CLI_PAGED,
+		.options = sensor_parts_options,
 		.columns = "id sensor_id certificate laboratory valid_from valid_to factor offset uncertainty_ppm",
 		.doc = "Lists calibrations",
 		.examples = "carbonctl calibrations list --sensor_id=0193577e-5c00-7000-8000-000000000003"),
@@ -133,7 +175,7 @@ const struct cli_command cli_commands[] = {
 		.doc = "Deletes a calibration that no batch has used",
 		.examples = "carbonctl calibrations delete 0193577e-5c00-7000-8000-000000000004"),
 
-	LIST("overlays", "overlays.list", "/v1/overlays", .options = sensor_parts_options,
+	LIST("overlays", "overlays.list", "/v1/overlays", .flags = CLI_PAGED, .options = sensor_parts_options,
 		.columns = "id sensor_id from to quality reason", .doc = "Lists quality overlays",
 		.examples = "carbonctl overlays list --sensor_id=0193577e-5c00-7000-8000-000000000003"),
 	REST("overlays", "create", "overlays.create", "POST", "/v1/overlays", .flags = CLI_BODY, .texts = "reason",
@@ -187,6 +229,22 @@ const struct cli_command cli_commands[] = {
 		.doc = "Confirms the clock after a jump, so that expiry goes on",
 		.examples = "carbonctl clock confirm",
 		.run = cli_confirm_clock},
+
+	REST("system", "health", "system.health", "GET", "/healthz", .doc = "Tells whether the daemon answers",
+		.examples = "carbonctl system health"),
+	REST("system", "ready", "system.ready", "GET", "/readyz",
+		.doc = "Tells whether every part can serve, or which not", .examples = "carbonctl system ready"),
+	REST("system", "metrics", "system.metrics", "GET", "/metrics", .flags = CLI_RAW, .accept = "text/plain",
+		.doc = "Prints the metrics in Prometheus' text format", .examples = "carbonctl system metrics"),
+	REST("system", "version", "system.version", "GET", "/version", .doc = "Shows the daemon's version and node",
+		.examples = "carbonctl system version"),
+	REST("system", "openapi", "system.openapi", "GET", "/openapi.json", .flags = CLI_RAW,
+		.doc = "Prints the interface as an OpenAPI 3.1 document",
+		.examples = "carbonctl system openapi --output openapi.json"),
+	LIST("problems", "problems.list", "/v1/errors", .flags = 0, .columns = "number status slug title",
+		.doc = "Lists all kinds of problems that the daemon reports", .examples = "carbonctl problems list"),
+	REST("problems", "get", "problems.get", "GET", "/problems/{slug}", .doc = "Tells what a kind of problem means",
+		.examples = "carbonctl problems get claim-taken"),
 
 	/* plants */
 	{.noun = "simulate",

@@ -66,6 +66,15 @@ static int add_query(struct request *request, const char *name, const char *valu
 	return request->query ? CLI_OK : out_of_memory();
 }
 
+static int add_org_id(struct request *request, const char *id)
+{
+	if (!(request->command->flags & CLI_BODY))
+		return add_query(request, "org_id", id);
+	if (!request->members)
+		request->members = document_own(request->arena, json_object());
+	return json_object_set_new(request->members, "org_id", json_string(id)) == 0 ? CLI_OK : out_of_memory();
+}
+
 static int take_option(struct request *request, int argc, char **argv, int *index)
 {
 	const struct cli_command *command = request->command;
@@ -87,6 +96,8 @@ static int take_option(struct request *request, int argc, char **argv, int *inde
 			value[0] == '"' || value[0] == '*' ? value : arena_print(request->arena, "\"%s\"", value);
 	else if (names(name, "idempotency-key"))
 		request->idempotency_key = value;
+	else if (option && names(name, "org_id"))
+		return add_org_id(request, value);
 	else if (names(name, "content-type") && (command->flags & CLI_BODY_FILE))
 		request->content_type = value;
 	else
@@ -121,13 +132,24 @@ static json_t *member_value(struct request *request, const char *text, bool is_t
 	return value;
 }
 
+/* "operator,trader" as a list of texts. */
+static json_t *split_list(const char *text)
+{
+	json_t *list = json_array();
+	for (; *text; text += strcspn(text, ","), text += *text == ',')
+		json_array_append_new(list, json_stringn(text, strcspn(text, ",")));
+	return list;
+}
+
 /* "place.town=Reykjavik" makes nested objects. */
 static int take_member(struct request *request, const char *word)
 {
 	struct err_info info = {0};
 	const char *equals = strchr(word, '='), *name = word, *point;
-	bool is_text = is_listed(request->command->texts, word, (size_t)(equals - word));
-	json_t *value = member_value(request, equals + 1, is_text, &info);
+	size_t length = (size_t)(equals - word);
+	bool is_list = is_listed(request->command->lists, word, length) && equals[1] != '[' && equals[1] != '@';
+	bool is_text = is_listed(request->command->texts, word, length);
+	json_t *value = is_list ? split_list(equals + 1) : member_value(request, equals + 1, is_text, &info);
 	if (!value)
 		return cli_fail_info(CLI_USAGE, &info);
 	if (!request->members)
@@ -350,12 +372,35 @@ static int carry_out(struct request *request)
 	return call.path ? fetch_raw(request, &call) : out_of_memory();
 }
 
-/* --org as the route's org_id: an id as it is, a slug by looking it up. */
+/* The same command by the admin socket: {"verb": "keys.create", "org": …, the body's members, "id": the path's}. */
+static int carry_out_locally(struct request *request)
+{
+	const struct cli_command *command = request->command;
+	struct cli_call call = {.method = "POST"};
+	struct err_info info = {0};
+	json_t *asked = NULL;
+	int code = command->flags & CLI_BODY ? fill_body(request, &call) : CLI_OK;
+	if (code != CLI_OK)
+		return code;
+	if (call.body && document_parse(request->arena, call.body, call.body_size, &asked, &info) != ERR_OK)
+		return cli_fail_info(CLI_USAGE, &info);
+	asked = asked ? json_incref(asked) : json_object();
+	if (json_object_get(asked, "org_id") && json_object_set(asked, "org", json_object_get(asked, "org_id")) == 0)
+		json_object_del(asked, "org_id");
+	json_object_set_new(asked, "verb", json_string(command->operation));
+	if (request->positional_count)
+		json_object_set_new(asked, "id", json_string(request->positional[0]));
+	if (cli_settings()->org && find_option(command, "org_id"))
+		json_object_set_new(asked, "org", json_string(cli_settings()->org));
+	return cli_ask(asked, command->columns);
+}
+
+/* --org as the route's org_id, in the body or the query: an id as it is, a slug by looking it up. */
 static int add_organisation(struct request *request, const char *org)
 {
 	struct id id;
 	if (id_parse(org, &id) == ERR_OK)
-		return add_query(request, "org_id", org);
+		return add_org_id(request, org);
 	json_t *page = NULL;
 	int code = cli_call(request->arena, "GET", "/v1/organisations?limit=1000", NULL, &page);
 	if (code != CLI_OK)
@@ -366,7 +411,7 @@ static int add_organisation(struct request *request, const char *org)
 	{
 		const char *slug = json_string_value(json_object_get(row, "slug"));
 		if (slug && strcmp(slug, org) == 0)
-			return add_query(request, "org_id", json_string_value(json_object_get(row, "id")));
+			return add_org_id(request, json_string_value(json_object_get(row, "id")));
 	}
 	return cli_fail(CLI_REFUSED, "there is no organisation '%s' that this key can see", org);
 }
@@ -379,7 +424,8 @@ int cli_rest(const struct cli_command *command, int argc, char **argv)
 	struct request request = {.command = command, .arena = arena, .query = arena_copy(arena, "", 0)};
 	int code = request.query ? CLI_OK : out_of_memory();
 	const char *org = cli_settings()->org;
-	if (code == CLI_OK && org && find_option(command, "org_id"))
+	bool local = (command->flags & CLI_LOCAL) && (!cli_settings()->key || cli_settings()->socket);
+	if (code == CLI_OK && org && !local && find_option(command, "org_id"))
 		code = add_organisation(&request, org);
 	bool plain = false; /* after "--" every word is one */
 	for (int i = 1; i < argc && code == CLI_OK; i++) {
@@ -391,7 +437,7 @@ int cli_rest(const struct cli_command *command, int argc, char **argv)
 			code = take_word(&request, argv[i]);
 	}
 	if (code == CLI_OK)
-		code = carry_out(&request);
+		code = local ? carry_out_locally(&request) : carry_out(&request);
 	arena_free(&arena);
 	return code;
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "../../../cli/cli.h"
@@ -43,6 +44,8 @@ static void *serve(void *unused)
 				break;
 			size += (size_t)got;
 			request[size] = 0;
+			if (request[0] == '{' && request[size - 1] == '\n')
+				break; /* the admin socket: one line */
 			head = strstr(request, "\r\n\r\n");
 			length = strstr(request, "Content-Length: ");
 			if (head && (!length || strlen(head + 4) >= (size_t)strtol(length + 16, NULL, 10)))
@@ -54,6 +57,24 @@ static void *serve(void *unused)
 		close(peer);
 	}
 	return NULL;
+}
+
+static char socket_path[64];
+
+/* On a unix socket, as the daemon's admin socket. */
+static void socket_start(int count, const char *const *answers)
+{
+	memset(&server, 0, sizeof server);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	snprintf(socket_path, sizeof socket_path, "/tmp/carbond-cli.%d.sock", (int)getpid());
+	unlink(socket_path);
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", socket_path);
+	server.count = count;
+	memcpy(server.answers, answers, sizeof *answers * (size_t)count);
+	server.listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(server.listener, (struct sockaddr *)&address, sizeof address), 0);
+	listen(server.listener, 8);
+	pthread_create(&server.thread, NULL, serve, NULL);
 }
 
 static void server_start(int count, const char *const *answers)
@@ -228,6 +249,52 @@ static void test_if_match(void **state)
 	assert_string_equal(output, "done\n");
 }
 
+/* ---- the admin socket ---- */
+
+static void test_admin_socket(void **state)
+{
+	(void)state;
+	const char *answers[] = {"{\"ok\":true,\"result\":{\"id\":\"k1\",\"key\":\"cck_x\"}}\n",
+		"{\"ok\":true,\"result\":{\"items\":[{\"id\":\"k1\",\"roles\":[\"a\",\"b\"]}]}}\n",
+		"{\"ok\":false,\"error\":{\"slug\":\"not-found\",\"title\":\"t\",\"detail\":\"there is no such "
+		"key\"}}\n"};
+	char line[300];
+	socket_start(3, answers);
+	snprintf(line, sizeof line,
+		"--socket|%s|keys|create|--org|acme|label=12|roles=operator,trader|scopes=[\"x\"]|--json", socket_path);
+	assert_int_equal(ctl(line), CLI_OK);
+	assert_has(output, "\"key\": \"cck_x\"");
+	snprintf(line, sizeof line, "--socket|%s|keys|list", socket_path);
+	assert_int_equal(ctl(line), CLI_OK);
+	assert_has(output, "k1  -       -      a, b");
+	snprintf(line, sizeof line, "--socket|%s|keys|revoke|k2", socket_path);
+	assert_int_equal(ctl(line), CLI_REFUSED);
+	assert_string_equal(errors, "carbonctl: there is no such key (not-found)\n");
+	server_stop();
+	unlink(socket_path);
+	assert_string_equal(server.requests[0],
+		"{\"label\":\"12\",\"roles\":[\"operator\",\"trader\"],\"scopes\":[\"x\"],"
+		"\"verb\":\"keys.create\",\"org\":\"acme\"}\n");
+	assert_string_equal(server.requests[1], "{\"verb\":\"keys.list\"}\n");
+	assert_string_equal(server.requests[2], "{\"verb\":\"keys.revoke\",\"id\":\"k2\"}\n");
+}
+
+/* The same command with a key goes over REST; --org is looked up and stands in the body. */
+static void test_org_in_body(void **state)
+{
+	(void)state;
+	const char *answers[] = {
+		ANSWER("200 OK", "{\"items\":[{\"id\":\"o1\",\"slug\":\"x\"},{\"id\":\"o2\",\"slug\":\"acme\"}]}"),
+		ANSWER("201 Created", "{}"), ANSWER("200 OK", "{\"items\":[]}")};
+	server_start(3, answers);
+	assert_int_equal(ctl_at("keys|create|--org|acme|label=l|roles=device|--key|k"), CLI_OK);
+	assert_int_equal(ctl_at("units|list|--org|017f22e2-79b0-7cc3-98c4-dc0c0c07398f|--key|k"), CLI_OK);
+	server_stop();
+	assert_has(server.requests[1], "\r\n\r\n{\"org_id\":\"o2\",\"label\":\"l\",\"roles\":[\"device\"]}");
+	assert_begins(server.requests[2], "GET /v1/units?org_id=017f22e2-79b0-7cc3-98c4-dc0c0c07398f HTTP/1.1\r\n");
+	assert_string_equal(output, "(none)\n");
+}
+
 /* ---- exit codes ---- */
 
 static void test_exit_codes(void **state)
@@ -365,6 +432,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_list_as_table),
 		cmocka_unit_test(test_all_pages_as_json), cmocka_unit_test(test_body_from_words),
 		cmocka_unit_test(test_body_from_file), cmocka_unit_test(test_if_match),
+		cmocka_unit_test(test_admin_socket), cmocka_unit_test(test_org_in_body),
 		cmocka_unit_test(test_exit_codes), cmocka_unit_test(test_table), cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_words)};
 	return cmocka_run_group_tests(tests, start, NULL);
