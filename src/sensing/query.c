@@ -1,7 +1,7 @@
 /* Range queries: time is walked day by day; a day that lies in one step is taken whole from its month's roll-up, an hour
  * that lies in one step from its day's, and only what a step cuts, what is open, raw and percentiles are decoded. Each
  * piece is a summary of a span inside one step; pieces are folded into their steps, and the gap between two pieces is
- * shared between their steps (series_join). Threads that may block. */
+ * shared between the steps that it crosses. Threads that may block. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +9,8 @@
 #include "carbond/base/clock.h"
 #include "hours.h"
 
-#define DAY_HOURS    24
+#define GAP_PERIODS  3 /* decision 15 */
 #define PAGE_ROLLUPS 400
-#define FIND_PAGE    1000
 
 const char *const aggregate_names[] = {
 	"raw", "mean", "min", "max", "first", "last", "sum", "integral", "count", "percentile", NULL};
@@ -101,28 +100,53 @@ static bool in_one_step(const struct walk *walk, int64_t from_us, int64_t to_us)
 
 /* ---- pieces ---- */
 
-static void share_add(struct walk *walk, size_t step, double integral, int64_t covered_us)
+/* The integral of the straight line from the reading that ends `left` to the one that begins `right` over the part of it
+ * that lies in [begin_us, end_us), given to the steps that it crosses. */
+static void line_share(struct walk *walk, const struct series_summary *left, const struct series_summary *right,
+	int64_t begin_us, int64_t end_us)
 {
-	if (step >= walk->steps)
+	double slope = (right->first - left->last) / (double)(right->first_us - left->last_us);
+	for (int64_t at_us = begin_us, next_us; at_us < end_us; at_us = next_us) {
+		size_t step = step_of(walk, at_us);
+		int64_t edge_us = step == SIZE_MAX     ? walk->from_us
+				  : step < walk->steps ? walk->edges[step + 1]
+						       : INT64_MAX;
+		next_us = edge_us < end_us ? edge_us : end_us;
+		if (step >= walk->steps)
+			continue;
+		double middle =
+			left->last + slope * ((double)(at_us - left->last_us) + (double)(next_us - at_us) * 0.5);
+		walk->sums[step].integral += middle * ((double)(next_us - at_us) / 1e6);
+		walk->sums[step].covered_us += next_us - at_us;
+	}
+}
+
+/* As series_join, but a gap inside an hour may be cut by the edges of several steps: each hour owns its side of the gap, and
+ * each step its part of that. */
+static void seam_share(struct walk *walk, const struct series_summary *left, const struct series_summary *right)
+{
+	int64_t gap_us = right->first_us - left->last_us;
+	if (left->count == 0 || gap_us <= 0 || gap_us > GAP_PERIODS * walk->period_us)
 		return;
-	walk->sums[step].integral += integral;
-	walk->sums[step].covered_us += covered_us;
+	int64_t left_end_us = clock_hour_start(left->last_us) + CLOCK_US_PER_HOUR;
+	int64_t right_start_us = clock_hour_start(right->first_us);
+	if (right_start_us < left_end_us) {
+		line_share(walk, left, right, left->last_us, right->first_us);
+		return;
+	}
+	line_share(walk, left, right, left->last_us, left_end_us);
+	line_share(walk, left, right, right_start_us, right->first_us);
 }
 
 static void piece_add(struct walk *walk, const struct series_summary *piece)
 {
-	double left = 0, right = 0;
-	int64_t left_us = 0, right_us = 0;
 	if (piece->count == 0)
 		return;
 	size_t step = step_of(walk, piece->from_us);
 	if (step < walk->steps)
 		series_fold(&walk->sums[step], piece);
-	series_join(&walk->last, piece, walk->period_us, &left, &left_us, &right, &right_us);
-	share_add(walk, walk->last_step, left, left_us);
-	share_add(walk, step, right, right_us);
+	seam_share(walk, &walk->last, piece);
 	walk->last = *piece;
-	walk->last_step = step;
 }
 
 static uint8_t overlaid(const struct walk *walk, const struct series_point *point)
@@ -481,8 +505,7 @@ enum err buckets_range(struct buckets *buckets, const struct range_query *query,
 		.period_us = buckets_rules(buckets, query->sensor).sampling_period_us,
 		.from_us = query->from_us,
 		.to_us = query->to_us,
-		.next_us = FIELD_ABSENT,
-		.last_step = SIZE_MAX};
+		.next_us = FIELD_ABSENT};
 	enum err err = query_check(query, info);
 	if (err)
 		return err;
