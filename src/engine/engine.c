@@ -88,11 +88,11 @@ bool engine_ready(struct engine *engine, char *reason, size_t size)
 static void kilograms_write(void *context, void (*emit)(void *sink, const char *line), void *sink)
 {
 	struct engine *engine = context;
-	emit(sink, "# HELP carbond_kilograms Kilograms of CO2 in each state\n");
-	emit(sink, "# TYPE carbond_kilograms gauge\n");
+	emit(sink, "# HELP carbond_kilograms Kilograms of CO2 in each state");
+	emit(sink, "# TYPE carbond_kilograms gauge");
 	for (int state = 0; state < KG_STATE_COUNT; state++) {
 		char line[96];
-		snprintf(line, sizeof line, "carbond_kilograms{state=\"%s\"} %lld\n", event_kg_state_names[state],
+		snprintf(line, sizeof line, "carbond_kilograms{state=\"%s\"} %lld", event_kg_state_names[state],
 			(long long)atomic_load(&engine->state_kg[state]));
 		emit(sink, line);
 	}
