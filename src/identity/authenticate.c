@@ -62,7 +62,7 @@ static enum err take_key(
 static enum err judge(const struct snapshot *snapshot, const struct known_key *known, const char *permission,
 	struct identity_actor *ret_actor, struct err_info *info)
 {
-	const struct known_organisation *org = snapshot_organisation(snapshot, known->org);
+	const struct known_organisation *org = identity_snapshot_organisation(snapshot, known->org);
 	int number = permission_number(permission);
 	bool in_scope =
 		!known->narrowed || (number >= 0 && (known->scopes[number / 64] & (UINT64_C(1) << (number % 64))) != 0);
@@ -90,7 +90,7 @@ enum err identity_authenticate(struct identity *identity, const struct identity_
 	if (parse_key(check->authorization, &id, &secret)) {
 		struct hash given = key_secret_hash(id, secret);
 		pthread_rwlock_rdlock(&identity->lock);
-		struct known_key *known = snapshot_key(identity->snapshot, id);
+		struct known_key *known = identity_snapshot_key(identity->snapshot, id);
 		/* the same work whether or not there is such a key */
 		bool holds = hash_equal(given, known ? known->secret_hash : nobody);
 		if (known && holds && (known->expires_at == FIELD_ABSENT || known->expires_at > now_us)) {

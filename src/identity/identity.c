@@ -87,7 +87,7 @@ enum err identity_start(const struct identity_options *options, struct identity 
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&identity->stop_now, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	enum err err = snapshot_load(identity, info);
+	enum err err = identity_snapshot_load(identity, info);
 	if (!err)
 		err = thread_start("identity", identity_run, identity, &identity->thread);
 	if (err)
@@ -106,7 +106,7 @@ void identity_stop(struct identity **identity)
 	pthread_cond_broadcast(&own->stop_now);
 	pthread_mutex_unlock(&own->pace);
 	thread_join(&own->thread);
-	snapshot_free(&own->snapshot);
+	identity_snapshot_free(&own->snapshot);
 	pthread_cond_destroy(&own->stop_now);
 	pthread_mutex_destroy(&own->pace);
 	pthread_mutex_destroy(&own->change);

@@ -63,10 +63,10 @@ extern const struct store_collection key_uses_collection;
 extern const struct field api_key_stored_fields[];
 
 /* Reads the store and replaces the snapshot; under `change` (or before the threads run). Blocks. */
-enum err snapshot_load(struct identity *identity, struct err_info *info) MUST_CHECK;
-void snapshot_free(struct snapshot **snapshot);
-struct known_key *snapshot_key(const struct snapshot *snapshot, struct id id);
-const struct known_organisation *snapshot_organisation(const struct snapshot *snapshot, struct id id);
+enum err identity_snapshot_load(struct identity *identity, struct err_info *info) MUST_CHECK;
+void identity_snapshot_free(struct snapshot **snapshot);
+struct known_key *identity_snapshot_key(const struct snapshot *snapshot, struct id id);
+const struct known_organisation *identity_snapshot_organisation(const struct snapshot *snapshot, struct id id);
 
 /* The number of a permission in the table, or −1. */
 int permission_number(const char *permission);

@@ -97,7 +97,7 @@ static enum err check_key(
 	if (key->expires_at != FIELD_ABSENT && key->expires_at <= clock_wall_us())
 		return err_set(info, ERR_INVALID_FIELD, "/expires_at", "/expires_at must lie in the future");
 	pthread_rwlock_rdlock(&identity->lock);
-	const struct known_organisation *org = snapshot_organisation(identity->snapshot, key->org_id);
+	const struct known_organisation *org = identity_snapshot_organisation(identity->snapshot, key->org_id);
 	if (!org || org->state != ORGANISATION_ACTIVE)
 		err = err_set(info, ERR_INVALID_FIELD, "/org_id", "/org_id must be an active organisation");
 	else if (identity->snapshot->key_count >= LIMIT_IDENTITY_KEYS)
@@ -126,7 +126,7 @@ static enum err write_key(struct identity *identity, const struct audit_actor *a
 		.changes = &change,
 		.change_count = 1};
 	enum err err = audit_write(identity->options.audit, actor, &record, NULL, info);
-	return err ? err : snapshot_load(identity, info);
+	return err ? err : identity_snapshot_load(identity, info);
 }
 
 enum err identity_key_create(struct identity *identity, const struct audit_actor *actor, unsigned maker_roles,
@@ -180,7 +180,7 @@ enum err identity_key_revoke(struct identity *identity, const struct audit_actor
 		ret_key->version++;
 		err = write_key(identity, actor, "key.revoke", &old, ret_key, info);
 	} else if (!err) {
-		err = snapshot_load(identity, info); /* an earlier attempt may have failed behind its record */
+		err = identity_snapshot_load(identity, info); /* an earlier attempt may have failed behind its record */
 	}
 	pthread_mutex_unlock(&identity->change);
 	return err;

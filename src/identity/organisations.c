@@ -61,7 +61,7 @@ static enum err write_organisation(struct identity *identity, const struct audit
 		.changes = &change,
 		.change_count = 1};
 	enum err err = audit_write(identity->options.audit, actor, &record, NULL, info);
-	return err ? err : snapshot_load(identity, info);
+	return err ? err : identity_snapshot_load(identity, info);
 }
 
 enum err identity_organisation_create(struct identity *identity, const struct audit_actor *actor,

@@ -6,7 +6,7 @@
 
 #include "identity_internal.h"
 
-void snapshot_free(struct snapshot **snapshot)
+void identity_snapshot_free(struct snapshot **snapshot)
 {
 	if (!*snapshot)
 		return;
@@ -16,7 +16,7 @@ void snapshot_free(struct snapshot **snapshot)
 	*snapshot = NULL;
 }
 
-struct known_key *snapshot_key(const struct snapshot *snapshot, struct id id)
+struct known_key *identity_snapshot_key(const struct snapshot *snapshot, struct id id)
 {
 	size_t low = 0, high = snapshot->key_count;
 	while (low < high) {
@@ -32,7 +32,7 @@ struct known_key *snapshot_key(const struct snapshot *snapshot, struct id id)
 	return NULL;
 }
 
-const struct known_organisation *snapshot_organisation(const struct snapshot *snapshot, struct id id)
+const struct known_organisation *identity_snapshot_organisation(const struct snapshot *snapshot, struct id id)
 {
 	size_t low = 0, high = snapshot->organisation_count;
 	while (low < high) {
@@ -104,7 +104,7 @@ static enum err load_keys(
 	}
 	qsort(snapshot->keys, snapshot->key_count, sizeof *snapshot->keys, compare_keys);
 	for (size_t i = 0; i < used_count; i++) {
-		struct known_key *known = snapshot_key(snapshot, rows[i].key_id);
+		struct known_key *known = identity_snapshot_key(snapshot, rows[i].key_id);
 		if (known)
 			atomic_store(&known->last_used_at, rows[i].last_used_at);
 	}
@@ -139,14 +139,14 @@ static enum err load_organisations(
 static void carry_uses(const struct snapshot *old, struct snapshot *new)
 {
 	for (size_t i = 0; old && i < old->key_count; i++) {
-		struct known_key *known = snapshot_key(new, old->keys[i].id);
+		struct known_key *known = identity_snapshot_key(new, old->keys[i].id);
 		long long used = atomic_load(&old->keys[i].last_used_at);
 		if (known && used > atomic_load(&known->last_used_at))
 			atomic_store(&known->last_used_at, used);
 	}
 }
 
-enum err snapshot_load(struct identity *identity, struct err_info *info)
+enum err identity_snapshot_load(struct identity *identity, struct err_info *info)
 {
 	struct snapshot *snapshot = calloc(1, sizeof *snapshot);
 	struct arena *arena = arena_new(0);
@@ -165,7 +165,7 @@ enum err snapshot_load(struct identity *identity, struct err_info *info)
 		pthread_rwlock_unlock(&identity->lock);
 		snapshot = old;
 	}
-	snapshot_free(&snapshot);
+	identity_snapshot_free(&snapshot);
 	arena_free(&arena);
 	return err;
 }
@@ -191,7 +191,7 @@ bool identity_organisation_slug(const struct identity *identity, struct id id, c
 {
 	struct identity *own = (struct identity *)(uintptr_t)identity;
 	pthread_rwlock_rdlock(&own->lock);
-	const struct known_organisation *known = snapshot_organisation(own->snapshot, id);
+	const struct known_organisation *known = identity_snapshot_organisation(own->snapshot, id);
 	if (known)
 		memcpy(ret_slug, known->slug, sizeof known->slug);
 	pthread_rwlock_unlock(&own->lock);
@@ -202,7 +202,7 @@ int64_t identity_key_last_used(const struct identity *identity, struct id id)
 {
 	struct identity *own = (struct identity *)(uintptr_t)identity;
 	pthread_rwlock_rdlock(&own->lock);
-	const struct known_key *known = snapshot_key(own->snapshot, id);
+	const struct known_key *known = identity_snapshot_key(own->snapshot, id);
 	int64_t used = known ? atomic_load(&known->last_used_at) : FIELD_ABSENT;
 	pthread_rwlock_unlock(&own->lock);
 	return used;
