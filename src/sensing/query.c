@@ -11,6 +11,7 @@
 
 #define GAP_PERIODS  3 /* decision 15 */
 #define PAGE_ROLLUPS 400
+#define RANGE_MAX_US (INT64_MAX / 4) /* sums of times and spans do not overflow */
 
 const char *const aggregate_names[] = {
 	"raw", "mean", "min", "max", "first", "last", "sum", "integral", "count", "percentile", NULL};
@@ -474,8 +475,8 @@ static enum err query_check(const struct range_query *query, struct err_info *in
 	bool raw = query->aggregate == AGGREGATE_RAW;
 	if (query->from_us >= query->to_us)
 		return err_set(info, ERR_INVALID_FIELD, "/to", "to must be after from");
-	if (query->to_us - query->from_us < 0 || query->to_us > INT64_MAX / 2 || query->from_us < -INT64_MAX / 2)
-		return err_set(info, ERR_INVALID_FIELD, "/from", "the range is too long");
+	if (query->to_us > RANGE_MAX_US || query->from_us < -RANGE_MAX_US)
+		return err_set(info, ERR_INVALID_FIELD, "/from", "the time is too far away");
 	if (!raw && !query->month_steps && query->step_us < CLOCK_US_PER_SECOND)
 		return err_set(info, ERR_INVALID_FIELD, "/step", "a step is at least one second");
 	if (raw && (query->month_steps || query->step_us))

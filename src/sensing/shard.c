@@ -175,6 +175,8 @@ static void epochs_trim(struct shard *shard)
 	size_t gone = 0;
 	while (gone < shard->epoch_count && shard->epochs[gone].number < oldest)
 		gone++;
+	if (gone == 0)
+		return;
 	shard->epoch_count -= gone;
 	memmove(shard->epochs, shard->epochs + gone, shard->epoch_count * sizeof *shard->epochs);
 }

@@ -623,7 +623,7 @@ static enum predictor predictor_choose(
 		residuals(&plan, steps, digits, count, spare);
 		uint64_t bits = 0;
 		for (size_t i = 0; i + 1 < count; i++)
-			bits += log2_in_256((zigzag(spare[i]) | 1) + (spare[i] != INT64_MIN));
+			bits += log2_in_256((zigzag(spare[i]) >> 1) + 1);
 		if (bits < best) {
 			best = bits;
 			chosen = plan.predictor;
