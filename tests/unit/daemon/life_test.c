@@ -18,7 +18,7 @@
 #include "daemon.h"
 
 struct bench {
-	char folder[96], file[128], flags[5][160];
+	char folder[32], file[64], flags[5][96];
 	char *argv[5];
 	struct conf_input input;
 	struct daemon daemon;
@@ -243,7 +243,7 @@ static int dial(struct bench *bench)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/admin.sock", bench->daemon.data_folder);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/data/admin.sock", bench->folder);
 	assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
 	return fd;
 }
@@ -291,7 +291,7 @@ static void its_verbs_answer_a_line_for_a_line(void **state)
 	FILE *stream;
 
 	start_admin(bench);
-	snprintf(path, sizeof(path), "%s/admin.sock", bench->daemon.data_folder);
+	snprintf(path, sizeof(path), "%s/data/admin.sock", bench->folder);
 	assert_int_equal(stat(path, &status), 0);
 	assert_int_equal(status.st_mode & 0777, 0600);
 	stream = fdopen(dial(bench), "r+");
