@@ -52,26 +52,36 @@ enum err audit_write(struct audit *audit, const struct audit_actor *actor, const
 enum err audit_write_positioned(struct audit *audit, const struct audit_actor *actor, const struct audit_change *change,
 	int64_t *position_field, int64_t *ret_position, struct err_info *info) MUST_CHECK;
 
-/* Records of all audit streams in order, newest first, as JSON objects for GET /v1/audit/records. */
+/* Records of all audit streams, newest first, as JSON objects for GET /v1/audit/records: {"action","actor":{"id","org","name"},
+ * "new","node","old","org","position","request_id","subject","subject_kind","time_us"}, absent members left out; reals and
+ * integers beyond 2^53 as strings; sealed members as {"salted_hash"}, whose salts are rows of `audit_salts`. What this daemon
+ * has written before the call is in it, unless the view is more than a second behind. */
 struct audit_query {
 	struct id org;           /* zero: any */
 	const char *subject_kind; /* NULL: any */
 	struct id subject;       /* zero: any */
-	int64_t before_position; /* cursor; INT64_MAX: from the newest */
+	int64_t before_position; /* cursor (place in this daemon's view); INT64_MAX: from the newest */
 	size_t most;
 };
+/* `*ret_records` is an array owned by the arena; `*ret_next_position` is the next page's before_position, 0 at the end. Blocks
+ * up to a second. */
 enum err audit_find(struct audit *audit, const struct audit_query *query, struct arena *arena, json_t **ret_records,
 	int64_t *ret_next_position, struct err_info *info) MUST_CHECK;
 
-/* Folds what is new in all streams and signs a checkpoint now: canonical JSON {"node","time_us","streams":[{"stream","seq",
+/* Folds what is new in all streams and signs a checkpoint now, unless a log no longer leads to the last one (then
+ * ERR_STORE_CORRUPT names it). Waits up to a minute (ERR_DEADLINE). Signed ("carbond/checkpoint/1") is the canonical document
+ * without `signature`; key and signature are hex. The document: canonical JSON {"node","time_us","streams":[{"stream","seq",
  * "tree_size","root"}…],"key","signature"}. */
 enum err audit_checkpoint(struct audit *audit, int64_t now_us, struct err_info *info) MUST_CHECK;
 /* The newest checkpoint whose `stream` reaches `tree_size` (stream NULL: the newest), as text in the arena. ERR_NOT_FOUND. */
 enum err audit_checkpoint_text(struct audit *audit, const char *stream, uint64_t tree_size, struct arena *arena,
 	char **ret_text, struct err_info *info) MUST_CHECK;
-/* The inclusion proof of leaf `index` of `stream` in the tree of `tree_size` leaves. ERR_NOT_FOUND. */
+/* The inclusion proof of leaf `index` (from 0) of `stream` in the tree of `tree_size` leaves. A leaf's data is a record: in
+ * journal.* its bytes (event number n is leaf n − 1), in audit.* its JSON line without the line feed; in readings.* the 32
+ * bytes of a batch's hash. ERR_NOT_FOUND; waits up to a second for what is not folded yet. */
 enum err audit_inclusion(struct audit *audit, const char *stream, uint64_t index, uint64_t tree_size,
 	struct merkle_proof *ret_proof, struct hash *ret_root, struct err_info *info) MUST_CHECK;
+/* 1 ≤ first ≤ second; ERR_NOT_FOUND. */
 enum err audit_consistency(struct audit *audit, const char *stream, uint64_t first, uint64_t second,
 	struct merkle_proof *ret_proof, struct err_info *info) MUST_CHECK;
 /* The public half of the checkpoint key. */

@@ -252,6 +252,8 @@ enum err sqlite_restore(const char *folder, const struct store_backup_list *file
 		goto out;
 	err = restore_all(folder, files, place, check, context, paths, info);
 	if (!err)
+		err = sqlite_doubt_views(place, info); /* older ones may lie there */
+	if (!err)
 		err = sqlite_sync_folder(place, info);
 	close(lock_fd);
 out:

@@ -125,16 +125,24 @@ static bool healthy(void *engine, enum err *ret_err)
 
 /* ---- views are rebuilt when they are in doubt ---- */
 
-void sqlite_mark_views(struct sqlite *back)
+enum err sqlite_doubt_views(const char *folder, struct err_info *info)
 {
 	char path[SQLITE_PATH_SIZE];
-	if (join(path, back->folder, VIEWS_MARK, NULL) != ERR_OK)
-		return;
+	enum err err = join(path, folder, VIEWS_MARK, info);
+	if (err)
+		return err;
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0)
+		return err_set(info, ERR_IO, NULL, "%s: %s", path, strerror(errno));
+	close(fd);
+	return ERR_OK;
+}
+
+void sqlite_mark_views(struct sqlite *back)
+{
 	struct err_info info;
-	err_set(&info, ERR_STORE_CORRUPT, NULL, "views.db is damaged; it is rebuilt at the next start");
+	if (sqlite_doubt_views(back->folder, &info) == ERR_OK)
+		err_set(&info, ERR_STORE_CORRUPT, NULL, "views.db is damaged; it is rebuilt at the next start");
 	sqlite_latch(back, &info);
 }
 

@@ -138,6 +138,8 @@ void sqlite_latch(struct sqlite *back, const struct err_info *info);
 /* False while there is too little space; looks at most every 100 ms. Also notices a lost lock. */
 bool sqlite_has_space(struct sqlite *back);
 void sqlite_mark_views(struct sqlite *back);
+/* The mark alone: the next start makes the views anew. */
+enum err sqlite_doubt_views(const char *folder, struct err_info *info) MUST_CHECK;
 enum err sqlite_lock(const char *folder, int *ret_fd, struct err_info *info) MUST_CHECK;
 enum err sqlite_sync_folder(const char *folder, struct err_info *info) MUST_CHECK;
 

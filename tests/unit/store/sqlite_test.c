@@ -395,9 +395,22 @@ static void backups_are_taken_live_and_checked(void **state)
 	assert_int_equal(store_backup(writing.store, backup.folder, &info), ERR_DUPLICATE); /* not empty */
 	store_close(&writing.store);
 
+	struct store *older = open_store(&target);
+	put_view(older, 1); /* views of another state lie there */
+	store_close(&older);
+	static const char *const primaries[] = {"value.db", "readings.db"};
+	for (int i = 0; i < 2; i++) {
+		char path[1024];
+		snprintf(path, sizeof path, "%s/%s", target.folder, primaries[i]);
+		assert_int_equal(unlink(path), 0);
+	}
 	assert_ok(store_restore(backup.folder, target.folder, &info), &info);
 	assert_int_equal(store_restore(backup.folder, target.folder, &info), ERR_DUPLICATE); /* a store is there */
 	struct store *store = open_store(&target);
+	struct arena *arena = arena_new(0);
+	struct tally stale = {.id = test_id(1), .hour = 1};
+	assert_int_equal(store_get(store, &view_tallies, &stale, arena, &info), ERR_NOT_FOUND); /* made anew */
+	arena_free(&arena);
 	uint64_t journal = head_seq(store, STORE_VALUE, "journal.0");
 	assert_true(journal >= 50 && journal <= (uint64_t)at_least + 1);
 	assert_true(head_seq(store, STORE_READINGS, "readings.n1") >= journal); /* all that is cited is there */
