@@ -97,8 +97,8 @@ struct api {
 /* All route tables: what is served, and what OpenAPI, the docs and the access matrix are made from. NULL-terminated. */
 extern const struct http_route *const api_tables[];
 
-/* Starts the listener over all tables. `http` gives address, port, threads, limits and TLS; its tables, context,
- * authenticate and server are set here. Main thread. */
+/* Starts the listener over all tables (or those that `http` names). `http` gives address, port, threads, limits and TLS;
+ * its context, authenticate and server are set here. Main thread. */
 enum err api_start(struct api *api, const struct http_options *http, struct err_info *info) MUST_CHECK;
 /* Drains until `deadline_us` (monotonic), then closes. Main thread. */
 void api_stop(struct api *api, int64_t deadline_us);

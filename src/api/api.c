@@ -151,7 +151,8 @@ enum err api_start(struct api *api, const struct http_options *http, struct err_
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the OpenAPI document");
 	api->openapi_size = strlen(api->openapi);
 	snprintf(server, sizeof server, "carbond/%s", api->version);
-	options.tables = api_tables;
+	if (!options.tables)
+		options.tables = api_tables;
 	options.context = api;
 	options.authenticate = authenticate;
 	options.server = server;
