@@ -100,7 +100,8 @@ enum err mqtt_publisher_open(const struct mqtt_publisher_options *options, struc
 	struct err_info *info) MUST_CHECK;
 /* Sends one message with QoS 1. Waits while `inflight` messages are unacknowledged, and connects again if need be: until
  * `deadline_us` (monotonic), then ERR_DEADLINE and the message is not taken. A message that was taken is sent again after
- * each reconnection until it is acknowledged: at least once, in order. ERR_INVALID_FIELD for a topic the protocol forbids. */
+ * each reconnection until it is acknowledged: at least once, in order. ERR_INVALID_FIELD for a topic the protocol forbids, ERR_TOO_LARGE for
+ * more than the broker takes; ERR_FORBIDDEN, once, when the broker refused an earlier one. */
 enum err mqtt_publish(struct mqtt_publisher *publisher, const char *topic, const void *payload, size_t size,
 	int64_t deadline_us, struct err_info *info) MUST_CHECK;
 /* Waits until everything taken is acknowledged, or ERR_DEADLINE. With nothing outstanding it serves the connection (keep-alive)

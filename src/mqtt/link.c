@@ -282,6 +282,12 @@ static enum err refused(const struct link *link, struct err_info *info)
 	}
 }
 
+static enum err tls_failed(const struct link *link, struct err_info *info)
+{
+	return err_set(info, ERR_IO, NULL, "%s:%u: the TLS handshake failed: certificate, its name or the version",
+		link->broker.host, link->broker.port);
+}
+
 static enum err await_connack(struct link *link, int64_t deadline_us, struct err_info *info)
 {
 	while (!link->connected) {
@@ -299,9 +305,7 @@ static enum err await_connack(struct link *link, int64_t deadline_us, struct err
 		if (rc != MOSQ_ERR_SUCCESS && link->reason == 0)
 			link->reason = rc;
 		if (rc == MOSQ_ERR_TLS)
-			return err_set(info, ERR_IO, NULL,
-				"%s:%u: the TLS handshake failed: certificate, its name or version", link->broker.host,
-				link->broker.port);
+			return tls_failed(link, info);
 		if (rc != MOSQ_ERR_SUCCESS)
 			return refused(link, info);
 	}
@@ -325,9 +329,11 @@ enum err link_open(struct link *link, struct err_info *info)
 	err = set_options(link, info);
 	if (!err) {
 		int rc = send_connect(link);
-		if (rc != MOSQ_ERR_SUCCESS)
-			err = err_set(info, rc == MOSQ_ERR_INVAL || rc == MOSQ_ERR_TLS ? ERR_INVALID_CONFIG : ERR_IO,
-				NULL, "%s:%u: %s", link->broker.host, link->broker.port,
+		if (rc == MOSQ_ERR_TLS)
+			err = tls_failed(link, info);
+		else if (rc != MOSQ_ERR_SUCCESS)
+			err = err_set(info, rc == MOSQ_ERR_INVAL ? ERR_INVALID_CONFIG : ERR_IO, NULL, "%s:%u: %s",
+				link->broker.host, link->broker.port,
 				rc == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(rc));
 	}
 	if (!err)

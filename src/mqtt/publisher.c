@@ -70,10 +70,10 @@ static bool never_full(const void *owner)
 	return false;
 }
 
-static bool send_message(struct mqtt_publisher *publisher, struct outstanding *message)
+static int send_message(struct mqtt_publisher *publisher, struct outstanding *message)
 {
 	return mosquitto_publish_v5(publisher->link.mosquitto, &message->mid, message->topic, (int)message->size,
-		       message->payload, 1, false, NULL) == MOSQ_ERR_SUCCESS;
+		message->payload, 1, false, NULL);
 }
 
 static enum err connect_now(struct mqtt_publisher *publisher, struct err_info *info)
@@ -81,7 +81,7 @@ static enum err connect_now(struct mqtt_publisher *publisher, struct err_info *i
 	enum err err = link_open(&publisher->link, info);
 	for (size_t i = 0; !err && i < publisher->count; i++) {
 		struct outstanding *message = at(publisher, i);
-		if (!message->acknowledged && !send_message(publisher, message))
+		if (!message->acknowledged && send_message(publisher, message) != MOSQ_ERR_SUCCESS)
 			err = err_set(info, ERR_NO_MEMORY, NULL, "no memory to publish again");
 	}
 	if (err) {
@@ -184,11 +184,14 @@ enum err mqtt_publish(struct mqtt_publisher *publisher, const char *topic, const
 	*message = (struct outstanding){.topic = strdup(topic), .payload = malloc(size ? size : 1), .size = size};
 	if (message->payload && size)
 		memcpy(message->payload, payload, size);
-	if (!message->topic || !message->payload || !send_message(publisher, message)) {
+	int rc = message->topic && message->payload ? send_message(publisher, message) : MOSQ_ERR_NOMEM;
+	if (rc != MOSQ_ERR_SUCCESS) {
 		free(message->topic);
 		free(message->payload);
 		*message = (struct outstanding){0};
-		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the message");
+		return err_set(info,
+			rc == MOSQ_ERR_OVERSIZE_PACKET || rc == MOSQ_ERR_PAYLOAD_SIZE ? ERR_TOO_LARGE : ERR_NO_MEMORY,
+			NULL, "the message of %zu bytes: %s", size, mosquitto_strerror(rc));
 	}
 	publisher->count++;
 	serve_once(publisher, 0);
