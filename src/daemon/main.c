@@ -1,6 +1,7 @@
 /* The carbond binary: finds the verb, reads the configuration, hands over. Main thread. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon.h"
@@ -15,7 +16,9 @@ struct verb {
 static const struct verb verbs[] = {
 	{"run", verb_run, "", "runs the daemon in the foreground; the default"},
 	{"init", verb_init, "--organisation SLUG [--name NAME] [--country CODE] [--json]",
-		"makes the data directory, its keys, the first organisation and its platform-admin key"},
+		"makes the data directory, its keys, the first organisation (country ZZ, unknown, where left out) and "
+		"its "
+		"platform-admin key"},
 	{"backup", verb_backup, "FOLDER [--with-keys]", "backs up the data of a stopped daemon"},
 	{"restore", verb_restore, "FOLDER [--drill]",
 		"puts a backup into an empty data directory; --drill tries it in a folder of its own"},
@@ -121,6 +124,7 @@ int main(int argc, char **argv)
 	const struct verb *verb = find_verb(first == 2 ? argv[1] : "run");
 	struct conf_input input = {.environment = environ, .argc = argc - first, .argv = argv + first};
 
+	umask(077); /* all that is written is the owner's alone */
 	if (has_word(argc, argv, "--help") || has_word(argc, argv, "-h"))
 		return help(stdout);
 	if (has_word(argc, argv, "--version")) {

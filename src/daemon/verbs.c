@@ -119,7 +119,8 @@ int verb_init(struct daemon *daemon, int count, char **items)
 	bool as_json = take_flag(&words, "--json");
 	const char *slug = take_option(&words, "--organisation"), *name = take_option(&words, "--name");
 	const char *country = take_option(&words, "--country");
-	struct organisation organisation = {.slug = slug, .name = name ? name : slug, .country = country};
+	struct organisation organisation = {
+		.slug = slug, .name = name ? name : slug, .country = country ? country : "ZZ"};
 	char key[IDENTITY_KEY_TEXT_SIZE] = "";
 	struct err_info info = {0};
 	enum err err;
