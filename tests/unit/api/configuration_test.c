@@ -360,7 +360,7 @@ static void what_is_anothers_is_not_there(void **state)
 
 static void lists_come_in_pages_and_only_of_ones_own(void **state)
 {
-	char path[256] = "/v1/units?limit=2", row[128], id[ID_TEXT_SIZE], slug[16], code[9];
+	char path[256] = "/v1/units?limit=2", row[128], id[ID_TEXT_SIZE], slug[16], code[16];
 	size_t seen = 0, pages = 0;
 
 	(void)state;
