@@ -14,26 +14,29 @@ struct audit;
 
 /* Who did something; borrowed strings. */
 struct audit_actor {
-	struct id user, org;     /* key, user or device; zero: the daemon itself */
-	const char *name;        /* label, never a secret */
-	const char *request_id;  /* NULL outside requests */
+	struct id user, org;    /* key, user or device; zero: the daemon itself */
+	const char *name;       /* label, never a secret */
+	const char *request_id; /* NULL outside requests */
 };
 
 struct audit_options {
 	struct store *store;
 	const char *node;
 	const struct sign_secret *checkpoint_key; /* copied */
-	int64_t checkpoint_us;   /* interval; default 1 hour */
+	int64_t checkpoint_us;                    /* interval; default 1 hour */
 };
 
+/* Starts the threads `audit` (appends) and `audit-tree` (folds, signs). Main thread. ERR_STORE_CORRUPT where the node's own log
+ * does not end in a record; ERR_INVALID_CONFIG. */
 enum err audit_start(const struct audit_options *options, struct audit **ret_audit, struct err_info *info) MUST_CHECK;
+/* Finishes what was submitted. When nobody calls any more; NULL is allowed, the pointer becomes NULL. */
 void audit_stop(struct audit **audit);
 extern const struct store_collection *const audit_collections[]; /* NULL-terminated */
 
 /* One change. `old_row`/`new_row` (either may be NULL) are structs described by `fields`; members that are SECRET are left out
  * and SEALED ones appear as salted hashes. `changes` are rows of class STORE_VALUE that happen with the record. */
 struct audit_change {
-	const char *action;      /* "unit.create" */
+	const char *action;       /* "unit.create" */
 	const char *subject_kind; /* "unit" */
 	struct id subject, org;
 	const struct field *fields;
@@ -57,10 +60,10 @@ enum err audit_write_positioned(struct audit *audit, const struct audit_actor *a
  * integers beyond 2^53 as strings; sealed members as {"salted_hash"}, whose salts are rows of `audit_salts`. What this daemon
  * has written before the call is in it, unless the view is more than a second behind. */
 struct audit_query {
-	struct id org;           /* zero: any */
+	struct id org;            /* zero: any */
 	const char *subject_kind; /* NULL: any */
-	struct id subject;       /* zero: any */
-	int64_t before_position; /* cursor (place in this daemon's view); INT64_MAX: from the newest */
+	struct id subject;        /* zero: any */
+	int64_t before_position;  /* cursor (place in this daemon's view); INT64_MAX: from the newest */
 	size_t most;
 };
 /* `*ret_records` is an array owned by the arena; `*ret_next_position` is the next page's before_position, 0 at the end. Blocks

@@ -37,24 +37,24 @@ struct store_collection {
 	const char *name; /* plural, snake_case: "sensors" */
 	enum store_class class;
 	const struct field *fields;
-	size_t row_size;                       /* sizeof the struct */
-	const char *key[STORE_INDEX_FIELDS];   /* members of the primary key, in order; all must be present */
-	const struct store_index *indexes;     /* ended by a row whose name is NULL; may be NULL */
-	const char *retention_field;           /* FIELD_TIME member after which the row may go; NULL: kept for ever */
-	int64_t retention_us;                  /* age of it; 0: the member is the expiry itself */
-	const char *shard_key;                 /* member that a cluster shards on */
+	size_t row_size;                     /* sizeof the struct */
+	const char *key[STORE_INDEX_FIELDS]; /* members of the primary key, in order; all must be present */
+	const struct store_index *indexes;   /* ended by a row whose name is NULL; may be NULL */
+	const char *retention_field;         /* FIELD_TIME member after which the row may go; NULL: kept for ever */
+	int64_t retention_us;                /* age of it; 0: the member is the expiry itself */
+	const char *shard_key;               /* member that a cluster shards on */
 	const char *doc;
 };
 
 /* ---- open, close, schema ---- */
 
 struct store_options {
-	const char *uri;                              /* "sqlite:<folder>" */
+	const char *uri;                                   /* "sqlite:<folder>" */
 	const struct store_collection *const *collections; /* NULL-terminated; unique names */
-	const struct seal_key *seal_keys;             /* the first one seals, all open; may be none if nothing is sealed */
+	const struct seal_key *seal_keys; /* the first one seals, all open; may be none if nothing is sealed */
 	size_t seal_key_count;
-	const char *migrations_folder;                /* numbered files "0001-name.sql" instead of those built in; or NULL */
-	size_t low_water_bytes;                       /* free space below which writes answer ERR_NO_SPACE; 0: none */
+	const char *migrations_folder; /* numbered files "0001-name.sql" instead of those built in; or NULL */
+	size_t low_water_bytes;        /* free space below which writes answer ERR_NO_SPACE; 0: none */
 };
 
 /* Opens or creates, runs open migrations, makes missing tables, columns and indexes. ERR_STORE_LOCKED (detail names the
@@ -98,8 +98,8 @@ enum err store_write(struct store *store, const struct store_change *changes, si
 	struct err_info *info) MUST_CHECK;
 
 /* For views: STORE_BELOW changes that are refused are skipped instead of failing the write. Otherwise as store_write. */
-enum err store_write_views(struct store *store, const struct store_change *changes, size_t count,
-	struct err_info *info) MUST_CHECK;
+enum err store_write_views(
+	struct store *store, const struct store_change *changes, size_t count, struct err_info *info) MUST_CHECK;
 
 /* ---- reading rows ---- */
 
@@ -111,15 +111,15 @@ enum err store_get(struct store *store, const struct store_collection *collectio
  * Absent members come first in ascending order. */
 struct store_query {
 	const struct store_collection *collection;
-	const char *index;       /* an index's name; NULL: the primary key */
-	const void *low;         /* a row; its first `prefix` indexed members must be equal */
-	size_t prefix;           /* 0..: how many */
-	const void *from;        /* a row, or NULL: the remaining indexed members start at (inclusive) … */
-	const void *to;          /* … and end before (exclusive); NULL: open. Both are read up to their first absent member;
+	const char *index; /* an index's name; NULL: the primary key */
+	const void *low;   /* a row; its first `prefix` indexed members must be equal */
+	size_t prefix;     /* 0..: how many */
+	const void *from;  /* a row, or NULL: the remaining indexed members start at (inclusive) … */
+	const void *to;    /* … and end before (exclusive); NULL: open. Both are read up to their first absent member;
 				    rows in which the first of these members is absent are in no range */
 	bool descending;
-	const void *after;       /* a row, or NULL: continue behind this row (index members, then key): cursor pages */
-	size_t most;             /* 1..LIMIT_PAGE_ROWS × 100; the caller's bound */
+	const void *after; /* a row, or NULL: continue behind this row (index members, then key): cursor pages */
+	size_t most;       /* 1..LIMIT_PAGE_ROWS × 100; the caller's bound */
 };
 
 /* Rows in index order (then key) as an array of structs in the arena. */
@@ -159,7 +159,7 @@ struct store_batch {
 };
 
 struct store_append {
-	enum store_class class; /* STORE_VALUE or STORE_READINGS (snapshot logs: STORE_VIEWS) */
+	enum store_class class;    /* STORE_VALUE or STORE_READINGS (snapshot logs: STORE_VIEWS) */
 	struct store_batch *batch; /* hashes are filled in on success */
 	const struct store_guard *guards;
 	size_t guard_count;
@@ -171,8 +171,8 @@ struct store_append {
  * disagree: latch and exit; detail has the key in hex), ERR_CONDITION_FAILED / ERR_DUPLICATE (a row's condition: an
  * ordinary answer). A seq that leaves a gap is ERR_POSITION_TAKEN too. An unknown outcome never leaves this call: it is
  * resolved by reading the position back. */
-enum err store_log_append(struct store *store, const struct store_append *append, size_t *ret_refused,
-	struct err_info *info) MUST_CHECK;
+enum err store_log_append(
+	struct store *store, const struct store_append *append, size_t *ret_refused, struct err_info *info) MUST_CHECK;
 
 /* The last batch's header (payload NULL); seq 0 and zero hashes for an empty stream. */
 enum err store_log_head(struct store *store, enum store_class class, const char *stream, struct store_batch *ret_head,
@@ -181,7 +181,8 @@ enum err store_log_head(struct store *store, enum store_class class, const char 
 /* Calls `each` for batches seq ≥ from_seq in order, payload borrowed for the call, checking the hash chain
  * (ERR_STORE_CORRUPT names the seq); stops when `each` returns other than ERR_OK, and returns that. */
 enum err store_log_read(struct store *store, enum store_class class, const char *stream, uint64_t from_seq,
-	enum err (*each)(void *context, const struct store_batch *batch), void *context, struct err_info *info) MUST_CHECK;
+	enum err (*each)(void *context, const struct store_batch *batch), void *context,
+	struct err_info *info) MUST_CHECK;
 
 /* Names of the streams of a class that begin with `prefix`, in the arena. */
 enum err store_log_streams(struct store *store, enum store_class class, const char *prefix, struct arena *arena,
