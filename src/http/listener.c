@@ -70,9 +70,12 @@ static void accept_all(struct http_server *server)
 		int sock =
 			accept4(server->listen_socket, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (sock >= 0) {
+			atomic_fetch_add(&server->connection_count, 1); /* until close_connection */
 			/* on failure the library has closed the socket; the client sees a connection that ends */
-			if (MHD_add_connection(server->daemon, sock, (struct sockaddr *)&peer, size) != MHD_YES)
+			if (MHD_add_connection(server->daemon, sock, (struct sockaddr *)&peer, size) != MHD_YES) {
+				atomic_fetch_sub(&server->connection_count, 1);
 				metric_add(METRIC_HTTP_REFUSED, 1);
+			}
 			continue;
 		}
 		if (errno == EINTR || errno == ECONNABORTED)

@@ -25,7 +25,7 @@ static void open_connection(struct http_server *server, struct MHD_Connection *m
 			peer->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
 								 : sizeof(struct sockaddr_in),
 			connection->peer, sizeof connection->peer, NULL, 0, NI_NUMERICHOST);
-	connection->refused = atomic_fetch_add(&server->connection_count, 1) >= (int)server->options.connections_max;
+	connection->refused = atomic_load(&server->connection_count) > (int)server->options.connections_max;
 	connection_enter(connection, CONNECTION_HEADER);
 	metric_add(METRIC_HTTP_CONNECTIONS, 1);
 	pthread_mutex_lock(&server->lock);
@@ -38,6 +38,7 @@ static void open_connection(struct http_server *server, struct MHD_Connection *m
 
 static void close_connection(struct http_server *server, struct connection *connection)
 {
+	atomic_fetch_sub(&server->connection_count, 1);
 	if (!connection)
 		return;
 	pthread_mutex_lock(&server->lock);
@@ -49,7 +50,6 @@ static void close_connection(struct http_server *server, struct connection *conn
 		server->connections = connection->next;
 	pthread_cond_broadcast(&server->changed);
 	pthread_mutex_unlock(&server->lock);
-	atomic_fetch_sub(&server->connection_count, 1);
 	metric_add(METRIC_HTTP_CONNECTIONS, -1);
 	free(connection);
 }

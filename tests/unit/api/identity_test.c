@@ -1,7 +1,7 @@
 /* Organisations, keys and the daemon's own pages over HTTP: life cycles, versions, and the walls between tenants. */
 #include "service.h"
 
-static bool store_is_ready = true;
+static atomic_bool store_is_ready = true;
 
 static bool store_ready(void *context, char *reason, size_t size)
 {
