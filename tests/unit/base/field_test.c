@@ -203,6 +203,16 @@ static void test_faults(void **state)
 		field_read(thing_fields, FIELD_CREATE, parse("{\"name\":1}"), "/items/3", arena, &thing, &info),
 		ERR_INVALID_FIELD);
 	assert_string_equal(info.pointer, "/items/3/name");
+	json_t *body_long = document_own(arena, json_object());
+	char name[102] = "";
+	memset(name, 'n', 100);
+	json_object_set_new(body_long, "name", json_string(name));
+	assert_int_equal(field_read(thing_fields, FIELD_CREATE, body_long, "", arena, &thing, &info), ERR_OK);
+	name[100] = 'n';
+	json_object_set_new(body_long, "name", json_string(name));
+	assert_int_equal(
+		field_read(thing_fields, FIELD_CREATE, body_long, "", arena, &thing, &info), ERR_INVALID_FIELD);
+	assert_string_equal(info.detail, "/name must be 1..100 bytes");
 	/* a client's endless name is cut, not written past the end */
 	char body[600] = "{\"";
 	memset(body + 2, '/', 400);
@@ -225,6 +235,7 @@ static void test_replace(void **state)
 	assert_string_equal(thing.name, "n\xc3\xa4");
 	assert_string_equal(thing.place.town, "T"); /* merged, RFC 7396 */
 	assert_int_equal(thing.parts.count, 1);
+	assert_int_equal(((const struct part *)thing.parts.items)->kg, FIELD_ABSENT); /* an item is new, not merged */
 	static const struct {
 		const char *body;
 		enum err code;

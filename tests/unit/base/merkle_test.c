@@ -73,6 +73,21 @@ static void test_inclusion(void **state)
 	}
 }
 
+/* A proof that stops below the root leads to a subtree's root, which is no root of the tree. */
+static void test_cut_proof(void **state)
+{
+	(void)state;
+	struct merkle_proof proof;
+	merkle_inclusion(leaves, 0, 4, &proof);
+	proof.count = 1;
+	assert_false(merkle_inclusion_holds(leaves[0], 0, 4, &proof, merkle_root(leaves, 2)));
+	proof.count = 0;
+	assert_false(merkle_inclusion_holds(leaves[0], 0, 4, &proof, leaves[0]));
+	merkle_consistency(leaves, 2, 8, &proof);
+	proof.count--;
+	assert_false(merkle_consistency_holds(2, 8, merkle_root(leaves, 2), merkle_root(leaves, 4), &proof));
+}
+
 static void test_consistency(void **state)
 {
 	(void)state;
@@ -113,6 +128,6 @@ static int fill(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_reference_roots), cmocka_unit_test(test_inclusion),
-		cmocka_unit_test(test_consistency)};
+		cmocka_unit_test(test_cut_proof), cmocka_unit_test(test_consistency)};
 	return cmocka_run_group_tests(tests, fill, NULL);
 }

@@ -247,6 +247,15 @@ static void test_sink(void **state)
 	assert_string_equal(text, "");
 	assert_string_equal(response.body, "what");
 	assert_int_equal(server_stop(&server), 3);
+
+	/* a download that breaks off is not begun again behind what was given out */
+	const char *broken[] = {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nhello", OK_ANSWER};
+	server_start(&server, NULL, 2, broken);
+	get.url = server.url;
+	text[0] = 0;
+	assert_int_equal(request(&get), ERR_NET_BROKEN);
+	assert_string_equal(text, "hello");
+	assert_int_equal(server_stop(&server), 1);
 }
 
 static void test_unix_socket(void **state)

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,6 +184,15 @@ static void complete_all(void *argument)
 			reply_complete(taken[i], ERR_OK, NULL, some_result(), release);
 }
 
+/* Ends late: who lets go of the reply while this runs has to wait for its end. */
+static void wake_slowly(void *context)
+{
+	atomic_store((atomic_int *)context, 1);
+	for (int i = 0; i < 20; i++)
+		sched_yield();
+	atomic_store((atomic_int *)context, 2);
+}
+
 /* The context of wake lives on the asker's stack and goes as soon as the asker lets go: no wake touches it afterwards. */
 static void test_reply_race(void **state)
 {
@@ -194,7 +204,7 @@ static void test_reply_race(void **state)
 	assert_int_equal(thread_start("completer", complete_all, mailbox, &thread), ERR_OK);
 	for (int i = 0; i < ROUNDS; i++) {
 		atomic_int *context = calloc(1, sizeof *context);
-		struct runtime_reply *reply = reply_new(in_seconds(30), i % 3 ? wake : NULL, context);
+		struct runtime_reply *reply = reply_new(in_seconds(30), i % 3 ? wake_slowly : NULL, context);
 		assert_int_equal(mailbox_put_wait(mailbox, reply, in_seconds(30)), ERR_OK);
 		if (i % 3 == 0)
 			assert_int_equal(reply_wait(reply, NULL), ERR_OK);
@@ -202,6 +212,7 @@ static void test_reply_race(void **state)
 			while (!atomic_load(context))
 				;
 		reply_unref(&reply);
+		assert_int_not_equal(atomic_load(context), 1);
 		free(context);
 	}
 	mailbox_close(mailbox);
