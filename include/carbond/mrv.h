@@ -277,7 +277,7 @@ int64_t mrv_monte_carlo(const struct mrv_budget *budget, uint64_t seed, unsigned
 /* A batch that was issued earlier from the same hours. */
 struct mrv_earlier {
 	struct hash evidence_root;
-	int64_t kg;
+	int64_t kg; /* issued; negative: reversed */
 };
 
 struct mrv_manifest {
@@ -304,7 +304,7 @@ struct mrv_manifest {
 extern const struct field mrv_claim_fields[], mrv_earlier_fields[], mrv_manifest_fields[];
 
 /* Fills the manifest of a result: everything but id, period_id, first_id, part, slot and earlier, which the caller has set
- * (claims too, for slot > 0). ERR_INVALID_FIELD where kg would not be positive. */
+ * (claims too, for slot > 0). ERR_INVALID_FIELD where a first batch would have no kilograms. */
 enum err mrv_manifest_fill(const struct mrv_case *the_case, const struct mrv_result *result,
 	struct mrv_manifest *manifest, struct err_info *info) MUST_CHECK;
 

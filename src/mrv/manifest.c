@@ -31,9 +31,12 @@ enum err mrv_manifest_fill(const struct mrv_case *the_case, const struct mrv_res
 	manifest->kg = result->kg;
 	for (size_t i = 0; i < manifest->earlier.count; i++)
 		manifest->kg -= earlier[i].kg;
-	if (manifest->kg <= 0)
-		return err_set(info, ERR_INVALID_FIELD, "/kg", "the quantity is %lld kg, %lld kg of it issued earlier",
-			(long long)result->kg, (long long)(result->kg - manifest->kg));
+	/* a re-quantification that lowers credits nothing: its pack is the ground of a reversal */
+	if (manifest->kg <= 0 && manifest->earlier.count > 0)
+		manifest->kg = 0;
+	else if (manifest->kg <= 0)
+		return err_set(info, ERR_INVALID_FIELD, "/kg", "the quantity is %lld kg: nothing to credit",
+			(long long)result->kg);
 	manifest->buffer_kg = mrv_buffer_kg(manifest->kg, result->buffer_ppm);
 	manifest->supplier_kg = manifest->kg - manifest->buffer_kg;
 	if (manifest->slot == 0)

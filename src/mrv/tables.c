@@ -13,7 +13,7 @@ const char *const mrv_bases[] = {"amortised", "per_tonne", NULL};
 const char *const mrv_schemes[] = {"ed25519", NULL};
 const char *const mrv_trust_roles[] = {"verifier", "operator", "checkpoint", NULL};
 
-#define KG_MAX    INT64_C(1000000000)
+#define KG_MAX    INT64_C(1000000000000)
 #define GRAMS_MAX INT64_C(1000000000000000)
 #define COUNT_MAX LIMIT_JSON_INTEGER
 
@@ -150,8 +150,8 @@ const struct field mrv_claim_fields[] = {
 
 const struct field mrv_earlier_fields[] = {
 	FIELD(struct mrv_earlier, evidence_root, FIELD_HASH, .flags = FIELD_REQUIRED, .doc = "its evidence root"),
-	FIELD(struct mrv_earlier, kg, FIELD_INT, .flags = FIELD_REQUIRED, .min = 0, .max = KG_MAX, .unit = "kg",
-		.doc = "what was issued"),
+	FIELD(struct mrv_earlier, kg, FIELD_INT, .flags = FIELD_REQUIRED, .min = -KG_MAX, .max = KG_MAX, .unit = "kg",
+		.doc = "what was issued; negative: reversed"),
 	FIELD_END};
 
 const struct field mrv_manifest_fields[] = {
