@@ -403,10 +403,14 @@ static enum err fold_stream(struct audit *audit, enum store_class class, const c
 		err = find_tree(audit, class, stream, &folding.tree, info);
 	if (err)
 		return err;
+	struct store_batch head;
+	uint64_t seq = folding.tree->seq;
+	err = store_log_head(audit->store, class, stream, &head, info);
+	if (err || (head.seq == seq && hash_equal(head.hash, folding.tree->head)))
+		return err;
 	folding.arena = arena_new(0);
 	if (!folding.arena)
 		return no_memory(info);
-	uint64_t seq = folding.tree->seq;
 	err = store_log_read(audit->store, class, stream, seq + 1, fold_batch, &folding, &folding.info);
 	if (!err && folding.tree->seq != seq && (folding.leaves > 0 || folding.change_count > 0))
 		err = flush(&folding);

@@ -122,7 +122,7 @@ struct store_engine {
 	enum err (*log_head)(void *engine, enum store_class class, const char *stream, struct store_batch *ret_head,
 		struct err_info *info);
 	/* The next batches from `from_seq` on in the arena: at least one if there is one, at most `most` and, but for the
-	 * first, `bytes` of payload. */
+	 * first, `bytes` of payload. bytes 0: headers alone. */
 	enum err (*log_some)(void *engine, enum store_class class, const char *stream, uint64_t from_seq, size_t most,
 		size_t bytes, struct arena *arena, struct store_batch *ret_batches, size_t *ret_count,
 		struct err_info *info);

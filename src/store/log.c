@@ -3,7 +3,7 @@
 
 #include "store_private.h"
 
-#define READ_BATCHES 64         /* batches taken at once, so that no connection is held while the caller works */
+#define READ_BATCHES 256        /* batches taken at once, so that no connection is held while the caller works */
 #define READ_BYTES   (4u << 20) /* payload taken at once */
 
 struct hash store_payload_hash(const void *payload, size_t size)

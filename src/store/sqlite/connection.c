@@ -68,6 +68,21 @@ static enum err run_pragmas(struct sqlite_connection *connection, const char *te
 	return code == SQLITE_OK ? ERR_OK : sqlite_failure(connection, code, "open", info);
 }
 
+/* A file system on which SQLite cannot keep a write-ahead log (no shared memory) makes it fall back without a word. */
+static enum err check_journal(struct sqlite_connection *connection, struct err_info *info)
+{
+	sqlite3_stmt *statement = NULL;
+	enum err err = sqlite_statement(connection, "PRAGMA journal_mode", &statement, info);
+	if (err)
+		return err;
+	if (sqlite3_step(statement) != SQLITE_ROW ||
+		strcmp((const char *)sqlite3_column_text(statement, 0), "wal") != 0)
+		err = err_set(info, ERR_IO, NULL, "%s: the file system does not allow a write-ahead log",
+			connection->file->name);
+	sqlite_done(statement);
+	return err;
+}
+
 static int note_commit(void *context, sqlite3 *db, const char *name, int pages)
 {
 	(void)db;
@@ -100,6 +115,8 @@ enum err sqlite_connect(
 	if (!err && writer)
 		err = run_pragmas(
 			ret_connection, "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;", info);
+	if (!err && writer)
+		err = check_journal(ret_connection, info);
 	if (!err && writer)
 		sqlite3_wal_hook(ret_connection->db, note_commit, file);
 out:

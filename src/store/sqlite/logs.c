@@ -8,7 +8,8 @@
 #define PRUNE_BATCHES  256 /* in one transaction */
 #define DELETE_BATCHES 64
 
-#define HEADER_COLUMNS "seq, term, count, prev_hash, payload_hash, hash, written_at_us, node"
+#define HEADER_COLUMNS    "seq, term, count, prev_hash, payload_hash, hash, written_at_us, node"
+#define SELECT_FROM(more) "SELECT " HEADER_COLUMNS more " FROM log_batches WHERE stream = ? AND seq >= ? ORDER BY seq"
 
 /* ---- rows ---- */
 
@@ -226,15 +227,13 @@ enum err sqlite_log_some(void *engine, enum store_class class, const char *strea
 	enum err err = sqlite_borrow(file, &connection, info);
 	if (err)
 		return err;
-	err = sqlite_statement(connection,
-		"SELECT " HEADER_COLUMNS ", payload FROM log_batches WHERE stream = ? AND seq >= ? ORDER BY seq",
-		&statement, info);
+	err = sqlite_statement(connection, bytes ? SELECT_FROM(", payload") : SELECT_FROM(", NULL"), &statement, info);
 	if (err)
 		goto out;
 	sqlite_bind_text(statement, 1, stream);
 	sqlite3_bind_int64(statement, 2, (int64_t)from_seq);
 	size_t taken = 0;
-	while (!err && *ret_count < most && (*ret_count == 0 || taken < bytes)) {
+	while (!err && *ret_count < most && (*ret_count == 0 || bytes == 0 || taken < bytes)) {
 		int code = sqlite3_step(statement);
 		if (code == SQLITE_DONE)
 			break;

@@ -94,7 +94,9 @@ static void look(struct sqlite *back)
 	struct statvfs space;
 	if (statvfs(back->folder, &space) == 0) {
 		uint64_t least = back->low_water_bytes > SPACE_FLOOR ? back->low_water_bytes : SPACE_FLOOR;
-		atomic_store(&back->full, (uint64_t)space.f_bavail * space.f_frsize < least);
+		uint64_t free_bytes = (uint64_t)space.f_bavail * space.f_frsize;
+		atomic_store(&back->full, free_bytes < least);
+		metric_set(METRIC_STORE_FREE_BYTES, (int64_t)free_bytes);
 	}
 	if (!holds_lock(back)) {
 		struct err_info info;
