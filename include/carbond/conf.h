@@ -49,6 +49,7 @@ struct conf_row {
 	size_t offset;             /* of the member in struct conf */
 };
 
+/* All rows in the order of conf.def. Any thread. */
 const struct conf_row *conf_rows(size_t *ret_count);
 
 /* Where values come from. */

@@ -124,9 +124,10 @@ struct engine_consumer_options {
 	 * again later from the same place. Delivery is at least once. */
 	enum err (*each)(void *context, const struct event *events, size_t count, struct err_info *info);
 	void *context;
-	bool from_now; /* no stored cursor: begins behind the last durable event (SSE) */
+	bool ephemeral; /* keeps no cursor: begins behind the last durable event (event streams) */
 };
 
+/* Starts a consumer on a thread of its own, from its stored cursor. ERR_NO_MEMORY, ERR_STORE_… . Main thread. */
 enum err engine_consumer_start(struct engine *engine, const struct engine_consumer_options *options,
 	struct engine_consumer **ret_consumer, struct err_info *info) MUST_CHECK;
 /* Last event handled and stored. Any thread. */

@@ -131,6 +131,8 @@ enum err evidence_factors_publish(struct evidence *evidence, const struct audit_
 
 /* ---- periods ---- */
 
+/* Creates a draft. ERR_INVALID_FIELD (whole hours, inside the crediting period, not in the future), ERR_NOT_FOUND (project).
+ * Worker threads. */
 enum err evidence_period_create(struct evidence *evidence, const struct audit_actor *actor, struct period *row,
 	struct err_info *info) MUST_CHECK;
 

@@ -55,6 +55,7 @@ struct http_route {
 	const char *response_media;   /* NULL: application/json */
 	int success;                  /* status of success: 200, 201, 202, 204 */
 	int cost;                     /* rate-limit units, ≥ 1 */
+	size_t page_rows_max;      /* HTTP_PAGED: the largest limit; 0: LIMIT_PAGE_ROWS */
 	const enum err *errors;       /* what it may answer beside the common ones; ended by ERR_OK */
 	enum err (*handler)(struct http_request *request, struct err_info *info);
 	enum err (*reply)(struct http_request *request, struct runtime_reply *reply, struct err_info *info);
@@ -91,14 +92,18 @@ struct http_options {
 	const char *server;
 };
 
+/* Binds and starts all threads; main thread. ERR_INVALID_CONFIG (address, certificate, a row that is wrong), ERR_IO (the port
+ * is taken), ERR_NO_MEMORY. */
 enum err http_server_start(
 	const struct http_options *options, struct http_server **ret_server, struct err_info *info) MUST_CHECK;
+/* The port that is listened on, also where options said 0. Any thread. */
 uint16_t http_server_port(const struct http_server *server);
 /* Graceful drain: stops listening, lets open requests finish until `deadline_us` (monotonic), then closes. */
 void http_server_stop(struct http_server **server, int64_t deadline_us);
 
 /* ---- the request, for handlers ---- */
 
+/* What a handler asks of its request. Pointers live as long as the request. On the handler's thread. */
 struct arena *http_arena(struct http_request *request);
 void *http_context(struct http_request *request);
 const struct http_route *http_route(struct http_request *request);
@@ -106,8 +111,10 @@ const struct http_actor *http_actor(struct http_request *request);
 const char *http_request_id(struct http_request *request);
 const char *http_header(struct http_request *request, const char *name);    /* NULL: absent */
 const char *http_path_text(struct http_request *request, const char *name); /* decoded path parameter */
+/* A path parameter as an id; ERR_INVALID_ID. */
 enum err http_path_id(
 	struct http_request *request, const char *name, struct id *ret_id, struct err_info *info) MUST_CHECK;
+/* What the rows' field tables read from query and body; NULL where the route has none. */
 const void *http_query(struct http_request *request); /* struct by the route's query table */
 const void *http_body(struct http_request *request);  /* struct by the route's request table */
 /* Routes with FIELD_REPLACE: lays the body over a row that was read (members present overwrite, null makes absent). */
@@ -126,6 +133,7 @@ int64_t http_if_match(struct http_request *request);
 
 /* ---- answering: exactly once a request; a handler that returns an error answers problem+json ---- */
 
+/* One row, one document, text, or nothing (204). ERR_NO_MEMORY. */
 enum err http_answer_row(struct http_request *request, const struct field *table, const void *row,
 	int64_t version) MUST_CHECK; /* ETag unless version < 0; 304 on If-None-Match */
 enum err http_answer_json(struct http_request *request, json_t *document) MUST_CHECK; /* takes the reference */

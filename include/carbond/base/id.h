@@ -23,6 +23,7 @@ char *id_text(struct id id, char ret_text[ID_TEXT_SIZE]);
 /* Parses 36 characters (either case). ERR_INVALID_ID otherwise. */
 enum err id_parse(const char *text, struct id *ret_id) MUST_CHECK;
 
+/* Comparisons of the sixteen bytes. */
 bool id_equal(struct id a, struct id b);
 int id_compare(struct id a, struct id b); /* order of bytes: <0, 0, >0 */
 bool id_is_none(struct id id);            /* all zero: absent */

@@ -20,10 +20,13 @@ struct merkle_proof {
 	struct hash hashes[MERKLE_PROOF_MAX];
 };
 
+/* The hash of a leaf's data: SHA-256(0x00 ‖ data). */
 struct hash merkle_leaf(const void *data, size_t size);
+/* Appends a leaf hash to the tree of `edge`; an edge of zeros is the empty tree. */
 void merkle_add(struct merkle_edge *edge, struct hash leaf);
 struct hash merkle_edge_root(const struct merkle_edge *edge); /* of size 0: SHA-256 of nothing */
 
+/* The root over `count` leaf hashes; of none: SHA-256 of nothing. */
 struct hash merkle_root(const struct hash *leaves, size_t count);
 
 /* The proof that leaf `index` is in the tree of the first `size` leaves; `leaves` are leaf hashes. index < size. */

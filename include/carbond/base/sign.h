@@ -21,6 +21,7 @@ struct signature {
 /* Initialises libsodium; call once at the start of each program. */
 enum err crypto_start(void) MUST_CHECK;
 
+/* A new key pair from the kernel's randomness. */
 void sign_keypair(struct sign_public *ret_public, struct sign_secret *ret_secret);
 /* From a 32-byte seed, so that tests and key files are repeatable. */
 void sign_keypair_from_seed(const uint8_t seed[32], struct sign_public *ret_public, struct sign_secret *ret_secret);
