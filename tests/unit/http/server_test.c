@@ -877,6 +877,43 @@ static void other_addresses_need_tls_or_a_proxy(void **state)
 	http_server_stop(&other, INT64_MAX);
 }
 
+/* The first message of a TLS 1.2 client: ECDHE-ECDSA-AES128-GCM-SHA256, P-256, ECDSA with SHA-256. */
+static const char client_hello[] = "\x16\x03\x01\x00\x47\x01\x00\x00\x43\x03\x03"
+				   "0123456789abcdef0123456789abcdef"
+				   "\x00\x00\x02\xc0\x2b\x01\x00\x00\x18"
+				   "\x00\x0a\x00\x04\x00\x02\x00\x17"
+				   "\x00\x0b\x00\x02\x01\x00"
+				   "\x00\x0d\x00\x06\x00\x04\x04\x03\x04\x01";
+
+static void with_a_certificate_it_speaks_tls_and_nothing_else(void **state)
+{
+	(void)state;
+	struct http_options options = base_options();
+	struct http_server *other = NULL;
+	struct err_info info;
+	char bytes[4096];
+	options.certificate_file = "tests/data/tls/no-such.pem";
+	options.key_file = "tests/data/tls/test-key.pem";
+	assert_int_equal(http_server_start(&options, &other, &info), ERR_INVALID_CONFIG);
+	options.certificate_file = options.key_file;
+	assert_int_equal(http_server_start(&options, &other, &info), ERR_IO);
+	options.certificate_file = "tests/data/tls/test-certificate.pem";
+	options.address = "0.0.0.0"; /* with TLS other addresses are allowed */
+	assert_int_equal(http_server_start(&options, &other, &info), ERR_OK);
+	int sock = client_open(http_server_port(other));
+	client_send(sock, client_hello, sizeof client_hello - 1);
+	assert_true(client_read(sock, bytes, sizeof bytes) > 5);
+	assert_memory_equal(bytes, "\x16\x03\x03", 3); /* a handshake record: ServerHello */
+	assert_int_equal(bytes[5], 2);
+	close(sock);
+	sock = client_open(http_server_port(other));
+	client_send(sock, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 27);
+	size_t got = client_read(sock, bytes, sizeof bytes);
+	assert_true(got == 0 || bytes[0] == 0x15); /* an alert or nothing, but no HTTP */
+	close(sock);
+	http_server_stop(&other, INT64_MAX);
+}
+
 static void the_document_describes_every_row(void **state)
 {
 	(void)state;
@@ -956,6 +993,7 @@ int main(void)
 		cmocka_unit_test(stopping_lets_open_requests_finish),
 		cmocka_unit_test(stopping_past_its_deadline_answers_503),
 		cmocka_unit_test(other_addresses_need_tls_or_a_proxy),
+		cmocka_unit_test(with_a_certificate_it_speaks_tls_and_nothing_else),
 		cmocka_unit_test(the_document_describes_every_row),
 		cmocka_unit_test(many_clients_at_once),
 	};
