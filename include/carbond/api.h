@@ -66,6 +66,7 @@ struct engine;
 struct evidence;
 struct identity;
 struct ingest;
+struct journal_stream;
 struct sensing;
 
 /* A part's answer to /readyz: true when it can serve; otherwise one sentence in `reason`. Must not block. */
@@ -92,6 +93,7 @@ struct api {
 	struct http_server *http_server; /* set by api_start */
 	char *openapi;                   /* the document as text; set by api_start */
 	size_t openapi_size;
+	struct journal_stream *journal_stream; /* set by api_start where there is an engine */
 };
 
 /* All route tables: what is served, and what OpenAPI, the docs and the access matrix are made from. NULL-terminated. */

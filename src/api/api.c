@@ -9,6 +9,8 @@
 #include "carbond/base/clock.h"
 #include "carbond/identity.h"
 
+#include "journal.h"
+
 #define RESOURCE(name) extern const struct http_route api_##name##_routes[];
 #include "resources.def"
 #undef RESOURCE
@@ -156,12 +158,14 @@ enum err api_start(struct api *api, const struct http_options *http, struct err_
 	options.context = api;
 	options.authenticate = authenticate;
 	options.server = server;
-	return http_server_start(&options, &api->http_server, info);
+	enum err err = api->engine ? journal_stream_start(api->engine, &api->journal_stream, info) : ERR_OK;
+	return err ? err : http_server_start(&options, &api->http_server, info);
 }
 
 void api_stop(struct api *api, int64_t deadline_us)
 {
 	http_server_stop(&api->http_server, deadline_us);
+	journal_stream_stop(&api->journal_stream);
 	free(api->openapi);
 	api->openapi = NULL;
 }

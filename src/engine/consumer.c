@@ -18,7 +18,7 @@ struct engine_consumer {
 	const struct store_collection *cursors;
 	enum err (*each)(void *context, const struct event *events, size_t count, struct err_info *info);
 	void *context;
-	bool stores_own;
+	bool stores_own, ephemeral;
 	struct thread *thread;
 	atomic_bool stopping;
 	atomic_int_fast64_t position;
@@ -49,7 +49,8 @@ static enum err cursor_store(struct engine_consumer *consumer)
 {
 	struct store_change change = {
 		.collection = consumer->cursors, .row = &consumer->next, .verb = STORE_PUT, .condition = STORE_ALWAYS};
-	return consumer->stores_own ? ERR_OK : store_write(consumer->engine->store, &change, 1, NULL, consumer->info);
+	bool stores = !consumer->stores_own && !consumer->ephemeral;
+	return stores ? store_write(consumer->engine->store, &change, 1, NULL, consumer->info) : ERR_OK;
 }
 
 static enum err hand_over(struct engine_consumer *consumer, uint64_t seq)
@@ -145,22 +146,28 @@ static void consumer_run(void *argument)
 	}
 }
 
-static enum err cursor_load(struct engine_consumer *consumer, bool from_now, struct err_info *info)
+static enum err cursor_begin_now(struct engine_consumer *consumer, struct err_info *info)
+{
+	struct store_batch head;
+	consumer->cursor.position = atomic_load(&consumer->engine->position);
+	enum err err = store_log_head(consumer->engine->store, STORE_VALUE, ENGINE_STREAM, &head, info);
+	consumer->cursor.seq = (int64_t)head.seq;
+	return err;
+}
+
+static enum err cursor_load(struct engine_consumer *consumer, struct err_info *info)
 {
 	struct cursor_row *cursor = &consumer->cursor;
+	enum err err = ERR_OK;
 	*cursor = (struct cursor_row){.name = consumer->name};
-	enum err err = store_get(consumer->engine->store, consumer->cursors, cursor, consumer->arena, info);
-	if (!err && cursor->position > atomic_load(&consumer->engine->position))
-		err = ERR_NOT_FOUND; /* of another, longer journal: what was made of it is made anew */
-	if (err == ERR_NOT_FOUND) {
+	if (consumer->ephemeral)
+		err = cursor_begin_now(consumer, info);
+	else
+		err = store_get(consumer->engine->store, consumer->cursors, cursor, consumer->arena, info);
+	/* a cursor of another, longer journal: what was made of it is made anew */
+	if (err == ERR_NOT_FOUND || (!err && cursor->position > atomic_load(&consumer->engine->position))) {
 		*cursor = (struct cursor_row){0};
 		err = ERR_OK;
-		if (from_now) {
-			struct store_batch head;
-			cursor->position = atomic_load(&consumer->engine->position);
-			err = store_log_head(consumer->engine->store, STORE_VALUE, ENGINE_STREAM, &head, info);
-			cursor->seq = (int64_t)head.seq;
-		}
 	}
 	cursor->name = consumer->name;
 	consumer->next.name = consumer->name;
@@ -182,11 +189,12 @@ enum err consumer_start(struct engine *engine, const struct engine_consumer_opti
 	consumer->each = options->each;
 	consumer->context = options->context;
 	consumer->stores_own = stores_own;
+	consumer->ephemeral = options->ephemeral;
 	consumer->arena = arena_new(0);
 	consumer->scratch = malloc(sizeof *consumer->scratch);
 	enum err err = consumer->arena && consumer->scratch ? ERR_OK : ERR_NO_MEMORY;
 	if (!err)
-		err = cursor_load(consumer, options->from_now, info);
+		err = cursor_load(consumer, info);
 	*ret_consumer = consumer; /* before its thread may look for it */
 	if (!err)
 		err = thread_start(consumer->name, consumer_run, consumer, &consumer->thread);
