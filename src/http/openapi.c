@@ -103,8 +103,8 @@ static void add_query_parameters(json_t *parameters, const struct http_route *ro
 	json_decref(schema);
 	if (route->flags & HTTP_PAGED) {
 		add_parameter(parameters, "query", "limit", false, "How many items a page may have",
-			json_pack("{s:s, s:i, s:i, s:i}", "type", "integer", "minimum", 1, "maximum", LIMIT_PAGE_ROWS,
-				"default", 100));
+			json_pack("{s:s, s:i, s:i, s:i}", "type", "integer", "minimum", 1, "maximum",
+				route->page_rows_max ? (int)route->page_rows_max : LIMIT_PAGE_ROWS, "default", 100));
 		add_parameter(parameters, "query", "cursor", false, "next_cursor of the page before",
 			json_pack("{s:s}", "type", "string"));
 	}

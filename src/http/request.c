@@ -154,8 +154,9 @@ static enum err read_parameter(struct http_request *request, const char *name, c
 		return field_read_text(field, value, request->arena, request->query_row, info);
 	if ((route->flags & HTTP_PAGED) && strcmp(name, "limit") == 0) {
 		long limit = strtol(value, &end, 10);
-		if (*value < '0' || *value > '9' || *end || limit < 1 || limit > LIMIT_PAGE_ROWS)
-			return err_set(info, ERR_INVALID_FIELD, "/limit", "/limit must be 1..%d", LIMIT_PAGE_ROWS);
+		size_t most = route->page_rows_max ? route->page_rows_max : LIMIT_PAGE_ROWS;
+		if (*value < '0' || *value > '9' || *end || limit < 1 || (size_t)limit > most)
+			return err_set(info, ERR_INVALID_FIELD, "/limit", "/limit must be 1..%zu", most);
 		request->page_limit = (size_t)limit;
 		return ERR_OK;
 	}
