@@ -37,6 +37,7 @@ enum cli_command_flag {
 	CLI_VALUE = 16,    /* changes value: carries an Idempotency-Key and may be repeated */
 	CLI_PAGED = 32,    /* answers {items, next_cursor}; --all follows the cursor */
 	CLI_LOCAL = 64,    /* without a key, or with --socket: the admin socket, whose verb is the operation */
+	CLI_STREAM = 128,  /* with CLI_RAW: goes on until it is interrupted */
 };
 
 struct cli_command {

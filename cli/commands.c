@@ -39,6 +39,48 @@ static const struct cli_option sensors_options[] = {ORG_OPTION, {"unit_id", "ID"
 static const struct cli_option sensor_parts_options[] = {
 	ORG_OPTION, {"sensor_id", "ID", "only those of this sensor"}, PAGE_OPTIONS, END};
 
+#define AT_LEAST_OPTION                                                                        \
+	{                                                                                      \
+		"at-least", "POSITION", "wait until the view has this position of the journal" \
+	}
+#define RANGE_OPTIONS                                                                                    \
+	{"from", "TIME", "first moment (default: a day before --to)"},                                   \
+		{"to", "TIME", "end, exclusive (default: now)"},                                         \
+		{"step", "DURATION", "60s, 15m, 1h, 1d or month; none for raw readings"},                \
+		{"agg", "NAME", "raw, mean, min, max, first, last, sum, integral, count or percentile"}, \
+		{"fraction", "NUMBER", "of --agg percentile: 0.5 is the median"},                        \
+	{                                                                                                \
+		"format", "json|csv", "of the answer"                                                    \
+	}
+static const struct cli_option range_options[] = {RANGE_OPTIONS, PAGE_OPTIONS, END};
+static const struct cli_option many_options[] = {{"sensors", "ID,ID", "the sensors; or --unit_id"},
+	{"unit_id", "ID", "all sensors of this unit"}, RANGE_OPTIONS, PAGE_OPTIONS, END};
+static const struct cli_option buckets_options[] = {{"from", "TIME", "first hour (default: a day before --to)"},
+	{"to", "TIME", "end, exclusive (default: now)"}, PAGE_OPTIONS, END};
+static const struct cli_option post_options[] = {{"org", "SLUG|ID", "the organisation (default: the key's own)"},
+	{"unit", "SLUG|ID", "the unit, where the body does not name it"},
+	{"items", "all|quarantined", "which items the answer lists"}, END};
+static const struct cli_option quarantine_options[] = {ORG_OPTION, {"unit_id", "ID", "only those of this unit"},
+	{"state", "STATE", "open, redriven or discarded"}, PAGE_OPTIONS, END};
+static const struct cli_option view_options[] = {AT_LEAST_OPTION, END};
+static const struct cli_option views_options[] = {AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option org_views_options[] = {ORG_OPTION, AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option batches_options[] = {{"org_id", "ID", "only those of this operator"},
+	{"period_id", "ID", "the batch of this monitoring period"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option ranges_options[] = {
+	ORG_OPTION, {"batch", "NUMBER", "only those of this batch"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option transfers_options[] = {
+	ORG_OPTION, {"direction", "DIRECTION", "those sent (default) or received"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option records_options[] = {ORG_OPTION,
+	{"subject_kind", "KIND", "only of this kind: unit, sensor, key"}, {"subject", "ID", "only of this resource"},
+	PAGE_OPTIONS, END};
+static const struct cli_option inclusion_options[] = {{"index", "NUMBER", "the leaf, counted from 0"},
+	{"tree_size", "NUMBER", "leaves of the tree: a checkpoint's"}, END};
+static const struct cli_option consistency_options[] = {
+	{"first", "NUMBER", "leaves of the earlier tree"}, {"second", "NUMBER", "leaves of the later tree"}, END};
+static const struct cli_option journal_options[] = {{"from", "POSITION", "first record (default: the first of all)"},
+	{"limit", "NUMBER", "records at most (default 1,000)"}, AT_LEAST_OPTION, END};
+
 static const struct cli_option replay_options[] = {{"map", "FILE", "the column map, JSON: tags, units, ranges"},
 	{"unit", "SLUG", "the unit"}, {"create", NULL, "first register unit, metering points and sensors over REST"},
 	{"broker", "HOST:PORT", "default 127.0.0.1:1883"}, {"username", "NAME", "at the broker"},
@@ -185,6 +227,159 @@ const struct cli_command cli_commands[] = {
 			    "probe'"),
 	REST("overlays", "get", "overlays.get", "GET", "/v1/overlays/{id}", .doc = "Shows a quality overlay",
 		.examples = "carbonctl overlays get 0193577e-5c00-7000-8000-000000000005"),
+
+	/* readings */
+	REST("readings", "create", "readings.create", "POST", "/v1/readings", .flags = CLI_BODY_FILE,
+		.options = post_options, .columns = "index status tag time reason detail",
+		.doc = "Sends readings (JSON, NDJSON, SenML) and says of each what became of it",
+		.examples = "carbonctl readings create @readings.json --unit dac-1\n"
+			    "carbonctl readings create @hour.ndjson --unit dac-1 --items quarantined"),
+	REST("readings", "range", "readings.range", "GET", "/v1/sensors/{id}/readings", .flags = CLI_PAGED,
+		.options = range_options, .doc = "Shows a sensor's readings, raw or reduced to steps",
+		.examples = "carbonctl readings range 0193577e-5c00-7000-8000-000000000003 --from 2026-11-23T00:00:00Z "
+			    "--step 1h --agg mean\n"
+			    "carbonctl readings range 0193577e-5c00-7000-8000-000000000003 --format csv --all --output "
+			    "day.csv"),
+	REST("readings", "many", "readings.many", "GET", "/v1/readings", .flags = CLI_PAGED, .options = many_options,
+		.doc = "Shows the readings of many sensors, sensor by sensor",
+		.examples = "carbonctl readings many --unit_id 0193577e-5c00-7000-8000-000000000001 --step 1d --agg "
+			    "integral"),
+	REST("readings", "latest", "readings.latest", "GET", "/v1/sensors/{id}/latest",
+		.doc = "Shows a sensor's newest measurement",
+		.examples = "carbonctl readings latest 0193577e-5c00-7000-8000-000000000003"),
+	LIST("buckets", "buckets.list", "/v1/sensors/{id}/buckets", .flags = CLI_PAGED, .options = buckets_options,
+		.columns = "hour revision count good_count min max integral raw content_hash",
+		.doc = "Lists a sensor's closed hours: revision, summary and hash",
+		.examples = "carbonctl buckets list 0193577e-5c00-7000-8000-000000000003 --from 2026-11-22T00:00:00Z"),
+	LIST("receipts", "receipts.list", "/v1/receipts", .flags = CLI_PAGED, .options = points_options,
+		.doc = "Lists how far each device's own numbering is durable without a gap",
+		.examples = "carbonctl receipts list"),
+	LIST("quarantine", "quarantine.list", "/v1/quarantine", .flags = CLI_PAGED, .options = quarantine_options,
+		.doc = "Lists refused readings with reason and text, open ones first",
+		.examples = "carbonctl quarantine list --state open"),
+	REST("quarantine", "get", "quarantine.get", "GET", "/v1/quarantine/{id}", .doc = "Shows one refused item",
+		.examples = "carbonctl quarantine get 0193577e-5c00-7000-8000-000000000007"),
+	REST("quarantine", "redrive", "quarantine.redrive", "POST", "/v1/quarantine/{id}/redrive",
+		.doc = "Decodes a refused item again with today's configuration",
+		.examples = "carbonctl quarantine redrive 0193577e-5c00-7000-8000-000000000007"),
+	REST("quarantine", "discard", "quarantine.discard", "POST", "/v1/quarantine/{id}/discard",
+		.doc = "Gives a refused item up for good",
+		.examples = "carbonctl quarantine discard 0193577e-5c00-7000-8000-000000000007"),
+
+	/* value */
+	LIST("verifiers", "verifiers.list", "/v1/verifiers", .flags = CLI_PAGED, .options = views_options,
+		.columns = "id org_id key valid_from valid_to revoked_at", .doc = "Lists verifiers",
+		.examples = "carbonctl verifiers list"),
+	REST("verifiers", "create", "verifiers.create", "POST", "/v1/verifiers", .flags = CLI_BODY | CLI_VALUE,
+		.options = org_options, .texts = "key", .doc = "Registers a verifier's Ed25519 key",
+		.examples = "carbonctl verifiers create --org verico key=11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo "
+			    "valid_from=2026-01-01T00:00:00Z valid_to=2028-01-01T00:00:00Z"),
+	REST("verifiers", "get", "verifiers.get", "GET", "/v1/verifiers/{id}", .options = view_options,
+		.doc = "Shows a verifier", .examples = "carbonctl verifiers get 0193577e-5c00-7000-8000-000000000008"),
+	REST("verifiers", "revoke", "verifiers.revoke", "POST", "/v1/verifiers/{id}/revoke",
+		.flags = CLI_BODY | CLI_VALUE, .texts = "reason", .doc = "Revokes a verifier's key",
+		.examples = "carbonctl verifiers revoke 0193577e-5c00-7000-8000-000000000008 reason='key lost'"),
+
+	LIST("batches", "batches.list", "/v1/batches", .flags = CLI_PAGED, .options = batches_options,
+		.columns = "batch unit_code country methodology vintage kind kg buffer_kg reversed_kg held issued_at "
+			   "serial",
+		.doc = "Lists issued batches", .examples = "carbonctl batches list"),
+	REST("batches", "get", "batches.get", "GET", "/v1/batches/{batch}", .options = view_options,
+		.doc = "Shows a batch by its number", .examples = "carbonctl batches get 1"),
+	REST("batches", "hold", "batches.hold", "POST", "/v1/batches/{batch}/hold", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "reason", .doc = "Suspends a batch: its kilograms do not move",
+		.examples = "carbonctl batches hold 1 reason='leak reported'"),
+	REST("batches", "release", "batches.release", "POST", "/v1/batches/{batch}/release",
+		.flags = CLI_BODY | CLI_VALUE, .texts = "reason", .doc = "Releases a batch",
+		.examples = "carbonctl batches release 1 reason='no leak found'"),
+	REST("batches", "reverse", "batches.reverse", "POST", "/v1/batches/{batch}/reverse",
+		.flags = CLI_BODY | CLI_VALUE, .texts = "reason evidence_root previous_root",
+		.doc = "Reverses kilograms of a batch: suspends unsold ones, cancels buffer, books the debt",
+		.examples = "carbonctl batches reverse 1 kg=12000 reason='well leak of 2026-11-20'"),
+
+	LIST("holdings", "holdings.list", "/v1/holdings", .flags = CLI_PAGED, .options = org_views_options,
+		.columns = "batch held_kg listed_kg escrow_kg pooled_kg reserved_kg buffer_kg transit_kg withdrawn_kg "
+			   "retired_kg "
+			   "cancelled_kg",
+		.doc = "Lists an organisation's kilograms by batch and state",
+		.examples = "carbonctl holdings list --org acme"),
+	REST("holdings", "ranges", "holdings.ranges", "GET", "/v1/holdings/ranges", .flags = CLI_PAGED,
+		.options = ranges_options, .columns = "batch start length state retirement_id",
+		.doc = "Lists the serials that an organisation holds",
+		.examples = "carbonctl holdings ranges --batch 1"),
+
+	LIST("transfers", "transfers.list", "/v1/transfers", .flags = CLI_PAGED, .options = transfers_options,
+		.columns = "id made_at org_id to_org_id kg ranges",
+		.doc = "Lists an organisation's transfers, newest first",
+		.examples = "carbonctl transfers list --direction received"),
+	REST("transfers", "create", "transfers.create", "POST", "/v1/transfers", .flags = CLI_BODY | CLI_VALUE,
+		.lists = "serials", .doc = "Gives held kilograms to another organisation",
+		.examples =
+			"carbonctl transfers create to_org_id=0193577e-5c00-7000-8000-000000000009 batch=1 kg=1000"),
+	REST("transfers", "get", "transfers.get", "GET", "/v1/transfers/{id}", .options = view_options,
+		.doc = "Shows a transfer", .examples = "carbonctl transfers get 0193577e-5c00-7000-8000-00000000000a"),
+
+	LIST("retirements", "retirements.list", "/v1/retirements", .flags = CLI_PAGED, .options = org_views_options,
+		.columns = "id number made_at kg country purpose covered_from covered_to consent",
+		.doc = "Lists an organisation's retirements, newest first", .examples = "carbonctl retirements list"),
+	REST("retirements", "create", "retirements.create", "POST", "/v1/retirements", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "beneficiary country", .lists = "serials",
+		.doc = "Retires held kilograms for ever; the answer's id is the certificate's",
+		.examples = "carbonctl retirements create batch=1 kg=1000 beneficiary='Ada Ltd' country=GB "
+			    "purpose=voluntary "
+			    "covered_from=2025-01-01T00:00:00Z covered_to=2026-01-01T00:00:00Z consent=true"),
+	REST("retirements", "get", "retirements.get", "GET", "/v1/retirements/{id}", .options = view_options,
+		.doc = "Shows a retirement",
+		.examples = "carbonctl retirements get 0193577e-5c00-7000-8000-00000000000b"),
+	REST("certificates", "get", "certificates.get", "GET", "/v1/certificates/{id}", .options = view_options,
+		.doc = "Shows a retirement's certificate, which is public",
+		.examples = "carbonctl certificates get 0193577e-5c00-7000-8000-00000000000b"),
+	REST("certificates", "page", "certificates.page", "GET", "/certificates/{id}", .flags = CLI_RAW,
+		.options = view_options, .accept = "text/html", .doc = "Fetches a certificate as a page",
+		.examples =
+			"carbonctl certificates page 0193577e-5c00-7000-8000-00000000000b --output certificate.html"),
+	REST("serials", "get", "serials.get", "GET", "/v1/serials/{serial}", .options = view_options,
+		.doc = "Shows what a serial number is of and where its kilograms are",
+		.examples = "carbonctl serials get CCN1-IS-DAC1-DAC1-2026-1-0.1000-42"),
+
+	LIST("accounts", "accounts.list", "/v1/accounts", .flags = CLI_PAGED, .options = views_options,
+		.columns = "org_id held hold_until debt_kg",
+		.doc = "Lists accounts that are or were held, or owe to the buffer",
+		.examples = "carbonctl accounts list"),
+	REST("accounts", "get", "accounts.get", "GET", "/v1/accounts/{org_id}", .options = view_options,
+		.doc = "Shows an organisation's account: hold and debt",
+		.examples = "carbonctl accounts get 0193577e-5c00-7000-8000-000000000000"),
+	REST("accounts", "hold", "accounts.hold", "POST", "/v1/accounts/{org_id}/hold", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "reason", .doc = "Holds an account: nothing leaves it",
+		.examples = "carbonctl accounts hold 0193577e-5c00-7000-8000-000000000000 reason='court order 17/26'"),
+	REST("accounts", "release", "accounts.release", "POST", "/v1/accounts/{org_id}/release",
+		.flags = CLI_BODY | CLI_VALUE, .texts = "reason", .doc = "Releases an account",
+		.examples = "carbonctl accounts release 0193577e-5c00-7000-8000-000000000000 reason='order lifted'"),
+	REST("accounts", "pay-buffer", "accounts.pay-buffer", "POST", "/v1/accounts/{org_id}/buffer-payments",
+		.flags = CLI_BODY | CLI_VALUE, .lists = "serials", .doc = "Pays debt to the buffer with held kilograms",
+		.examples = "carbonctl accounts pay-buffer 0193577e-5c00-7000-8000-000000000000 batch=2 kg=500"),
+
+	/* logs */
+	REST("journal", "export", "journal.export", "GET", "/v1/journal", .flags = CLI_PAGED,
+		.options = journal_options, .accept = "application/x-ndjson",
+		.doc = "Exports journal records, one JSON object a line",
+		.examples = "carbonctl journal export --all --output journal.ndjson"),
+	REST("events", "watch", "events.watch", "GET", "/v1/events", .flags = CLI_RAW | CLI_STREAM,
+		.accept = "text/event-stream", .doc = "Shows journal events as they happen, until it is interrupted",
+		.examples = "carbonctl events watch"),
+	REST("audit", "records", "audit.records", "GET", "/v1/audit/records", .flags = CLI_PAGED,
+		.options = records_options, .columns = "time_us action subject_kind subject actor.name node position",
+		.doc = "Lists who changed what that moved no value, newest first",
+		.examples = "carbonctl audit records --subject_kind sensor"),
+	REST("audit", "checkpoint", "audit.checkpoint", "GET", "/v1/audit/checkpoints/latest",
+		.doc = "Shows the newest signed checkpoint of all logs' trees",
+		.examples = "carbonctl audit checkpoint --json"),
+	REST("audit", "inclusion", "audit.inclusion", "GET", "/v1/audit/streams/{stream}/inclusion",
+		.options = inclusion_options, .doc = "Proves that a leaf is in a log's tree",
+		.examples = "carbonctl audit inclusion journal.0 --index 0 --tree_size 100"),
+	REST("audit", "consistency", "audit.consistency", "GET", "/v1/audit/streams/{stream}/consistency",
+		.options = consistency_options, .doc = "Proves that a log's earlier tree begins a later one",
+		.examples = "carbonctl audit consistency journal.0 --first 100 --second 200"),
 
 	/* this machine and its daemon */
 	{.noun = "init",

@@ -20,6 +20,7 @@ struct request {
 	char *query;           /* "a=b&c=d" */
 	json_t *members;       /* of key=value words; NULL: none */
 	const char *body_path; /* of @file or -; NULL: none */
+	const char *from;      /* of a paged command: its first position or moment */
 	const char *if_match, *idempotency_key, *content_type;
 	bool all;
 };
@@ -56,13 +57,10 @@ static const struct cli_option *find_option(const struct cli_command *command, c
 static int add_query(struct request *request, const char *name, const char *value)
 {
 	char *escaped = cli_escape(request->arena, value);
-	char *plain = arena_copy(request->arena, name, strlen(name));
-	if (!escaped || !plain)
+	if (!escaped)
 		return out_of_memory();
-	for (char *at = plain; *at; at++)
-		*at = *at == '-' ? '_' : *at;
 	request->query =
-		arena_print(request->arena, "%s%s%s=%s", request->query, *request->query ? "&" : "", plain, escaped);
+		arena_print(request->arena, "%s%s%s=%s", request->query, *request->query ? "&" : "", name, escaped);
 	return request->query ? CLI_OK : out_of_memory();
 }
 
@@ -100,8 +98,12 @@ static int take_option(struct request *request, int argc, char **argv, int *inde
 		return add_org_id(request, value);
 	else if (names(name, "content-type") && (command->flags & CLI_BODY_FILE))
 		request->content_type = value;
+	else if (option && (command->flags & CLI_PAGED) && names(name, "from"))
+		request->from = value; /* moves on from page to page where a log is read */
+	else if (option)
+		return add_query(request, option->name, value);
 	else
-		return add_query(request, option ? option->name : name, value);
+		return usage(command, "there is no option", argv[*index]);
 	return CLI_OK;
 }
 
@@ -272,6 +274,8 @@ static int fetch_version(struct request *request, struct cli_call *call)
 struct sink {
 	FILE *file;
 	const char *path;
+	bool failed;
+	bool is_live; /* a stream that somebody watches */
 };
 
 static enum err write_piece(void *context, const void *data, size_t size)
@@ -279,14 +283,18 @@ static enum err write_piece(void *context, const void *data, size_t size)
 	struct sink *sink = context;
 	if (!sink->file)
 		sink->file = sink->path ? fopen(sink->path, "we") : stdout;
-	return sink->file && fwrite(data, 1, size, sink->file) == size ? ERR_OK : ERR_IO;
+	bool written = sink->file && fwrite(data, 1, size, sink->file) == size;
+	if (written && sink->is_live)
+		written = fflush(sink->file) == 0;
+	return written ? ERR_OK : ERR_IO;
 }
 
 static int fetch_raw(struct request *request, struct cli_call *call)
 {
 	struct err_info info = {0};
 	struct net_response response;
-	struct sink sink = {.path = cli_settings()->output};
+	struct sink sink = {.path = cli_settings()->output, .is_live = (request->command->flags & CLI_STREAM) != 0};
+	call->is_endless = sink.is_live;
 	call->sink = write_piece;
 	call->context = &sink;
 	int code = cli_send(request->arena, call, &response, &info);
@@ -305,20 +313,72 @@ static int fetch_raw(struct request *request, struct cli_call *call)
 	return CLI_OK;
 }
 
+/* The path with the query, of one page. */
 static const char *page_path(struct request *request, const char *path, const char *cursor)
 {
-	bool has_query = *request->query;
-	if (!cursor)
-		return has_query ? arena_print(request->arena, "%s?%s", path, request->query) : path;
-	return arena_print(request->arena, "%s?%s%scursor=%s", path, request->query, has_query ? "&" : "",
-		cli_escape(request->arena, cursor));
+	const char *query = request->query;
+	if (request->from)
+		query = arena_print(request->arena, "%s%sfrom=%s", query, *query ? "&" : "",
+			cli_escape(request->arena, request->from));
+	if (cursor && query)
+		query = arena_print(
+			request->arena, "%s%scursor=%s", query, *query ? "&" : "", cli_escape(request->arena, cursor));
+	if (!query || !*query)
+		return query ? path : NULL;
+	return arena_print(request->arena, "%s?%s", path, query);
 }
 
-/* One answer, or with --all the items of every page as one document. */
+static bool is_json(const struct net_response *response)
+{
+	const char *media = net_header_get(response, "content-type");
+	return !media || strstr(media, "/json") || strstr(media, "+json");
+}
+
+/* Text that is no document (CSV, NDJSON): as it is; of further CSV pages without the line of names. Moves on to the next page:
+ * false where there is none, or only one was asked for. */
+static bool take_text(
+	struct request *request, const struct net_response *response, struct sink *sink, const char **cursor)
+{
+	const char *media = net_header_get(response, "content-type"), *text = response->body;
+	const char *names_end = *cursor && strncmp(media, "text/csv", 8) == 0 ? strchr(text, '\n') : NULL;
+	text = names_end ? names_end + 1 : text;
+	size_t size = response->body_size - (size_t)(text - response->body);
+	if (write_piece(sink, text, size) != ERR_OK) {
+		sink->failed = true;
+		return false;
+	}
+	*cursor = net_header_get(response, "carbond-next-cursor");
+	const char *position = net_header_get(response, "carbond-next-position");
+	if (position && size > 0)
+		request->from = position;
+	return request->all && (*cursor || (position && size > 0));
+}
+
+static int close_sink(const struct sink *sink)
+{
+	bool failed = sink->failed || (sink->file && (sink->file == stdout ? fflush(stdout) : fclose(sink->file)) != 0);
+	return failed ? cli_fail(CLI_REFUSED, "%s: %s", sink->path ? sink->path : "standard output", strerror(errno))
+		      : CLI_OK;
+}
+
+/* Adds a page to the whole; true where another one follows and was asked for. */
+static bool take_page(struct request *request, json_t *page, json_t **whole, const char **cursor)
+{
+	if (!*whole)
+		*whole = page;
+	else
+		json_array_extend(json_object_get(*whole, "items"), json_object_get(page, "items"));
+	*cursor = request->all ? json_string_value(json_object_get(page, "next_cursor")) : NULL;
+	return *cursor != NULL;
+}
+
+/* One answer, or with --all every page as one document or text. */
 static int fetch_document(struct request *request, struct cli_call *call, const char *path)
 {
 	json_t *whole = NULL;
+	struct sink sink = {.path = cli_settings()->output};
 	const char *cursor = NULL;
+	bool more;
 	do {
 		struct err_info info = {0};
 		struct net_response response;
@@ -327,23 +387,23 @@ static int fetch_document(struct request *request, struct cli_call *call, const 
 		if (!call->path)
 			return out_of_memory();
 		int code = cli_send(request->arena, call, &response, &info);
-		if (code == CLI_OK && response.body_size &&
-			document_parse(request->arena, response.body, response.body_size, &page, &info) != ERR_OK)
-			code = CLI_SERVER_FAILED;
 		if (code != CLI_OK)
 			return cli_fail_info((enum cli_exit)code, &info);
-		cursor = request->all ? json_string_value(json_object_get(page, "next_cursor")) : NULL;
-		if (!whole)
-			whole = page;
-		else
-			json_array_extend(json_object_get(whole, "items"), json_object_get(page, "items"));
-	} while (cursor);
+		bool is_text = !is_json(&response);
+		if (!is_text && response.body_size &&
+			document_parse(request->arena, response.body, response.body_size, &page, &info) != ERR_OK)
+			return cli_fail_info(CLI_SERVER_FAILED, &info);
+		more = is_text ? take_text(request, &response, &sink, &cursor)
+			       : take_page(request, page, &whole, &cursor);
+	} while (more);
+	if (sink.file || sink.failed)
+		return close_sink(&sink);
 	if (request->all)
 		json_object_del(whole, "next_cursor");
 	cli_print(request->arena, whole, request->command->columns);
 	if (!whole && !cli_settings()->json)
 		puts("done");
-	return fflush(stdout) == 0 ? CLI_OK : cli_fail(CLI_REFUSED, "standard output: %s", strerror(errno));
+	return close_sink(&(struct sink){.file = stdout});
 }
 
 static int carry_out(struct request *request)
@@ -427,7 +487,9 @@ int cli_rest(const struct cli_command *command, int argc, char **argv)
 	bool local = (command->flags & CLI_LOCAL) && (!cli_settings()->key || cli_settings()->socket);
 	if (code == CLI_OK && org && !local && find_option(command, "org_id"))
 		code = add_organisation(&request, org);
-	bool plain = false; /* after "--" every word is one */
+	else if (code == CLI_OK && org && !local && find_option(command, "org"))
+		code = add_query(&request, "org", org); /* a route that takes slugs */
+	bool plain = false;                             /* after "--" every word is one */
 	for (int i = 1; i < argc && code == CLI_OK; i++) {
 		if (!plain && strcmp(argv[i], "--") == 0)
 			plain = true;

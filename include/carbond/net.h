@@ -31,7 +31,7 @@ struct net_request {
 	const void *body;                 /* NULL: none */
 	size_t body_size;
 	size_t answer_bytes_max;          /* 0: 16 MiB; a longer answer is ERR_TOO_LARGE. Not for `sink` */
-	int64_t deadline_us;              /* monotonic; of all attempts together. 0: in 30 s */
+	int64_t deadline_us;              /* monotonic; of all attempts together. 0: in 30 s; INT64_MAX: none */
 	const char *unix_socket;          /* path: connect there instead of to the URL's host; NULL: no */
 	const char *ca_file;              /* PEM authorities instead of the system's; NULL: the system's */
 	const char *const *allow;         /* host patterns "api.example.com" or "*.example.com", NULL-terminated; NULL: any */

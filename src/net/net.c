@@ -18,6 +18,7 @@
 #define CONNECT_MS           10000
 #define FIRST_PAUSE_US       INT64_C(100000)
 #define LONGEST_PAUSE_US     (5 * CLOCK_US_PER_SECOND)
+#define LONGEST_US           (24 * CLOCK_US_PER_HOUR) /* a later deadline is none */
 #define HEADERS_MAX          100
 
 struct net_client {
@@ -197,7 +198,8 @@ static void set_options(CURL *curl, const struct net_request *request, struct cu
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(left_us / 1000 > 0 ? left_us / 1000 : 1));
+	if (left_us < LONGEST_US) /* else there is none */
+		curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(left_us / 1000 > 0 ? left_us / 1000 : 1));
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, attempt);
