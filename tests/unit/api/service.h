@@ -12,6 +12,7 @@
 #include "carbond/base/clock.h"
 #include "carbond/base/log.h"
 #include "carbond/base/sign.h"
+#include "carbond/engine.h"
 #include "carbond/identity.h"
 
 static char folder[64];
@@ -20,6 +21,7 @@ static struct err_info info;
 static struct organisation house;
 static char root_key[IDENTITY_KEY_TEXT_SIZE];
 static uint16_t port;
+static bool service_has_engine; /* set before service_start: the resources of value are there too */
 
 /* Starts all of it; `tables` NULL: the product's. */
 static inline void service_start(const struct http_route *const *tables, const struct api_check *checks)
@@ -38,9 +40,14 @@ static inline void service_start(const struct http_route *const *tables, const s
 		collections[count++] = audit_collections[i];
 	for (size_t i = 0; identity_collections[i]; i++)
 		collections[count++] = identity_collections[i];
+	for (size_t i = 0; service_has_engine && engine_collections[i]; i++)
+		collections[count++] = engine_collections[i];
 	snprintf(uri, sizeof uri, "sqlite:%s", folder);
 	sign_keypair_from_seed(seed, &public, &secret);
-	if (store_open(&(struct store_options){.uri = uri, .collections = collections}, &api.store, &info) != ERR_OK)
+	static const struct seal_key seal = {.number = 1};
+	const struct store_options store = {
+		.uri = uri, .collections = collections, .seal_keys = &seal, .seal_key_count = 1};
+	if (store_open(&store, &api.store, &info) != ERR_OK)
 		fail_msg("store: %s", info.detail);
 	const struct audit_options audit = {.store = api.store, .node = "n1", .checkpoint_key = &secret};
 	if (audit_start(&audit, &api.audit, &info) != ERR_OK)
@@ -56,6 +63,9 @@ static inline void service_start(const struct http_route *const *tables, const s
 	house = (struct organisation){.slug = "house", .name = "The house", .country = "CH"};
 	if (identity_init(api.identity, &house, root_key, &info) != ERR_OK)
 		fail_msg("init: %s", info.detail);
+	const struct engine_options engine = {.store = api.store, .node = "n1", .registry = {{1}}};
+	if (service_has_engine && engine_start(&engine, &api.engine, &info) != ERR_OK)
+		fail_msg("engine: %s", info.detail);
 	api.checks = checks;
 	api.started_at_us = clock_wall_us();
 	const struct http_options http = {.address = "127.0.0.1", .threads = 2, .workers = 2, .tables = tables};
@@ -67,6 +77,7 @@ static inline void service_start(const struct http_route *const *tables, const s
 static inline void service_stop(void)
 {
 	api_stop(&api, INT64_MAX);
+	engine_stop(&api.engine);
 	identity_stop(&api.identity);
 	cache_close(&api.cache);
 	audit_stop(&api.audit);

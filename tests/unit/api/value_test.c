@@ -1,0 +1,312 @@
+/* The resources of value over HTTP, from a registered verifier to a public certificate: commands with Idempotency-Key, their
+ * repeats, reads of one's own writes, what strangers see, the auditor's export and the live stream. */
+#include "service.h"
+
+#include "carbond/engine.h"
+#include "carbond/registry.h"
+
+static struct id seller, buyer, checker;
+static struct sign_secret verifier_secret;
+static struct id verifier, admin_actor;
+static uint32_t next_hour = 490896; /* 2026-01-01T00Z */
+
+static struct id organisation(const char *slug)
+{
+	static const struct audit_actor actor = {.name = "test"};
+	struct organisation row = {.slug = slug, .name = slug, .country = "DE"};
+	assert_int_equal(identity_organisation_create(api.identity, &actor, &row, &info), ERR_OK);
+	return row.id;
+}
+
+/* "Idempotency-Key: <a new UUIDv7>\r\n" */
+static const char *new_key(void)
+{
+	static char text[8][96];
+	static int slot;
+	char id[ID_TEXT_SIZE];
+	slot = (slot + 1) % 8;
+	snprintf(text[slot], sizeof text[slot], "Idempotency-Key: %s\r\n", id_text(id_new(clock_wall_us()), id));
+	return text[slot];
+}
+
+static void command_ok(struct command *command, struct engine_result *ret_result)
+{
+	command->id = id_new(clock_wall_us());
+	if (engine_command(api.engine, command, NULL, 0, clock_monotonic_us() + 30 * CLOCK_US_PER_SECOND, ret_result,
+		    &info) != ERR_OK)
+		fail_msg("%s: %s", command_kind_name(command->kind), info.detail);
+}
+
+/* A period of `hours` hours, submitted, attested and issued by the engine's commands; the batch's number. */
+static int64_t issue(int64_t kg, uint32_t hours)
+{
+	struct engine_result result;
+	struct claim_run run = {.point = {{9}}, .first_hour = next_hour, .hours = hours};
+	struct command submit = {.kind = COMMAND_PERIOD_SUBMIT, .actor = {{1}}, .org = seller};
+	struct id now = id_new(clock_wall_us());
+	submit.period_submit = (struct command_period_submit){.period = now,
+		.org = seller,
+		.unit = {{2}},
+		.project = {{3}},
+		.methodology_hash = {{4}},
+		.evidence_root = sha256_of(NULL, &now, sizeof now),
+		.vintage = 2026,
+		.quorum = 1,
+		.first_hour = next_hour,
+		.last_hour = next_hour + hours - 1,
+		.kg = kg,
+		.buffer_kg = kg / 500 * 10,
+		.total_kg = kg};
+	code16_set(&submit.period_submit.unit_code, "HELLISHEIDI1");
+	code16_set(&submit.period_submit.methodology, "DAC1");
+	code8_set(&submit.period_submit.country, "IS");
+	submit.lists = (struct record_lists){.runs = &run, .run_count = 1};
+	command_ok(&submit, &result);
+	next_hour += hours;
+	struct command attest = {.kind = COMMAND_PERIOD_ATTEST, .actor = {{5}}, .org = checker};
+	attest.period_attest = (struct command_period_attest){.period = now,
+		.verifier = verifier,
+		.evidence_root = submit.period_submit.evidence_root,
+		.signature = sign_make(&verifier_secret, REGISTRY_ATTESTATION_DOMAIN,
+			&submit.period_submit.evidence_root, sizeof(struct hash))};
+	command_ok(&attest, &result);
+	struct command issue = {.kind = COMMAND_PERIOD_ISSUE, .actor = admin_actor, .org = house.id};
+	issue.period_issue.period = now;
+	command_ok(&issue, &result);
+	return (int64_t)result.number;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	struct sign_public public;
+	char key[64], body[512];
+	service_has_engine = true;
+	service_start(NULL, NULL);
+	seller = organisation("seller");
+	buyer = organisation("buyer");
+	checker = organisation("checker");
+	admin_actor.bytes[0] = 8;
+	sign_keypair(&public, &verifier_secret);
+	char org[ID_TEXT_SIZE];
+	snprintf(body, sizeof body,
+		"{\"org_id\":\"%s\",\"key\":\"%s\",\"valid_from\":\"2020-01-01T00:00:00Z\",\"valid_to\":\"2099-01-"
+		"01T00:"
+		"00:00Z\"}",
+		id_text(checker, org), base64url_text(&public, sizeof public, key));
+	json_t *made = call_for(201, root_key, "POST /v1/verifiers", new_key(), body);
+	assert_int_equal(id_parse(member(made, "id"), &verifier), ERR_OK);
+	json_decref(made);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	service_stop();
+	return 0;
+}
+
+static int64_t integer(const json_t *document, const char *name)
+{
+	return json_integer_value(json_object_get(document, name));
+}
+
+static json_t *post(int status, const char *key, const char *path, const char *idempotency, const char *body)
+{
+	char request[256];
+	snprintf(request, sizeof request, "POST %s", path);
+	return call_for(status, key, request, idempotency, body);
+}
+
+static json_t *get(int status, const char *key, const char *path, int64_t at_least)
+{
+	char request[512];
+	if (at_least)
+		snprintf(request, sizeof request, "GET %s%cat-least=%lld", path, strchr(path, '?') ? '&' : '?',
+			(long long)at_least);
+	else
+		snprintf(request, sizeof request, "GET %s", path);
+	return call_for(status, key, request, "", NULL);
+}
+
+static void retirement_body(char *ret_body, size_t size, int64_t batch, int kg, const char *consent)
+{
+	snprintf(ret_body, size,
+		"{\"batch\":%lld,\"kg\":%d,\"beneficiary\":\"Ada <Lovelace> & Co\",\"country\":\"DE\","
+		"\"purpose\":\"voluntary\",\"covered_from\":\"2025-01-01T00:00:00Z\","
+		"\"covered_to\":\"2026-01-01T00:00:00Z\",\"consent\":%s}",
+		(long long)batch, kg, consent);
+}
+
+/* ---- the walk ---- */
+
+static void a_kilogram_from_issue_to_a_public_certificate(void **state)
+{
+	(void)state;
+	const char *sells = service_key(seller, "trader", 0), *buys = service_key(buyer, "buyer", 1);
+	int64_t batch = issue(100000, 24);
+	char body[1024], path[256], to[ID_TEXT_SIZE];
+	snprintf(body, sizeof body, "{\"to_org_id\":\"%s\",\"batch\":%lld,\"kg\":5000}", id_text(buyer, to),
+		(long long)batch);
+	const char *key = new_key();
+	json_t *sent = post(201, sells, "/v1/transfers", key, body);
+	json_t *again = post(200, sells, "/v1/transfers", key, body); /* the same answer */
+	assert_int_equal(integer(sent, "position"), integer(again, "position"));
+	assert_true(json_is_true(json_object_get(again, "repeated")));
+	char other[1024];
+	snprintf(other, sizeof other, "{\"to_org_id\":\"%s\",\"batch\":%lld,\"kg\":5001}", to, (long long)batch);
+	json_decref(post(422, sells, "/v1/transfers", key, other)); /* the same key, another body */
+	json_decref(post(400, sells, "/v1/transfers", "", body));   /* no key */
+	json_decref(again);
+
+	json_t *held = get(200, buys, "/v1/holdings", integer(sent, "position"));
+	assert_int_equal(integer(json_array_get(json_object_get(held, "items"), 0), "held_kg"), 5000);
+	json_decref(held);
+	snprintf(path, sizeof path, "/v1/transfers/%s", member(sent, "id"));
+	json_t *transfer = get(200, buys, path, integer(sent, "position"));
+	assert_int_equal(integer(transfer, "kg"), 5000);
+	json_decref(transfer);
+	json_decref(sent);
+
+	retirement_body(body, sizeof body, batch, 1000, "true");
+	json_t *retired = post(201, buys, "/v1/retirements", new_key(), body);
+	assert_int_equal(integer(retired, "number"), 1);
+	snprintf(path, sizeof path, "/v1/certificates/%s", member(retired, "id"));
+	json_t *certificate = get(200, NULL, path, integer(retired, "position"));
+	assert_string_equal(member(certificate, "beneficiary"), "Ada <Lovelace> & Co");
+	const json_t *part = json_array_get(json_object_get(certificate, "parts"), 0);
+	assert_int_equal(integer(part, "kg"), 1000);
+
+	/* everybody can look the serial up, and it leads back */
+	char serial[200];
+	snprintf(serial, sizeof serial, "/v1/serials/%s", member(part, "serial"));
+	json_t *found = get(200, NULL, serial, 0);
+	const json_t *where = json_array_get(json_object_get(found, "parts"), 0);
+	assert_string_equal(member(where, "state"), "retired");
+	assert_string_equal(member(where, "certificate_id"), member(retired, "id"));
+	json_decref(found);
+	serial[strlen(serial) - 1] ^= 1; /* a wrong check digit */
+	json_decref(get(422, NULL, serial, 0));
+
+	snprintf(path, sizeof path, "GET /certificates/%s", member(retired, "id"));
+	struct response page = call(NULL, path, "", NULL);
+	assert_int_equal(page.status, 200);
+	assert_non_null(strstr(page.body, "Ada &lt;Lovelace&gt; &amp; Co"));
+	response_free(&page);
+	json_decref(certificate);
+	json_decref(retired);
+
+	/* without consent nobody is named */
+	retirement_body(body, sizeof body, batch, 500, "false");
+	retired = post(201, buys, "/v1/retirements", new_key(), body);
+	snprintf(path, sizeof path, "/v1/certificates/%s", member(retired, "id"));
+	certificate = get(200, NULL, path, integer(retired, "position"));
+	assert_string_equal(member(certificate, "beneficiary"), "undisclosed");
+	json_decref(certificate);
+	json_decref(retired);
+}
+
+static void refusals_say_why(void **state)
+{
+	(void)state;
+	const char *sells = service_key(seller, "trader", 0), *buys = service_key(buyer, "trader", 1);
+	int64_t batch = issue(1000, 2);
+	char body[512], to[ID_TEXT_SIZE], path[128];
+	snprintf(body, sizeof body, "{\"to_org_id\":\"%s\",\"batch\":%lld,\"kg\":999999}", id_text(buyer, to),
+		(long long)batch);
+	json_t *refused = post(409, sells, "/v1/transfers", new_key(), body);
+	assert_non_null(strstr(member(refused, "type"), "insufficient-kg"));
+	json_decref(refused);
+	snprintf(body, sizeof body, "{\"to_org_id\":\"%s\",\"batch\":%lld,\"kg\":10}",
+		"00000000-0000-7000-8000-000000000001", (long long)batch);
+	json_decref(post(422, sells, "/v1/transfers", new_key(), body));
+	snprintf(body, sizeof body, "{\"to_org_id\":\"%s\",\"kg\":10}", to);
+	json_decref(post(422, sells, "/v1/transfers", new_key(), body));
+	/* a v4 key carries no time, so it cannot be remembered for a day */
+	snprintf(body, sizeof body, "{\"to_org_id\":\"%s\",\"batch\":%lld,\"kg\":10}", to, (long long)batch);
+	json_decref(
+		post(422, sells, "/v1/transfers", "Idempotency-Key: 00000000-0000-4000-8000-000000000001\r\n", body));
+	/* a held batch does not move, until it is released by another than its operator */
+	snprintf(path, sizeof path, "/v1/batches/%lld/hold", (long long)batch);
+	json_decref(post(200, root_key, path, new_key(), "{\"reason\":\"under review\"}"));
+	json_decref(post(409, sells, "/v1/transfers", new_key(), body));
+	snprintf(path, sizeof path, "/v1/batches/%lld/release", (long long)batch);
+	json_t *released = post(200, root_key, path, new_key(), "{\"reason\":\"reviewed\"}");
+	snprintf(path, sizeof path, "/v1/batches/%lld", (long long)batch);
+	json_t *row = get(200, buys, path, integer(released, "position"));
+	assert_false(json_is_true(json_object_get(row, "held")));
+	json_decref(row);
+	json_decref(released);
+	json_t *sent = post(201, sells, "/v1/transfers", new_key(), body);
+	/* what is between others is not there */
+	const char *stranger = service_key(checker, "trader", 2);
+	snprintf(path, sizeof path, "/v1/transfers/%s", member(sent, "id"));
+	json_decref(get(404, stranger, path, integer(sent, "position")));
+	snprintf(path, sizeof path, "/v1/holdings?org_id=%s", to);
+	json_decref(get(403, stranger, path, 0));
+	json_decref(sent);
+	/* a position that has not come yet */
+	json_decref(get(504, sells, "/v1/batches", 1000000));
+}
+
+static void a_serial_moves_by_its_text(void **state)
+{
+	(void)state;
+	const char *sells = service_key(seller, "trader", 0);
+	int64_t batch = issue(2000, 3);
+	char path[128], body[512], to[ID_TEXT_SIZE];
+	struct serial serial;
+	char text[SERIAL_TEXT_SIZE];
+	snprintf(path, sizeof path, "/v1/batches/%lld", (long long)batch);
+	json_t *row = get(200, sells, path, engine_position(api.engine));
+	assert_int_equal(serial_parse(member(row, "serial"), &serial, &info), ERR_OK);
+	json_decref(row);
+	serial.range.start = 100;
+	serial.range.length = 50;
+	assert_int_equal(serial_text(&serial, text), ERR_OK);
+	snprintf(body, sizeof body, "{\"to_org_id\":\"%s\",\"serials\":[\"%s\"]}", id_text(buyer, to), text);
+	json_t *sent = post(201, sells, "/v1/transfers", new_key(), body);
+	json_decref(post(409, sells, "/v1/transfers", new_key(), body)); /* it is no longer theirs */
+	snprintf(path, sizeof path, "/v1/transfers/%s", member(sent, "id"));
+	json_t *transfer = get(200, sells, path, integer(sent, "position"));
+	const json_t *range = json_array_get(json_object_get(transfer, "ranges"), 0);
+	assert_int_equal(integer(range, "start"), 100);
+	assert_int_equal(integer(range, "length"), 50);
+	json_decref(transfer);
+	json_decref(sent);
+}
+
+static void the_export_is_the_journal_line_by_line(void **state)
+{
+	(void)state;
+	const char *audits = service_key(house.id, "auditor", 3);
+	int64_t from = 1, lines = 0;
+	for (;;) {
+		char request[96];
+		snprintf(request, sizeof request, "GET /v1/journal?limit=3&from=%lld", (long long)from);
+		struct response page = call(audits, request, "", NULL);
+		assert_int_equal(page.status, 200);
+		for (char *line = page.body, *end; line && *line && (end = strchr(line, '\n')); line = end + 1) {
+			*end = 0;
+			json_t *record = json_loads(line, 0, NULL);
+			assert_int_equal(integer(record, "number"), ++lines);
+			json_decref(record);
+		}
+		int64_t next = atoll(header_of(&page, "Carbond-Next-Position"));
+		response_free(&page);
+		if (next == from)
+			break;
+		from = next;
+	}
+	assert_int_equal(lines, engine_position(api.engine));
+	json_decref(get(403, service_key(seller, "trader", 0), "/v1/journal", 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(a_kilogram_from_issue_to_a_public_certificate),
+		cmocka_unit_test(refusals_say_why), cmocka_unit_test(a_serial_moves_by_its_text),
+		cmocka_unit_test(the_export_is_the_journal_line_by_line)};
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
