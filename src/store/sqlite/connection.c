@@ -15,8 +15,8 @@ const char *const sqlite_class_names[STORE_CLASS_COUNT] = {"value", "readings", 
 
 /* Rows and keys are small in value.db; batches and buckets are not in readings.db. */
 static const char *const pragmas[STORE_CLASS_COUNT] = {
-	"PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
-	"PRAGMA cache_size = -16000;",
+	("PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
+	 "PRAGMA cache_size = -16000;"),
 	"PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32000;",
 	"PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32000;"};
 
