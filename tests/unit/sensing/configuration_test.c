@@ -641,6 +641,41 @@ static void the_directory_follows_each_change(void **state)
 	sensing_directory_unref(&reloaded);
 }
 
+/* Readings are refused at a retired sensor, at each sensor of a retired point, and at all of a retired unit. */
+static void retirement_shows_in_the_directory(void **state)
+{
+	struct bench *bench = *state;
+	struct unit unit = make_unit(bench, "plant", "PL1");
+	struct metering_point one = make_point(bench, unit.id, "ONE", true),
+			      two = make_point(bench, unit.id, "TWO", true);
+	struct sensor a = make_sensor(bench, one.id, "A");
+	static const struct {
+		const char *tag;
+		int retired_from; /* step */
+	} sensors[] = {{"A", 1}, {"B", 2}, {"C", 3}};
+
+	make_sensor(bench, one.id, "B");
+	make_sensor(bench, two.id, "C");
+	for (int step = 0; step < 4; step++) {
+		const struct directory *directory;
+		if (step == 1) {
+			a.state = SENSOR_RETIRED;
+			assert_int_equal(sensing_sensor_update(&bench->sensing, &actor, &a, 1, &bench->info), ERR_OK);
+		} else if (step == 2) {
+			one.state = POINT_RETIRED;
+			assert_int_equal(sensing_point_update(&bench->sensing, &actor, &one, 1, &bench->info), ERR_OK);
+		} else if (step == 3) {
+			unit.state = UNIT_RETIRED;
+			assert_int_equal(sensing_unit_update(&bench->sensing, &actor, &unit, 1, &bench->info), ERR_OK);
+		}
+		directory = sensing_directory_ref(&bench->sensing);
+		for (size_t i = 0; i < 3; i++)
+			assert_int_equal(
+				look_up(directory, unit.id, sensors[i].tag)->retired, step >= sensors[i].retired_from);
+		sensing_directory_unref(&directory);
+	}
+}
+
 /* Readers of the directory while it is swapped: run under the thread sanitizer. */
 struct reader {
 	struct sensing *sensing;
@@ -715,6 +750,7 @@ int main(void)
 		TEST(a_calibrations_fields_are_checked),
 		TEST(an_overlay_only_lowers),
 		TEST(the_directory_follows_each_change),
+		TEST(retirement_shows_in_the_directory),
 		TEST(the_directory_is_swapped_under_its_readers),
 	};
 
