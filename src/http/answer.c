@@ -1,5 +1,5 @@
 /* Answers: what handlers give, problem+json for what they refuse, and the one place that turns either into a response of
- * libmicrohttpd. The http_answer functions run on the handler's thread, answer_send on the http thread. */
+ * libmicrohttpd. The http_answer functions run on the handler's thread, http_answer_send on the http thread. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,7 +58,7 @@ static bool none_match_holds(const char *header, int64_t version)
 
 enum err http_answer_row(struct http_request *request, const struct field *table, const void *row, int64_t version)
 {
-	const char *none_match = header_in(request, "If-None-Match");
+	const char *none_match = http_header_in(request, "If-None-Match");
 	bool reads = request->method == HTTP_GET || request->head;
 	if (version >= 0 && reads && none_match && none_match_holds(none_match, version)) {
 		struct http_answer *answer = give(request, 0, NULL);
@@ -152,7 +152,7 @@ void http_set_status(struct http_request *request, int status)
 
 bool http_accepts(struct http_request *request, const char *media)
 {
-	const char *accept = header_in(request, "Accept");
+	const char *accept = http_header_in(request, "Accept");
 	size_t kind = strcspn(media, "/");
 	if (!accept)
 		return true;
@@ -208,7 +208,7 @@ static void keep_retry_after(struct http_answer *answer)
 	answer->header_count = kept;
 }
 
-void answer_failure(struct http_answer *answer, struct arena *arena, const struct http_request *request,
+void http_answer_failure(struct http_answer *answer, struct arena *arena, const struct http_request *request,
 	const struct err_info *failure)
 {
 	static const char out_of_memory[] = "{\"type\":\"/problems/no-memory\",\"status\":503}";
@@ -248,7 +248,7 @@ static bool is_compressible(const char *media)
 
 static bool accepts_gzip(const struct http_request *request)
 {
-	const char *accept = header_in(request, "Accept-Encoding");
+	const char *accept = http_header_in(request, "Accept-Encoding");
 	const char *at = accept ? strcasestr(accept, "gzip") : NULL;
 	if (!at)
 		return false;
@@ -282,7 +282,7 @@ static bool compress_body(struct arena *arena, struct http_answer *answer)
 	return smaller;
 }
 
-void answer_compress(struct http_request *request)
+void http_answer_compress(struct http_request *request)
 {
 	struct http_answer *answer = &request->answer;
 	/* a body with an ETag stays as it is: the same tag may not name two byte sequences (RFC 9110 8.8.3.3) */
@@ -298,7 +298,7 @@ void answer_compress(struct http_request *request)
 
 static void release_request(void *context)
 {
-	request_unref(context);
+	http_request_unref(context);
 }
 
 static ssize_t read_stream(void *context, uint64_t offset, char *buffer, size_t size)
@@ -314,7 +314,7 @@ static void release_stream(void *context)
 {
 	struct http_stream *stream = context;
 	stream->release(stream->context);
-	request_unref(stream->request);
+	http_request_unref(stream->request);
 	free(stream);
 }
 
@@ -322,7 +322,7 @@ static struct MHD_Response *make_response(struct http_request *request, struct h
 {
 	struct MHD_Response *response;
 	if (answer->events) {
-		response = events_response(answer->events);
+		response = http_events_response(answer->events);
 		answer->events = NULL;
 		return response;
 	}
@@ -381,7 +381,7 @@ static struct http_answer *expired_answer(struct http_request *request, struct h
 			id_text(request->idempotency_key, command));
 	request->spare = arena_new(0);
 	*spare = (struct http_answer){.version = -1};
-	answer_failure(spare, request->spare, request, &info);
+	http_answer_failure(spare, request->spare, request, &info);
 	return spare;
 }
 
@@ -407,13 +407,13 @@ static struct http_answer *choose_answer(struct http_request *request, struct ht
 	if (!request->failure.code && !request->answer.given)
 		err_set(&request->failure, ERR_INTERNAL, NULL, "the handler gave no answer");
 	if (request->failure.code)
-		answer_failure(&request->answer, request->arena, request, &request->failure);
+		http_answer_failure(&request->answer, request->arena, request, &request->failure);
 	else if (request->reply)
-		answer_compress(request);
+		http_answer_compress(request);
 	return &request->answer;
 }
 
-enum MHD_Result answer_send(struct http_request *request)
+enum MHD_Result http_answer_send(struct http_request *request)
 {
 	struct http_answer spare;
 	struct http_answer *answer = choose_answer(request, &spare);
@@ -425,6 +425,6 @@ enum MHD_Result answer_send(struct http_request *request)
 	add_headers(request, answer, response);
 	enum MHD_Result result = MHD_queue_response(request->mhd, (unsigned)answer->status, response);
 	MHD_destroy_response(response);
-	connection_enter(request->connection, CONNECTION_ANSWERING);
+	http_connection_enter(request->connection, CONNECTION_ANSWERING);
 	return result;
 }

@@ -8,7 +8,7 @@
 
 #define BEAT_US (15 * CLOCK_US_PER_SECOND)
 
-void connection_enter(struct connection *connection, enum connection_phase phase)
+void http_connection_enter(struct connection *connection, enum connection_phase phase)
 {
 	atomic_store_explicit(&connection->since_us, clock_monotonic_us(), memory_order_relaxed);
 	atomic_store_explicit(&connection->phase, (int)phase, memory_order_release);
@@ -60,11 +60,11 @@ static void expire_until(struct http_server *server, int64_t now_us, enum err co
 		struct http_request *request = server->waiting_first;
 		take_off(server, request);
 		atomic_store(&request->expire_code, (int)code);
-		request_finish(request, REQUEST_EXPIRED);
+		http_request_finish(request, REQUEST_EXPIRED);
 	}
 }
 
-void waiting_add(struct http_server *server, struct http_request *request)
+void http_waiting_add(struct http_server *server, struct http_request *request)
 {
 	pthread_mutex_lock(&server->lock);
 	request->waiting_previous = server->waiting_last;
@@ -77,7 +77,7 @@ void waiting_add(struct http_server *server, struct http_request *request)
 	pthread_mutex_unlock(&server->lock);
 }
 
-void waiting_remove(struct http_server *server, struct http_request *request)
+void http_waiting_remove(struct http_server *server, struct http_request *request)
 {
 	pthread_mutex_lock(&server->lock);
 	if (request->on_waiting_list)
@@ -85,7 +85,7 @@ void waiting_remove(struct http_server *server, struct http_request *request)
 	pthread_mutex_unlock(&server->lock);
 }
 
-void waiting_expire_all(struct http_server *server, enum err code)
+void http_waiting_expire_all(struct http_server *server, enum err code)
 {
 	pthread_mutex_lock(&server->lock);
 	expire_until(server, INT64_MAX, code);
@@ -116,7 +116,7 @@ static void sweep_run(void *argument)
 		sweep_connections(server, now_us);
 		expire_until(server, now_us, ERR_DEADLINE);
 		if (now_us >= next_beat_us) {
-			events_beat(server, false);
+			http_events_beat(server, false);
 			next_beat_us = now_us + BEAT_US;
 		}
 		struct timespec until = {.tv_sec = (time_t)(until_us / CLOCK_US_PER_SECOND),
@@ -126,12 +126,12 @@ static void sweep_run(void *argument)
 	pthread_mutex_unlock(&server->lock);
 }
 
-enum err deadlines_start(struct http_server *server)
+enum err http_deadlines_start(struct http_server *server)
 {
 	return thread_start("http-deadline", sweep_run, server, &server->sweeper);
 }
 
-void deadlines_stop(struct http_server *server)
+void http_deadlines_stop(struct http_server *server)
 {
 	pthread_mutex_lock(&server->lock);
 	server->sweep_stop = true;

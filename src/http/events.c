@@ -116,7 +116,7 @@ enum err http_answer_events(struct http_request *request, size_t most, struct ht
 	return ERR_OK;
 }
 
-struct MHD_Response *events_response(struct http_events *events)
+struct MHD_Response *http_events_response(struct http_events *events)
 {
 	struct http_server *server = events->server;
 	struct MHD_Response *response =
@@ -138,7 +138,7 @@ struct MHD_Response *events_response(struct http_events *events)
 	return response;
 }
 
-void events_drop(struct http_events **events)
+void http_events_drop(struct http_events **events)
 {
 	events_end(*events);
 	*events = NULL;
@@ -196,7 +196,7 @@ void http_events_unref(struct http_events **events)
 	*events = NULL;
 }
 
-void events_beat(struct http_server *server, bool end)
+void http_events_beat(struct http_server *server, bool end)
 {
 	for (struct http_events *each = server->streams; each; each = each->next) {
 		pthread_mutex_lock(&each->lock);

@@ -36,13 +36,13 @@ struct router_match {
 
 /* Compiles the tables into a trie of path segments in the arena. ERR_INVALID_CONFIG for two rows of one method and path, a
  * row without permission or handler, or a path that is not well formed. */
-enum err router_new(struct arena *arena, const struct http_route *const *tables, struct router **ret_router,
+enum err http_router_new(struct arena *arena, const struct http_route *const *tables, struct router **ret_router,
 	struct err_info *info) MUST_CHECK;
 /* Literal segments win over parameters. `path` begins with '/'. */
-bool router_find(const struct router *router, const char *path, size_t size, struct router_match *ret_match);
+bool http_router_find(const struct router *router, const char *path, size_t size, struct router_match *ret_match);
 /* "GET, HEAD, POST, OPTIONS" for a path's methods. */
-const char *router_allow(struct arena *arena, const struct http_route *const *routes);
-const char *method_text(enum http_method method);
+const char *http_router_allow(struct arena *arena, const struct http_route *const *routes);
+const char *http_method_text(enum http_method method);
 
 /* ---- connections and deadlines ---- */
 
@@ -66,12 +66,12 @@ struct connection {
 
 struct work; /* the bounded pool of threads that may block */
 
-struct work *work_new(unsigned threads, size_t capacity);
-/* Reserves room for one request; false when full. Then work_put cannot fail. */
-bool work_reserve(struct work *work);
-void work_put(struct work *work, struct http_request *request);
+struct work *http_work_new(unsigned threads, size_t capacity);
+/* Reserves room for one request; false when full. Then http_work_put cannot fail. */
+bool http_work_reserve(struct work *work);
+void http_work_put(struct work *work, struct http_request *request);
 /* Finishes what is queued and joins the threads. */
-void work_free(struct work **work);
+void http_work_free(struct work **work);
 
 /* ---- server ---- */
 
@@ -100,18 +100,18 @@ struct http_server {
 };
 
 /* Binds (ERR_INVALID_CONFIG, ERR_IO); accepts on a thread; stops both, which may be called at any stage. */
-enum err listener_open(struct http_server *server, struct err_info *info) MUST_CHECK;
-enum err listener_start(struct http_server *server) MUST_CHECK;
-void listener_stop(struct http_server *server);
+enum err http_listener_open(struct http_server *server, struct err_info *info) MUST_CHECK;
+enum err http_listener_start(struct http_server *server) MUST_CHECK;
+void http_listener_stop(struct http_server *server);
 
-enum err deadlines_start(struct http_server *server) MUST_CHECK;
-void deadlines_stop(struct http_server *server);
-void connection_enter(struct connection *connection, enum connection_phase phase);
+enum err http_deadlines_start(struct http_server *server) MUST_CHECK;
+void http_deadlines_stop(struct http_server *server);
+void http_connection_enter(struct connection *connection, enum connection_phase phase);
 /* Puts a request on the waiting list, or takes it off (no fault if it is not on it). */
-void waiting_add(struct http_server *server, struct http_request *request);
-void waiting_remove(struct http_server *server, struct http_request *request);
+void http_waiting_add(struct http_server *server, struct http_request *request);
+void http_waiting_remove(struct http_server *server, struct http_request *request);
 /* Answers every waiting request with `code` now. */
-void waiting_expire_all(struct http_server *server, enum err code);
+void http_waiting_expire_all(struct http_server *server, enum err code);
 
 /* ---- the request ---- */
 
@@ -190,41 +190,41 @@ struct http_request {
 };
 
 /* Checks a request's head byte by byte: framing, Host, header syntax. ERR_BAD_REQUEST and close. Fills headers. */
-enum err check_head(
+enum err http_check_head(
 	struct http_request *request, const char *method, const char *version, struct err_info *info) MUST_CHECK;
 /* Checks the request target and finds its path and query (origin form; absolute form only where it names the Host). */
-enum err check_target(struct http_request *request, const char **ret_path, size_t *ret_path_size,
+enum err http_check_target(struct http_request *request, const char **ret_path, size_t *ret_path_size,
 	const char **ret_query, struct err_info *info) MUST_CHECK;
 /* Percent-decodes into the arena; `plus` turns '+' into a space. ERR_BAD_REQUEST for control characters or bad UTF-8. */
-enum err percent_decode(struct arena *arena, const char *text, size_t size, bool plus, char **ret_text,
+enum err http_percent_decode(struct arena *arena, const char *text, size_t size, bool plus, char **ret_text,
 	struct err_info *info) MUST_CHECK;
 
-struct http_request *request_new(
+struct http_request *http_request_new(
 	struct http_server *server, struct connection *connection, struct MHD_Connection *mhd, const char *target);
-void request_unref(struct http_request *request);
+void http_request_unref(struct http_request *request);
 /* First call: everything that can be known before the body. Sets request->failure or finds the route and the actor. */
-void request_open(struct http_request *request, const char *method, const char *version);
+void http_request_open(struct http_request *request, const char *method, const char *version);
 /* A piece of the body. False: give up the connection. */
-bool request_take_body(struct http_request *request, const char *data, size_t size);
+bool http_request_take_body(struct http_request *request, const char *data, size_t size);
 /* Parses the body by the row; on the thread that runs the handler. */
-enum err request_decode_body(struct http_request *request, struct err_info *info) MUST_CHECK;
+enum err http_request_decode_body(struct http_request *request, struct err_info *info) MUST_CHECK;
 /* Runs the handler and sees that there is an answer or a failure. */
-void request_run_handler(struct http_request *request);
+void http_request_run_handler(struct http_request *request);
 /* Ends WAITING with the given outcome and resumes the connection; false when the deadline was first. */
-bool request_finish(struct http_request *request, enum request_state outcome);
+bool http_request_finish(struct http_request *request, enum request_state outcome);
 
 /* Compresses a larger body where the client takes it; on the thread that made it. */
-void answer_compress(struct http_request *request);
+void http_answer_compress(struct http_request *request);
 /* Queues the answer on the connection; http thread. */
-enum MHD_Result answer_send(struct http_request *request);
-void answer_failure(struct http_answer *answer, struct arena *arena, const struct http_request *request,
+enum MHD_Result http_answer_send(struct http_request *request);
+void http_answer_failure(struct http_answer *answer, struct arena *arena, const struct http_request *request,
 	const struct err_info *failure);
-const char *header_in(const struct http_request *request, const char *name);
+const char *http_header_in(const struct http_request *request, const char *name);
 
 /* ---- event streams ---- */
 
-struct MHD_Response *events_response(struct http_events *events);
-void events_drop(struct http_events **events);          /* the server's own reference of a stream that was never sent */
-void events_beat(struct http_server *server, bool end); /* under server->lock: keeps streams alive, or ends them */
+struct MHD_Response *http_events_response(struct http_events *events);
+void http_events_drop(struct http_events **events); /* the server's own reference of a stream that was never sent */
+void http_events_beat(struct http_server *server, bool end); /* under server->lock: keeps streams alive, or ends them */
 
 #endif

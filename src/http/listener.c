@@ -24,7 +24,7 @@ static bool is_loopback(const struct sockaddr *address)
 	return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
 }
 
-enum err listener_open(struct http_server *server, struct err_info *info)
+enum err http_listener_open(struct http_server *server, struct err_info *info)
 {
 	const struct http_options *options = &server->options;
 	const struct addrinfo hints = {
@@ -103,12 +103,12 @@ static void accept_run(void *argument)
 	}
 }
 
-enum err listener_start(struct http_server *server)
+enum err http_listener_start(struct http_server *server)
 {
 	return thread_start("http-accept", accept_run, server, &server->acceptor);
 }
 
-void listener_stop(struct http_server *server)
+void http_listener_stop(struct http_server *server)
 {
 	if (server->acceptor) {
 		uint64_t one = 1;

@@ -290,7 +290,7 @@ json_t *http_openapi(const struct http_route *const *tables, const char *title, 
 	for (size_t i = 0; tables[i]; i++) {
 		for (const struct http_route *route = tables[i]; route->path; route++) {
 			char method[16];
-			snprintf(method, sizeof method, "%s", method_text(route->method));
+			snprintf(method, sizeof method, "%s", http_method_text(route->method));
 			for (char *at = method; *at; at++)
 				*at = (char)tolower((unsigned char)*at);
 			json_t *path = json_object_get(paths, route->path);

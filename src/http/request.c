@@ -1,5 +1,5 @@
 /* A request from its first line to its handler: what is checked in which order, and the reading of headers, query and body
- * by the row. http thread, except request_decode_body and request_run_handler, which run where the handler runs. */
+ * by the row. http thread, except http_request_decode_body and http_request_run_handler, which run where the handler runs. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 /* ---- life ---- */
 
-struct http_request *request_new(
+struct http_request *http_request_new(
 	struct http_server *server, struct connection *connection, struct MHD_Connection *mhd, const char *target)
 {
 	struct arena *arena = arena_new(0);
@@ -36,7 +36,7 @@ struct http_request *request_new(
 	return request;
 }
 
-void request_unref(struct http_request *request)
+void http_request_unref(struct http_request *request)
 {
 	if (atomic_fetch_sub_explicit(&request->refs, 1, memory_order_acq_rel) != 1)
 		return;
@@ -45,7 +45,7 @@ void request_unref(struct http_request *request)
 		free(request->answer.stream);
 	}
 	if (request->answer.events)
-		events_drop(&request->answer.events);
+		http_events_drop(&request->answer.events);
 	reply_unref(&request->reply);
 	arena_free(&request->spare);
 	arena_free(&request->arena);
@@ -53,7 +53,7 @@ void request_unref(struct http_request *request)
 	free(request);
 }
 
-bool request_finish(struct http_request *request, enum request_state outcome)
+bool http_request_finish(struct http_request *request, enum request_state outcome)
 {
 	int waiting = REQUEST_WAITING;
 	if (!atomic_compare_exchange_strong(&request->state, &waiting, (int)outcome))
@@ -64,7 +64,7 @@ bool request_finish(struct http_request *request, enum request_state outcome)
 
 /* ---- headers ---- */
 
-const char *header_in(const struct http_request *request, const char *name)
+const char *http_header_in(const struct http_request *request, const char *name)
 {
 	for (size_t i = 0; i < request->header_count; i++) {
 		if (strcasecmp(request->headers[i].name, name) == 0)
@@ -76,7 +76,7 @@ const char *header_in(const struct http_request *request, const char *name)
 /* A caller's id is taken where it is short and plain; otherwise one is made. */
 static void choose_id(struct http_request *request)
 {
-	const char *given = header_in(request, "X-Request-Id");
+	const char *given = http_header_in(request, "X-Request-Id");
 	size_t size = given ? strlen(given) : 0;
 	if (size >= 8 && size < HTTP_REQUEST_ID &&
 		strspn(given, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.") == size) {
@@ -89,7 +89,7 @@ static void choose_id(struct http_request *request)
 /* Behind a proxy the last address of X-Forwarded-For is the one that our proxy saw. */
 static void choose_peer(struct http_request *request)
 {
-	const char *forwarded = header_in(request, "X-Forwarded-For");
+	const char *forwarded = http_header_in(request, "X-Forwarded-For");
 	if (!request->server->options.behind_proxy || !forwarded)
 		return;
 	const char *last = strrchr(forwarded, ',');
@@ -102,7 +102,7 @@ static void choose_peer(struct http_request *request)
 
 static enum err read_if_match(struct http_request *request, struct err_info *info)
 {
-	const char *text = header_in(request, "If-Match");
+	const char *text = http_header_in(request, "If-Match");
 	char *end = NULL;
 	if (!text) {
 		if (request->route->flags & HTTP_IF_MATCH)
@@ -124,7 +124,7 @@ static enum err read_if_match(struct http_request *request, struct err_info *inf
 
 static enum err read_idempotency_key(struct http_request *request, struct err_info *info)
 {
-	const char *text = header_in(request, "Idempotency-Key");
+	const char *text = http_header_in(request, "Idempotency-Key");
 	size_t size = text ? strlen(text) : 0;
 	char bare[ID_TEXT_SIZE];
 	if (!text) {
@@ -192,9 +192,10 @@ static enum err read_query(struct http_request *request, const char *query, stru
 		size_t size = strcspn(query, "&"), name_size = strcspn(query, "=&");
 		size_t value_at = name_size < size ? name_size + 1 : size;
 		char *name = NULL, *value = NULL;
-		err = percent_decode(request->arena, query, name_size, true, &name, info);
+		err = http_percent_decode(request->arena, query, name_size, true, &name, info);
 		if (!err)
-			err = percent_decode(request->arena, query + value_at, size - value_at, true, &value, info);
+			err = http_percent_decode(
+				request->arena, query + value_at, size - value_at, true, &value, info);
 		for (size_t i = 0; i < seen_count && !err; i++) {
 			if (strcmp(seen[i], name) == 0)
 				err = err_set(info, ERR_BAD_REQUEST, NULL, "a parameter is given twice");
@@ -225,10 +226,10 @@ static enum err find_route(struct http_request *request, const char *path, size_
 	struct router_match match;
 	const struct http_route *route = NULL;
 	enum err err = ERR_OK;
-	if (!router_find(request->server->router, path, path_size, &match))
+	if (!http_router_find(request->server->router, path, path_size, &match))
 		return err_set(info, ERR_NO_ROUTE, NULL, "there is no such path");
 	for (int method = 0; method < HTTP_METHODS; method++) {
-		if (strcmp(request->method_name, method_text((enum http_method)method)) == 0) {
+		if (strcmp(request->method_name, http_method_text((enum http_method)method)) == 0) {
 			request->method = (enum http_method)method;
 			route = match.routes[method];
 		}
@@ -238,7 +239,7 @@ static enum err find_route(struct http_request *request, const char *path, size_
 		route = match.routes[HTTP_GET];
 	request->options = strcmp(request->method_name, "OPTIONS") == 0;
 	if (!route) {
-		request->allow = router_allow(request->arena, match.routes);
+		request->allow = http_router_allow(request->arena, match.routes);
 		return request->options
 			       ? ERR_OK
 			       : err_set(info, ERR_METHOD_NOT_ALLOWED, NULL, "this path takes %s", request->allow);
@@ -249,7 +250,8 @@ static enum err find_route(struct http_request *request, const char *path, size_
 		char *value = NULL;
 		at = strchr(at, '{') + 1;
 		request->params[i].name = arena_copy(request->arena, at, strcspn(at, "}"));
-		err = percent_decode(request->arena, match.params[i].value, match.value_sizes[i], false, &value, info);
+		err = http_percent_decode(
+			request->arena, match.params[i].value, match.value_sizes[i], false, &value, info);
 		request->params[i].value = value;
 	}
 	request->param_count = match.param_count;
@@ -260,8 +262,8 @@ static enum err check_body_headers(struct http_request *request, struct err_info
 {
 	static const char *const json_media[] = {"application/json", NULL};
 	const struct http_route *route = request->route;
-	const char *length = header_in(request, "Content-Length"), *type = header_in(request, "Content-Type");
-	const char *encoding = header_in(request, "Content-Encoding");
+	const char *length = http_header_in(request, "Content-Length"), *type = http_header_in(request, "Content-Type");
+	const char *encoding = http_header_in(request, "Content-Encoding");
 	const char *const *media = route->media ? route->media : json_media;
 	if (!request->has_body)
 		return ERR_OK;
@@ -296,10 +298,10 @@ static enum err open_checked(
 {
 	const char *path = NULL, *query = NULL;
 	size_t path_size = 0;
-	enum err err = check_head(request, method, version, info);
+	enum err err = http_check_head(request, method, version, info);
 	choose_id(request);
 	choose_peer(request);
-	if (err || (err = check_target(request, &path, &path_size, &query, info)) != ERR_OK) {
+	if (err || (err = http_check_target(request, &path, &path_size, &query, info)) != ERR_OK) {
 		request->close = true;
 		return err;
 	}
@@ -320,7 +322,7 @@ static enum err open_checked(
 	return err ? err : read_query(request, query, info);
 }
 
-void request_open(struct http_request *request, const char *method, const char *version)
+void http_request_open(struct http_request *request, const char *method, const char *version)
 {
 	request->opened = true;
 	request->method_name = arena_copy(request->arena, method, strlen(method));
@@ -336,7 +338,7 @@ void request_open(struct http_request *request, const char *method, const char *
 
 /* ---- body ---- */
 
-bool request_take_body(struct http_request *request, const char *data, size_t size)
+bool http_request_take_body(struct http_request *request, const char *data, size_t size)
 {
 	size_t most = request->route ? request->route->body_bytes_max : 0;
 	struct http_server *server = request->server;
@@ -374,7 +376,7 @@ static bool takes_json(const struct http_request *request)
 	return request->media && strcmp(request->media, "application/json") == 0;
 }
 
-enum err request_decode_body(struct http_request *request, struct err_info *info)
+enum err http_request_decode_body(struct http_request *request, struct err_info *info)
 {
 	const struct http_route *route = request->route;
 	enum err err;
@@ -397,10 +399,10 @@ enum err request_decode_body(struct http_request *request, struct err_info *info
 		route->request, route->request_mode, request->document, "", request->arena, request->body_row, info);
 }
 
-void request_run_handler(struct http_request *request)
+void http_request_run_handler(struct http_request *request)
 {
 	struct err_info info = {0};
-	enum err err = request_decode_body(request, &info);
+	enum err err = http_request_decode_body(request, &info);
 	if (!err)
 		err = request->route->handler(request, &info);
 	if (err && request->reply) {
@@ -416,7 +418,7 @@ void request_run_handler(struct http_request *request)
 		return;
 	}
 	if (!request->reply)
-		answer_compress(request);
+		http_answer_compress(request);
 }
 
 /* ---- what handlers ask ---- */
@@ -448,7 +450,7 @@ const char *http_request_id(struct http_request *request)
 
 const char *http_header(struct http_request *request, const char *name)
 {
-	return header_in(request, name);
+	return http_header_in(request, name);
 }
 
 const char *http_path_text(struct http_request *request, const char *name)

@@ -18,7 +18,7 @@ struct router {
 	struct node root;
 };
 
-const char *method_text(enum http_method method)
+const char *http_method_text(enum http_method method)
 {
 	static const char *const texts[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
 	return texts[method];
@@ -84,13 +84,13 @@ static enum err add_route(
 	}
 	if (path != end || node == &router->root || node->routes[route->method])
 		return err_set(info, ERR_INVALID_CONFIG, NULL, "route %s %s is there twice or not well formed",
-			method_text(route->method), route->path);
+			http_method_text(route->method), route->path);
 	node->routes[route->method] = route;
 	node->ends = true;
 	return ERR_OK;
 }
 
-enum err router_new(
+enum err http_router_new(
 	struct arena *arena, const struct http_route *const *tables, struct router **ret_router, struct err_info *info)
 {
 	struct router *router = ARENA_NEW(arena, struct router);
@@ -133,7 +133,7 @@ static const struct node *find(const struct node *node, const char *path, const 
 	return found;
 }
 
-bool router_find(const struct router *router, const char *path, size_t size, struct router_match *ret_match)
+bool http_router_find(const struct router *router, const char *path, size_t size, struct router_match *ret_match)
 {
 	*ret_match = (struct router_match){0};
 	const struct node *node = find(&router->root, path, path + size, ret_match);
@@ -143,14 +143,14 @@ bool router_find(const struct router *router, const char *path, size_t size, str
 	return true;
 }
 
-const char *router_allow(struct arena *arena, const struct http_route *const *routes)
+const char *http_router_allow(struct arena *arena, const struct http_route *const *routes)
 {
 	char text[64];
 	size_t size = 0;
 	for (int method = 0; method < HTTP_METHODS; method++) {
 		bool there = routes[method] || (method == HTTP_HEAD && routes[HTTP_GET]);
 		if (there)
-			size += (size_t)snprintf(text + size, sizeof text - size, "%s, ", method_text(method));
+			size += (size_t)snprintf(text + size, sizeof text - size, "%s, ", http_method_text(method));
 	}
 	snprintf(text + size, sizeof text - size, "OPTIONS");
 	return arena_print(arena, "%s", text);

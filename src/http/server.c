@@ -26,7 +26,7 @@ static void open_connection(struct http_server *server, struct MHD_Connection *m
 								 : sizeof(struct sockaddr_in),
 			connection->peer, sizeof connection->peer, NULL, 0, NI_NUMERICHOST);
 	connection->refused = atomic_load(&server->connection_count) > (int)server->options.connections_max;
-	connection_enter(connection, CONNECTION_HEADER);
+	http_connection_enter(connection, CONNECTION_HEADER);
 	metric_add(METRIC_HTTP_CONNECTIONS, 1);
 	pthread_mutex_lock(&server->lock);
 	connection->next = server->connections;
@@ -85,25 +85,25 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
 	struct connection *connection = connection_of(mhd);
 	if (!connection)
 		return NULL;
-	connection_enter(connection, CONNECTION_HEADER);
-	return request_new(context, connection, mhd, target ? target : "");
+	http_connection_enter(connection, CONNECTION_HEADER);
+	return http_request_new(context, connection, mhd, target ? target : "");
 }
 
 /* Lends the request to a worker; an http thread goes on meanwhile. */
 static enum MHD_Result lend_to_worker(struct http_request *request)
 {
 	struct http_server *server = request->server;
-	if (!work_reserve(server->work)) {
+	if (!http_work_reserve(server->work)) {
 		err_set(&request->failure, ERR_BUSY, NULL, "all workers are busy");
 		metric_add(METRIC_HTTP_REFUSED, 1);
-		return answer_send(request);
+		return http_answer_send(request);
 	}
 	request->deadline_us = clock_monotonic_us() + server->answer_us;
 	atomic_store_explicit(&request->state, REQUEST_WAITING, memory_order_release);
 	atomic_fetch_add(&request->refs, 1);
 	MHD_suspend_connection(request->mhd);
-	waiting_add(server, request);
-	work_put(server->work, request);
+	http_waiting_add(server, request);
+	http_work_put(server->work, request);
 	return MHD_YES;
 }
 
@@ -113,27 +113,27 @@ static enum MHD_Result submit(struct http_request *request)
 	request->deadline_us = clock_monotonic_us() + request->server->answer_us;
 	atomic_store_explicit(&request->state, REQUEST_WAITING, memory_order_release);
 	MHD_suspend_connection(request->mhd);
-	waiting_add(request->server, request);
-	request_run_handler(request);
+	http_waiting_add(request->server, request);
+	http_request_run_handler(request);
 	if (!request->reply)
-		request_finish(request, REQUEST_DONE);
+		http_request_finish(request, REQUEST_DONE);
 	return MHD_YES;
 }
 
 static enum MHD_Result run(struct http_request *request)
 {
-	connection_enter(request->connection, CONNECTION_ANSWERING);
+	http_connection_enter(request->connection, CONNECTION_ANSWERING);
 	if (request->body_too_large)
 		err_set(&request->failure, ERR_TOO_LARGE, NULL, "the body may have at most %zu bytes",
 			request->route->body_bytes_max);
 	if (request->failure.code || request->options)
-		return answer_send(request);
+		return http_answer_send(request);
 	if (request->route->kind == HTTP_WORK)
 		return lend_to_worker(request);
 	if (request->route->kind == HTTP_LATER)
 		return submit(request);
-	request_run_handler(request);
-	return answer_send(request);
+	http_request_run_handler(request);
+	return http_answer_send(request);
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd, const char *url, const char *method,
@@ -146,23 +146,23 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd, con
 	if (!request)
 		return MHD_NO;
 	if (!request->opened) {
-		request_open(request, method, version);
+		http_request_open(request, method, version);
 		if (request->has_body || request->close)
-			connection_enter(request->connection, CONNECTION_BODY);
+			http_connection_enter(request->connection, CONNECTION_BODY);
 		/* answered from the first call the connection closes, which is right only where a body or doubt is left */
 		if (request->failure.code && (request->has_body || request->close))
-			return answer_send(request);
+			return http_answer_send(request);
 		return MHD_YES;
 	}
 	if (*size > 0) {
-		bool goes_on = request_take_body(request, data, *size);
+		bool goes_on = http_request_take_body(request, data, *size);
 		*size = 0;
 		return goes_on ? MHD_YES : MHD_NO;
 	}
 	if (atomic_load_explicit(&request->state, memory_order_acquire) == REQUEST_OPEN)
 		return run(request);
-	waiting_remove(request->server, request);
-	return answer_send(request);
+	http_waiting_remove(request->server, request);
+	return http_answer_send(request);
 }
 
 static enum metric status_metric(int status)
@@ -206,7 +206,7 @@ static void on_completed(
 	int64_t duration_us = clock_monotonic_us() - request->started_us;
 	/* a connection that was torn down while its request was lent: nobody may resume it any more */
 	atomic_compare_exchange_strong(&request->state, &waiting, REQUEST_EXPIRED);
-	waiting_remove(server, request);
+	http_waiting_remove(server, request);
 	*request_context = NULL;
 	metric_add(status_metric(request->sent_status), 1);
 	metric_observe_us(METRIC_HTTP_DURATION, duration_us);
@@ -214,9 +214,9 @@ static void on_completed(
 	log_access(request, duration_us);
 	if (request->body)
 		atomic_fetch_sub(&server->body_bytes, (long long)request->body_capacity);
-	connection_enter(request->connection, CONNECTION_IDLE);
+	http_connection_enter(request->connection, CONNECTION_IDLE);
 	atomic_fetch_sub(&server->open_requests, 1);
-	request_unref(request);
+	http_request_unref(request);
 	pthread_mutex_lock(&server->lock);
 	pthread_cond_broadcast(&server->changed);
 	pthread_mutex_unlock(&server->lock);
@@ -226,7 +226,7 @@ static void on_completed(
 
 static void wake_request(void *context)
 {
-	request_finish(context, REQUEST_DONE);
+	http_request_finish(context, REQUEST_DONE);
 }
 
 struct runtime_reply *http_reply_new(struct http_request *request)
@@ -324,12 +324,12 @@ static enum err copy_options(struct http_server *server, const struct http_optio
 	server->body_us = or_default(options->body_deadline_us, 30 * CLOCK_US_PER_SECOND);
 	server->idle_us = or_default(options->idle_deadline_us, 60 * CLOCK_US_PER_SECOND);
 	server->answer_us = or_default(options->answer_deadline_us, 30 * CLOCK_US_PER_SECOND);
-	return router_new(arena, options->tables, &server->router, info);
+	return http_router_new(arena, options->tables, &server->router, info);
 }
 
 static void free_server(struct http_server *server)
 {
-	work_free(&server->work);
+	http_work_free(&server->work);
 	arena_free(&server->arena);
 	pthread_cond_destroy(&server->changed);
 	pthread_mutex_destroy(&server->lock);
@@ -352,19 +352,19 @@ enum err http_server_start(const struct http_options *options, struct http_serve
 	server->arena = arena_new(0);
 	err = server->arena ? copy_options(server, options, info) : ERR_NO_MEMORY;
 	if (!err)
-		err = listener_open(server, info);
-	if (!err && !(server->work = work_new(server->options.workers, server->options.worker_queue)))
+		err = http_listener_open(server, info);
+	if (!err && !(server->work = http_work_new(server->options.workers, server->options.worker_queue)))
 		err = err_set(info, ERR_NO_MEMORY, NULL, "the worker threads did not start");
 	if (!err)
 		err = start_daemon(server, info);
 	if (!err)
-		err = deadlines_start(server);
+		err = http_deadlines_start(server);
 	if (!err)
-		err = listener_start(server);
+		err = http_listener_start(server);
 	if (err) {
-		listener_stop(server);
+		http_listener_stop(server);
 		if (server->sweeper)
-			deadlines_stop(server);
+			http_deadlines_stop(server);
 		if (server->daemon)
 			MHD_stop_daemon(server->daemon);
 		free_server(server);
@@ -400,18 +400,18 @@ void http_server_stop(struct http_server **server, int64_t deadline_us)
 	if (!own)
 		return;
 	*server = NULL;
-	listener_stop(own);
+	http_listener_stop(own);
 	atomic_store(&own->stopping, true);
 	pthread_mutex_lock(&own->lock);
-	events_beat(own, true);
+	http_events_beat(own, true);
 	pthread_mutex_unlock(&own->lock);
 	if (!wait_drained(own, deadline_us)) {
 		/* whoever still waits is told so; a suspended connection must be resumed before the daemon stops */
-		waiting_expire_all(own, ERR_STOPPING);
+		http_waiting_expire_all(own, ERR_STOPPING);
 		(void)!wait_drained(own, clock_monotonic_us() + CLOCK_US_PER_SECOND);
-		waiting_expire_all(own, ERR_STOPPING);
+		http_waiting_expire_all(own, ERR_STOPPING);
 	}
-	deadlines_stop(own);
+	http_deadlines_stop(own);
 	MHD_stop_daemon(own->daemon);
 	free_server(own);
 }

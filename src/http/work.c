@@ -36,14 +36,14 @@ static void work_run(void *argument)
 	while ((request = take(argument))) {
 		/* past its deadline nobody waits for it: do not load the store with it */
 		if (atomic_load_explicit(&request->state, memory_order_acquire) == REQUEST_WAITING) {
-			request_run_handler(request);
-			request_finish(request, REQUEST_DONE);
+			http_request_run_handler(request);
+			http_request_finish(request, REQUEST_DONE);
 		}
-		request_unref(request);
+		http_request_unref(request);
 	}
 }
 
-struct work *work_new(unsigned threads, size_t capacity)
+struct work *http_work_new(unsigned threads, size_t capacity)
 {
 	struct work *work = calloc(1, sizeof *work + threads * sizeof(struct thread *));
 	if (!work)
@@ -58,11 +58,11 @@ struct work *work_new(unsigned threads, size_t capacity)
 		work->thread_count++;
 	}
 	if (work->thread_count < threads)
-		work_free(&work);
+		http_work_free(&work);
 	return work;
 }
 
-bool work_reserve(struct work *work)
+bool http_work_reserve(struct work *work)
 {
 	pthread_mutex_lock(&work->lock);
 	bool room = !work->closed && work->reserved < work->capacity;
@@ -72,7 +72,7 @@ bool work_reserve(struct work *work)
 	return room;
 }
 
-void work_put(struct work *work, struct http_request *request)
+void http_work_put(struct work *work, struct http_request *request)
 {
 	pthread_mutex_lock(&work->lock);
 	work->ring[(work->first + work->count) % work->capacity] = request;
@@ -81,7 +81,7 @@ void work_put(struct work *work, struct http_request *request)
 	pthread_mutex_unlock(&work->lock);
 }
 
-void work_free(struct work **work)
+void http_work_free(struct work **work)
 {
 	if (!*work)
 		return;

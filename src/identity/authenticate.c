@@ -9,7 +9,7 @@
 
 #define FAILURE_COST 10 /* rate units of a peer that guesses */
 
-struct hash key_secret_hash(struct id id, const char *secret)
+struct hash identity_key_secret_hash(struct id id, const char *secret)
 {
 	struct sha256 state;
 	sha256_start(&state, "carbond/key/1");
@@ -63,7 +63,7 @@ static enum err judge(const struct snapshot *snapshot, const struct known_key *k
 	struct identity_actor *ret_actor, struct err_info *info)
 {
 	const struct known_organisation *org = identity_snapshot_organisation(snapshot, known->org);
-	int number = permission_number(permission);
+	int number = identity_permission_number(permission);
 	bool in_scope =
 		!known->narrowed || (number >= 0 && (known->scopes[number / 64] & (UINT64_C(1) << (number % 64))) != 0);
 	*ret_actor = (struct identity_actor){.key = known->id, .org = known->org, .roles = known->roles};
@@ -88,7 +88,7 @@ enum err identity_authenticate(struct identity *identity, const struct identity_
 	if (!check->permission)
 		return take_peer(identity, check->peer, check->cost, ret_retry_after_us, info);
 	if (parse_key(check->authorization, &id, &secret)) {
-		struct hash given = key_secret_hash(id, secret);
+		struct hash given = identity_key_secret_hash(id, secret);
 		pthread_rwlock_rdlock(&identity->lock);
 		struct known_key *known = identity_snapshot_key(identity->snapshot, id);
 		/* the same work whether or not there is such a key */

@@ -13,7 +13,7 @@ static void write_uses(struct identity *identity)
 	struct key_use *uses = NULL;
 	struct err_info info;
 	size_t count = 0;
-	const struct store_query all = {.collection = &key_uses_collection, .most = LIMIT_IDENTITY_KEYS};
+	const struct store_query all = {.collection = &identity_key_uses_collection, .most = LIMIT_IDENTITY_KEYS};
 	void *found = NULL;
 	size_t found_count = 0;
 	if (!arena || store_find(identity->options.store, &all, arena, &found, &found_count, &info) != ERR_OK)
@@ -39,7 +39,8 @@ static void write_uses(struct identity *identity)
 		if (used == FIELD_ABSENT || used <= before)
 			continue;
 		uses[count] = (struct key_use){.key_id = known->id, .last_used_at = used};
-		changes[count] = (struct store_change){.collection = &key_uses_collection, .row = &uses[count]};
+		changes[count] =
+			(struct store_change){.collection = &identity_key_uses_collection, .row = &uses[count]};
 		count++;
 	}
 	pthread_rwlock_unlock(&identity->lock);

@@ -59,7 +59,7 @@ struct key_use {
 	struct id key_id;
 	int64_t last_used_at;
 };
-extern const struct store_collection key_uses_collection;
+extern const struct store_collection identity_key_uses_collection;
 extern const struct field api_key_stored_fields[];
 
 /* Reads the store and replaces the snapshot; under `change` (or before the threads run). Blocks. */
@@ -69,8 +69,8 @@ struct known_key *identity_snapshot_key(const struct snapshot *snapshot, struct 
 const struct known_organisation *identity_snapshot_organisation(const struct snapshot *snapshot, struct id id);
 
 /* The number of a permission in the table, or −1. */
-int permission_number(const char *permission);
+int identity_permission_number(const char *permission);
 
-struct hash key_secret_hash(struct id id, const char *secret);
+struct hash identity_key_secret_hash(struct id id, const char *secret);
 
 #endif

@@ -55,7 +55,7 @@ static const struct field key_use_fields[] = {
 	FIELD(struct key_use, last_used_at, FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "The minute of its last use"),
 	FIELD_END};
 
-const struct store_collection key_uses_collection = {.name = "key_uses",
+const struct store_collection identity_key_uses_collection = {.name = "key_uses",
 	.class = STORE_VALUE,
 	.fields = key_use_fields,
 	.row_size = sizeof(struct key_use),
@@ -64,7 +64,7 @@ const struct store_collection key_uses_collection = {.name = "key_uses",
 	.doc = "When each API key was last used, to the minute"};
 
 const struct store_collection *const identity_collections[] = {
-	&organisations_collection, &api_keys_collection, &key_uses_collection, NULL};
+	&organisations_collection, &api_keys_collection, &identity_key_uses_collection, NULL};
 
 /* Roles that an organisation's own administrator may hand out; the others speak for the registry. */
 #define OWN_ROLES                                                                                            \
@@ -145,7 +145,7 @@ enum err identity_key_create(struct identity *identity, const struct audit_actor
 	key->revoked_at = key->last_used_at = FIELD_ABSENT;
 	key->version = 1;
 	key->key = NULL;
-	key->secret_hash = key_secret_hash(key->id, secret_text);
+	key->secret_hash = identity_key_secret_hash(key->id, secret_text);
 	pthread_mutex_lock(&identity->change);
 	err = write_key(identity, actor, "key.create", NULL, key, info);
 	pthread_mutex_unlock(&identity->change);

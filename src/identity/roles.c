@@ -49,7 +49,7 @@ enum err identity_roles_parse(
 	return ERR_OK;
 }
 
-int permission_number(const char *permission)
+int identity_permission_number(const char *permission)
 {
 	for (size_t i = 0; i < PERMISSION_COUNT; i++) {
 		if (strcmp(permissions[i].name, permission) == 0)
@@ -60,12 +60,12 @@ int permission_number(const char *permission)
 
 bool identity_permission_exists(const char *permission)
 {
-	return permission_number(permission) >= 0;
+	return identity_permission_number(permission) >= 0;
 }
 
 enum identity_scope identity_scope_of(unsigned roles, const char *permission)
 {
-	int number = permission_number(permission);
+	int number = identity_permission_number(permission);
 	enum identity_scope widest = IDENTITY_NO;
 	for (unsigned role = 0; number >= 0 && role < IDENTITY_ROLE_COUNT; role++) {
 		enum identity_scope reach = (enum identity_scope)permissions[number].reach[role];

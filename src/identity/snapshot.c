@@ -75,7 +75,7 @@ static void fill_key(struct known_key *known, const struct api_key *key, int64_t
 			known->roles |= role;
 	}
 	for (size_t i = 0; i < key->scopes.count; i++) {
-		int number = permission_number(scopes[i]);
+		int number = identity_permission_number(scopes[i]);
 		if (number >= 0)
 			known->scopes[number / 64] |= UINT64_C(1) << (number % 64);
 	}
@@ -85,7 +85,7 @@ static enum err load_keys(
 	struct identity *identity, struct arena *arena, struct snapshot *snapshot, struct err_info *info)
 {
 	const struct store_query all = {.collection = &api_keys_collection, .most = LIMIT_IDENTITY_KEYS};
-	const struct store_query uses = {.collection = &key_uses_collection, .most = LIMIT_IDENTITY_KEYS};
+	const struct store_query uses = {.collection = &identity_key_uses_collection, .most = LIMIT_IDENTITY_KEYS};
 	void *found = NULL, *used = NULL;
 	size_t count = 0, used_count = 0;
 	enum err err = store_find(identity->options.store, &all, arena, &found, &count, info);

@@ -33,10 +33,10 @@ static void local_close(struct cache *cache)
 {
 	struct local *local = local_of(cache);
 	for (size_t i = 0; i < SHARDS; i++) {
-		values_free(&local->values[i]);
-		rates_free(&local->rates[i]);
+		cache_values_free(&local->values[i]);
+		cache_rates_free(&local->rates[i]);
 	}
-	topics_free(&local->topics);
+	cache_topics_free(&local->topics);
 	free(local);
 }
 
@@ -49,11 +49,11 @@ static enum err local_open(const struct cache_options *options, struct cache **r
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the cache");
 	local->cache.functions = &cache_local;
 	random_bytes(&local->seed, sizeof local->seed);
-	local->topics = topics_new();
+	local->topics = cache_topics_new();
 	bool there = local->topics != NULL;
 	for (size_t i = 0; i < SHARDS && there; i++) {
-		local->values[i] = values_new(bytes / SHARDS);
-		local->rates[i] = rates_new(buckets / SHARDS + 1);
+		local->values[i] = cache_values_new(bytes / SHARDS);
+		local->rates[i] = cache_rates_new(buckets / SHARDS + 1);
 		there = local->values[i] && local->rates[i];
 	}
 	if (!there) {
@@ -68,7 +68,7 @@ static enum err local_get(struct cache *cache, const char *key, int64_t now_us, 
 	size_t *ret_size, cache_ticket *ret_ticket)
 {
 	uint64_t hash = hash_key(local_of(cache), key);
-	return values_get(
+	return cache_values_get(
 		local_of(cache)->values[hash % SHARDS], hash, key, now_us, arena, ret_data, ret_size, ret_ticket);
 }
 
@@ -76,37 +76,37 @@ static void local_put(
 	struct cache *cache, const char *key, const void *data, size_t size, int64_t expires_at_us, cache_ticket ticket)
 {
 	uint64_t hash = hash_key(local_of(cache), key);
-	values_put(local_of(cache)->values[hash % SHARDS], hash, key, data, size, expires_at_us, ticket);
+	cache_values_put(local_of(cache)->values[hash % SHARDS], hash, key, data, size, expires_at_us, ticket);
 }
 
 static void local_drop(struct cache *cache, const char *key)
 {
 	uint64_t hash = hash_key(local_of(cache), key);
-	values_drop(local_of(cache)->values[hash % SHARDS], hash, key);
+	cache_values_drop(local_of(cache)->values[hash % SHARDS], hash, key);
 }
 
 static enum err local_take(struct cache *cache, const char *key, const struct cache_rate *rate, int64_t cost,
 	int64_t now_us, int64_t *ret_retry_after_us)
 {
 	uint64_t hash = hash_key(local_of(cache), key);
-	return rates_take(local_of(cache)->rates[hash % SHARDS], hash, rate, cost, now_us, ret_retry_after_us);
+	return cache_rates_take(local_of(cache)->rates[hash % SHARDS], hash, rate, cost, now_us, ret_retry_after_us);
 }
 
 static void local_publish(struct cache *cache, const char *topic, const void *data, size_t size)
 {
-	topics_publish(local_of(cache)->topics, topic, data, size);
+	cache_topics_publish(local_of(cache)->topics, topic, data, size);
 }
 
 static enum err local_subscribe(struct cache *cache, const char *prefix,
 	void (*notice)(void *context, const char *topic, const void *data, size_t size), void *context,
 	struct cache_subscription **ret_subscription)
 {
-	return topics_subscribe(local_of(cache)->topics, prefix, notice, context, ret_subscription);
+	return cache_topics_subscribe(local_of(cache)->topics, prefix, notice, context, ret_subscription);
 }
 
 static void local_unsubscribe(struct cache *cache, struct cache_subscription *subscription)
 {
-	topics_unsubscribe(local_of(cache)->topics, subscription);
+	cache_topics_unsubscribe(local_of(cache)->topics, subscription);
 }
 
 const struct cache_functions cache_local = {

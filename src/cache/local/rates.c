@@ -18,7 +18,7 @@ struct rates {
 	struct bucket buckets[];
 };
 
-struct rates *rates_new(size_t buckets_max)
+struct rates *cache_rates_new(size_t buckets_max)
 {
 	size_t sets = (buckets_max + WAYS - 1) / WAYS;
 	struct rates *rates = calloc(1, sizeof *rates + sets * WAYS * sizeof(struct bucket));
@@ -29,7 +29,7 @@ struct rates *rates_new(size_t buckets_max)
 	return rates;
 }
 
-void rates_free(struct rates **rates)
+void cache_rates_free(struct rates **rates)
 {
 	if (!*rates)
 		return;
@@ -51,8 +51,8 @@ static struct bucket *find(struct rates *rates, uint64_t hash)
 	return fullest;
 }
 
-enum err rates_take(struct rates *rates, uint64_t hash, const struct cache_rate *rate, int64_t cost, int64_t now_us,
-	int64_t *ret_retry_after_us)
+enum err cache_rates_take(struct rates *rates, uint64_t hash, const struct cache_rate *rate, int64_t cost,
+	int64_t now_us, int64_t *ret_retry_after_us)
 {
 	int64_t unit_us = INT64_C(1000000) / rate->per_second;
 	int64_t burst_us = rate->burst * unit_us, cost_us = cost * unit_us;

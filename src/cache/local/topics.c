@@ -18,7 +18,7 @@ struct topics {
 	struct cache_subscription *subscriptions;
 };
 
-struct topics *topics_new(void)
+struct topics *cache_topics_new(void)
 {
 	struct topics *topics = calloc(1, sizeof *topics);
 	if (topics)
@@ -26,18 +26,18 @@ struct topics *topics_new(void)
 	return topics;
 }
 
-void topics_free(struct topics **topics)
+void cache_topics_free(struct topics **topics)
 {
 	if (!*topics)
 		return;
 	while ((*topics)->subscriptions)
-		topics_unsubscribe(*topics, (*topics)->subscriptions);
+		cache_topics_unsubscribe(*topics, (*topics)->subscriptions);
 	pthread_mutex_destroy(&(*topics)->lock);
 	free(*topics);
 	*topics = NULL;
 }
 
-void topics_publish(struct topics *topics, const char *topic, const void *data, size_t size)
+void cache_topics_publish(struct topics *topics, const char *topic, const void *data, size_t size)
 {
 	pthread_mutex_lock(&topics->lock);
 	for (struct cache_subscription *each = topics->subscriptions; each; each = each->next) {
@@ -47,7 +47,7 @@ void topics_publish(struct topics *topics, const char *topic, const void *data, 
 	pthread_mutex_unlock(&topics->lock);
 }
 
-enum err topics_subscribe(struct topics *topics, const char *prefix,
+enum err cache_topics_subscribe(struct topics *topics, const char *prefix,
 	void (*notice)(void *context, const char *topic, const void *data, size_t size), void *context,
 	struct cache_subscription **ret_subscription)
 {
@@ -70,7 +70,7 @@ enum err topics_subscribe(struct topics *topics, const char *prefix,
 	return ERR_OK;
 }
 
-void topics_unsubscribe(struct topics *topics, struct cache_subscription *subscription)
+void cache_topics_unsubscribe(struct topics *topics, struct cache_subscription *subscription)
 {
 	pthread_mutex_lock(&topics->lock);
 	struct cache_subscription **at = &topics->subscriptions;

@@ -24,7 +24,7 @@ struct values {
 	struct entry *table[TABLE_SIZE];
 };
 
-struct values *values_new(size_t bytes_max)
+struct values *cache_values_new(size_t bytes_max)
 {
 	struct values *values = calloc(1, sizeof *values);
 	if (!values)
@@ -79,7 +79,7 @@ static void take_out(struct values *values, struct entry **at)
 	free(entry);
 }
 
-void values_free(struct values **values)
+void cache_values_free(struct values **values)
 {
 	if (!*values)
 		return;
@@ -90,7 +90,7 @@ void values_free(struct values **values)
 	*values = NULL;
 }
 
-enum err values_get(struct values *values, uint64_t hash, const char *key, int64_t now_us, struct arena *arena,
+enum err cache_values_get(struct values *values, uint64_t hash, const char *key, int64_t now_us, struct arena *arena,
 	void **ret_data, size_t *ret_size, cache_ticket *ret_ticket)
 {
 	enum err err = ERR_NOT_FOUND;
@@ -113,7 +113,7 @@ enum err values_get(struct values *values, uint64_t hash, const char *key, int64
 	return err;
 }
 
-void values_put(struct values *values, uint64_t hash, const char *key, const void *data, size_t size,
+void cache_values_put(struct values *values, uint64_t hash, const char *key, const void *data, size_t size,
 	int64_t expires_at_us, cache_ticket ticket)
 {
 	size_t key_size = strlen(key), bytes = weight(key_size, size);
@@ -146,7 +146,7 @@ void values_put(struct values *values, uint64_t hash, const char *key, const voi
 	pthread_mutex_unlock(&values->lock);
 }
 
-void values_drop(struct values *values, uint64_t hash, const char *key)
+void cache_values_drop(struct values *values, uint64_t hash, const char *key)
 {
 	pthread_mutex_lock(&values->lock);
 	values->drops++;
