@@ -127,8 +127,7 @@ static void *race(void *argument)
 	struct engine_result result;
 	struct err_info info = {0};
 	pthread_barrier_wait(racer->start);
-	racer->err = engine_command(
-		racer->place->engine, &racer->issue, NULL, 0, seconds_from_now(30), &result, &info);
+	racer->err = engine_command(racer->place->engine, &racer->issue, NULL, 0, seconds_from_now(30), &result, &info);
 	return NULL;
 }
 
@@ -306,8 +305,7 @@ static void a_hold_expires_by_the_tick_but_not_in_a_clock_jump(void **state)
 	struct command other = world_command(&world, COMMAND_ACCOUNT_HOLD, -1);
 	world.now_us = atomic_load(&place.wall_us);
 	other.id = world_id(&world);
-	other.account_hold =
-		(struct command_account_hold){.org = world.orgs[1], .reason_hash = world_hash(&world)};
+	other.account_hold = (struct command_account_hold){.org = world.orgs[1], .reason_hash = world_hash(&world)};
 	assert_int_equal(place_command(&place, &world, &other, &result), ERR_OK);
 	assert_true(engine_clock_halted(place.engine));
 	assert_int_equal(engine_wait_position(place.engine, result.position, seconds_from_now(30)), ERR_OK);
@@ -324,8 +322,7 @@ static void a_hold_expires_by_the_tick_but_not_in_a_clock_jump(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_tonne_from_issue_to_certificate_and_over_a_restart),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(a_tonne_from_issue_to_certificate_and_over_a_restart),
 		cmocka_unit_test(repeats_answer_the_same_and_other_bodies_are_refused),
 		cmocka_unit_test(p4_eight_threads_claim_the_same_hour_and_one_wins),
 		cmocka_unit_test(another_writer_takes_the_position_and_this_one_stops),

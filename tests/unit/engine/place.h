@@ -228,8 +228,7 @@ static inline void place_check_views(struct place *place)
 	struct serial_range_row *ranges = NULL;
 	size_t batch_count = 0, range_count = 0;
 	struct store_query query = {.collection = &batches_collection, .most = 100000};
-	assert_int_equal(
-		store_find(place->store, &query, arena, (void **)&batches, &batch_count, &info), ERR_OK);
+	assert_int_equal(store_find(place->store, &query, arena, (void **)&batches, &batch_count, &info), ERR_OK);
 	query.collection = &ranges_collection;
 	assert_int_equal(store_find(place->store, &query, arena, (void **)&ranges, &range_count, &info), ERR_OK);
 	size_t at = 0;
@@ -245,8 +244,7 @@ static inline void place_check_views(struct place *place)
 	struct holding_row *holdings = NULL;
 	size_t holding_count = 0;
 	query.collection = &holdings_collection;
-	assert_int_equal(
-		store_find(place->store, &query, arena, (void **)&holdings, &holding_count, &info), ERR_OK);
+	assert_int_equal(store_find(place->store, &query, arena, (void **)&holdings, &holding_count, &info), ERR_OK);
 	for (size_t h = 0; h < holding_count; h++) {
 		int64_t sums[KG_STATE_COUNT] = {0};
 		for (size_t r = 0; r < range_count; r++)

@@ -31,9 +31,7 @@ static void random_step(struct world *world, struct hash *roots, struct id *peri
 	}
 	case 1:
 	case 2:
-	case 3:
-		command = world_attestation(world, 3 + (int)world_below(world, 3), periods[which], roots[which]);
-		break;
+	case 3: command = world_attestation(world, 3 + (int)world_below(world, 3), periods[which], roots[which]); break;
 	case 4:
 	case 5:
 		command = world_command(world, COMMAND_PERIOD_ISSUE, -1);
@@ -87,15 +85,17 @@ static void random_step(struct world *world, struct hash *roots, struct id *peri
 		command = world_command(world, COMMAND_TRANSFER, org);
 		command.transfer.to = world->orgs[(org + 1) % WORLD_ORGS];
 		for (int i = 0; i < 3; i++)
-			ranges[i] = (struct serial_range){
-				.batch = batch, .start = world_below(world, 20000), .length = 1 + world_below(world, 50)};
+			ranges[i] = (struct serial_range){.batch = batch,
+				.start = world_below(world, 20000),
+				.length = 1 + world_below(world, 50)};
 		command.lists.ranges = ranges;
 		command.lists.range_count = 1 + (size_t)world_below(world, 3);
 		(void)world_execute(world, &command);
 		return;
 	}
 	default:
-		(void)world_transfer(world, org, (int)world_below(world, WORLD_ORGS), batch, 1 + world_below(world, 900));
+		(void)world_transfer(
+			world, org, (int)world_below(world, WORLD_ORGS), batch, 1 + world_below(world, 900));
 		return;
 	}
 	(void)world_execute(world, &command);
@@ -117,7 +117,8 @@ static void month(uint64_t seed)
 	}
 	world_check(&world);
 	const struct rules *rules = world.rules;
-	printf("seed %llu: %llu events, %llu batches, %llu retirements, kg: issued %lld held %lld buffer %lld retired %lld "
+	printf("seed %llu: %llu events, %llu batches, %llu retirements, kg: issued %lld held %lld buffer %lld retired "
+	       "%lld "
 	       "cancelled %lld\n",
 		(unsigned long long)seed, (unsigned long long)rules_position(rules),
 		(unsigned long long)registry_batch_count(rules_registry(rules)),

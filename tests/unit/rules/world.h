@@ -16,7 +16,7 @@
 #include "carbond/base/map.h"
 #include "carbond/rules.h"
 
-#define WORLD_ORGS      6 /* 0..2 operators, 3..5 verifiers; all trade */
+#define WORLD_ORGS      6                         /* 0..2 operators, 3..5 verifiers; all trade */
 #define WORLD_FIRST_DAY INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
 
 struct world {
@@ -100,8 +100,8 @@ static inline enum err world_execute(struct world *world, const struct command *
 	world->output.size = 0;
 	world->output.guard_count = 0;
 	memset(&world->info, 0, sizeof world->info);
-	enum err err = rules_execute(
-		world->rules, command, world->now_us, &world->output, &world->result, &world->info);
+	enum err err =
+		rules_execute(world->rules, command, world->now_us, &world->output, &world->result, &world->info);
 	if (err)
 		assert_int_equal(world->output.size, 0);
 	world_replay(world, 0);
@@ -209,8 +209,8 @@ static inline struct command world_attestation(
 	command.period_attest = (struct command_period_attest){.period = period,
 		.verifier = world->verifiers[verifier],
 		.evidence_root = evidence_root,
-		.signature = sign_make(&world->secrets[verifier], REGISTRY_ATTESTATION_DOMAIN, &evidence_root,
-			sizeof evidence_root)};
+		.signature = sign_make(
+			&world->secrets[verifier], REGISTRY_ATTESTATION_DOMAIN, &evidence_root, sizeof evidence_root)};
 	return command;
 }
 

@@ -1,0 +1,239 @@
+/* Old journals are read for ever: each release leaves its journal, what it reads like, and the hash of the state that it makes
+ * in tests/golden. With CARBOND_WRITE_GOLDEN=1 the newest is written anew (only before its release). */
+#include "world.h"
+
+#define GOLDEN "tests/golden/journal-1"
+
+struct text {
+	char *bytes;
+	size_t size;
+};
+
+static struct text read_file(const char *path)
+{
+	struct text text = {0};
+	FILE *file = fopen(path, "rb");
+	if (!file)
+		fail_msg("%s is missing", path);
+	assert_int_equal(fseek(file, 0, SEEK_END), 0);
+	text.size = (size_t)ftell(file);
+	rewind(file);
+	text.bytes = malloc(text.size + 1);
+	assert_int_equal(fread(text.bytes, 1, text.size, file), text.size);
+	text.bytes[text.size] = 0;
+	fclose(file);
+	return text;
+}
+
+static void write_file(const char *path, const void *bytes, size_t size)
+{
+	FILE *file = fopen(path, "wb");
+	assert_non_null(file);
+	assert_int_equal(fwrite(bytes, 1, size, file), size);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* Replays a journal; its lines of JSON and the state's hash as hex. */
+static void replay(
+	const struct text *journal, struct id registry, struct text *ret_lines, char ret_hash[HASH_TEXT_SIZE])
+{
+	struct err_info info;
+	struct event_scratch *scratch = malloc(sizeof *scratch);
+	struct rules *rules = rules_new(registry, 3);
+	FILE *lines = open_memstream(&ret_lines->bytes, &ret_lines->size);
+	for (size_t at = 0, length = 0; at < journal->size; at += length) {
+		struct event event;
+		if (event_decode((const uint8_t *)journal->bytes + at, journal->size - at, scratch, &event, &length,
+			    &info) ||
+			rules_apply(rules, &event, &info))
+			fail_msg("byte %zu: %s", at, info.detail);
+		json_t *document = event_json(&event);
+		char *line = json_dumps(document, JSON_COMPACT);
+		fprintf(lines, "%s\n", line);
+		free(line);
+		json_decref(document);
+	}
+	fclose(lines);
+	assert_true(rules_check(rules, &info));
+	hash_text(world_state(rules), ret_hash);
+	rules_free(&rules);
+	free(scratch);
+}
+
+/* ---- making one: every kind of event ---- */
+
+static uint8_t made[1 << 20];
+static size_t made_size;
+
+static void done(struct world *world, struct command *command)
+{
+	world->now_us += CLOCK_US_PER_MINUTE;
+	command->id = world_id(world);
+	if (world_execute(world, command))
+		fail_msg("%s: %s", command_kind_name(command->kind), world->info.detail);
+	memcpy(made + made_size, world->output.bytes, world->output.size);
+	made_size += world->output.size;
+}
+
+static struct id period_of(struct world *world, int org, uint32_t hours, int64_t kg, struct hash *ret_root)
+{
+	struct claim_run run;
+	struct command command = world_submission(world, org, world->next_hour[org], hours, kg, &run);
+	done(world, &command);
+	world->next_hour[org] += hours;
+	*ret_root = command.period_submit.evidence_root;
+	return command.period_submit.period;
+}
+
+static void make(void)
+{
+	struct world world;
+	struct hash root;
+	struct serial_range ranges[2] = {{1, 500, 10}, {1, 700, 20}};
+	world_start(&world, 2026);
+	world.rules ? rules_free(&world.rules) : (void)0;
+	rules_free(&world.replica);
+	world.rules = rules_new((struct id){{1}}, 1);
+	world.replica = rules_new((struct id){{1}}, 2);
+	struct command command = world_command(&world, COMMAND_VERIFIER_REGISTER, -1);
+	for (int org = 3; org < 5; org++) {
+		command.verifier_register = (struct command_verifier_register){.verifier = world.verifiers[org],
+			.org = world.orgs[org],
+			.key = world.keys[org],
+			.valid_from_us = world.now_us,
+			.valid_to_us = world.now_us + 400 * CLOCK_US_PER_DAY};
+		done(&world, &command);
+	}
+	struct id period = period_of(&world, 0, 24, 833990, &root);
+	command = world_command(&world, COMMAND_PERIOD_HOLD, -1);
+	command.period_hold = (struct command_period_hold){
+		.period = period, .reasons = PERIOD_HOLD_REVIEW, .reason_hash = world_hash(&world)};
+	done(&world, &command);
+	command = world_command(&world, COMMAND_PERIOD_RELEASE, -1);
+	command.period_release = (struct command_period_release){.period = period, .reason_hash = world_hash(&world)};
+	done(&world, &command);
+	command = world_attestation(&world, 3, period, root);
+	done(&world, &command);
+	command = world_command(&world, COMMAND_PERIOD_ISSUE, -1);
+	command.period_issue.period = period;
+	done(&world, &command);
+	struct id withdrawn = period_of(&world, 1, 5, 1000, &root);
+	command = world_command(&world, COMMAND_PERIOD_WITHDRAW, 1);
+	command.period_withdraw.period = withdrawn;
+	done(&world, &command);
+	struct id refused = period_of(&world, 1, 5, 1000, &root);
+	command = world_command(&world, COMMAND_PERIOD_REFUSE, 4);
+	command.period_refuse = (struct command_period_refuse){.period = refused, .reason_hash = world_hash(&world)};
+	done(&world, &command);
+	command = world_command(&world, COMMAND_TRANSFER, 0);
+	command.transfer = (struct command_transfer){.to = world.orgs[5], .batch = 1, .kg = 5000};
+	done(&world, &command);
+	command = world_command(&world, COMMAND_TRANSFER, 5);
+	command.transfer = (struct command_transfer){.to = world.orgs[2]};
+	command.lists = (struct record_lists){.ranges = ranges, .range_count = 2};
+	command.source = COMMAND_SOURCE_TRANSFER;
+	command.natural_key = command_natural_key(command.source, command.kind, "golden", 6);
+	done(&world, &command);
+	command = world_command(&world, COMMAND_RETIRE, 5);
+	command.retire = (struct command_retire){.batch = 1,
+		.kg = 1000,
+		.beneficiary_hash = world_hash(&world),
+		.covered_from_us = WORLD_FIRST_DAY,
+		.covered_to_us = world.now_us,
+		.purpose = PURPOSE_GIFT,
+		.consent = 1};
+	code8_set(&command.retire.country, "DE");
+	done(&world, &command);
+	command = world_command(&world, COMMAND_BATCH_HOLD, -1);
+	command.batch_hold = (struct command_batch_hold){
+		.batch = 1, .until_us = world.now_us + CLOCK_US_PER_HOUR, .reason_hash = world_hash(&world)};
+	done(&world, &command);
+	command = world_command(&world, COMMAND_BATCH_RELEASE, -1);
+	command.batch_release = (struct command_batch_release){.batch = 1, .reason_hash = world_hash(&world)};
+	done(&world, &command);
+	command = world_command(&world, COMMAND_BATCH_REVERSE, -1);
+	command.batch_reverse =
+		(struct command_batch_reverse){.batch = 1, .kg = 20000, .reason_hash = world_hash(&world)};
+	done(&world, &command);
+	command = world_command(&world, COMMAND_BATCH_RELEASE, -1);
+	command.batch_release = (struct command_batch_release){.batch = 1, .reason_hash = world_hash(&world)};
+	done(&world, &command);
+	command = world_command(&world, COMMAND_BUFFER_TOP_UP, 0);
+	command.buffer_top_up = (struct command_buffer_top_up){.batch = 1, .kg = 5000};
+	done(&world, &command);
+	for (int org = 0; org < 2; org++) {
+		command = world_command(&world, COMMAND_ACCOUNT_HOLD, -1);
+		command.account_hold = (struct command_account_hold){.org = world.orgs[org],
+			.until_us = org ? world.now_us + 3 * CLOCK_US_PER_MINUTE : 0,
+			.reason_hash = world_hash(&world)};
+		done(&world, &command);
+	}
+	command = world_command(&world, COMMAND_ACCOUNT_RELEASE, -1);
+	command.account_release =
+		(struct command_account_release){.org = world.orgs[0], .reason_hash = world_hash(&world)};
+	done(&world, &command);
+	command = world_command(&world, COMMAND_VERIFIER_REVOKE, -1);
+	command.verifier_revoke =
+		(struct command_verifier_revoke){.verifier = world.verifiers[4], .reason_hash = world_hash(&world)};
+	done(&world, &command);
+	world.now_us += 2 * CLOCK_US_PER_DAY;
+	command = (struct command){.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE};
+	command.tick.due_us = world.now_us;
+	done(&world, &command);
+	world_check(&world);
+	world_stop(&world);
+}
+
+static void write_golden(void)
+{
+	struct text journal, lines;
+	char hash[HASH_TEXT_SIZE];
+	make();
+	journal = (struct text){.bytes = (char *)made, .size = made_size};
+	replay(&journal, (struct id){{1}}, &lines, hash);
+	write_file(GOLDEN ".bin", made, made_size);
+	write_file(GOLDEN ".ndjson", lines.bytes, lines.size);
+	write_file(GOLDEN ".hash", hash, strlen(hash));
+	free(lines.bytes);
+}
+
+static void the_first_journal_reads_as_it_did(void **state)
+{
+	(void)state;
+	char hash[HASH_TEXT_SIZE];
+	struct text journal = read_file(GOLDEN ".bin"), lines = read_file(GOLDEN ".ndjson");
+	struct text wanted = read_file(GOLDEN ".hash"), now = {0};
+	replay(&journal, (struct id){{1}}, &now, hash);
+	assert_string_equal(hash, wanted.bytes);
+	assert_int_equal(now.size, lines.size);
+	assert_memory_equal(now.bytes, lines.bytes, lines.size);
+	free(journal.bytes);
+	free(lines.bytes);
+	free(wanted.bytes);
+	free(now.bytes);
+}
+
+/* A release's journal has every event there is, so that none can change unseen. */
+static void the_newest_journal_has_every_event(void **state)
+{
+	(void)state;
+	struct text lines = read_file(GOLDEN ".ndjson");
+	for (uint16_t type = 1; type < EVENT_STATE_START; type++) {
+		char wanted[64];
+		if (!event_type_name(type))
+			continue;
+		snprintf(wanted, sizeof wanted, "{\"event\":\"%s\"", event_type_name(type));
+		if (!strstr(lines.bytes, wanted))
+			fail_msg("the golden journal has no %s", event_type_name(type));
+	}
+	free(lines.bytes);
+}
+
+int main(void)
+{
+	if (getenv("CARBOND_WRITE_GOLDEN"))
+		write_golden();
+	const struct CMUnitTest tests[] = {cmocka_unit_test(the_first_journal_reads_as_it_did),
+		cmocka_unit_test(the_newest_journal_has_every_event)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
