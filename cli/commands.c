@@ -102,6 +102,14 @@ static const struct cli_option simulate_options[] = {{"unit", "SLUG", "the unit"
 	{"seed", "NUMBER", "another plant"}, {"noise", "FACTOR", "of its instruments"},
 	{"fault", "FAULT", "gap, drift, stuck or spike of one instrument"}, {"csv", NULL, "write CSV"},
 	{"quiet", NULL, "no progress"}, END};
+static const struct cli_option verify_options[] = {{"trust", "FILE",
+							   "keys that you trust: {\"keys\": [{\"role\", \"name\", "
+							   "\"organisation\", \"key\", \"from\", \"until\"}]}"},
+	{"registry", "ID", "the registry's id: the issuance id is checked too"},
+	{"journal", NULL, "the file is an export of the journal (carbonctl journal batches)"},
+	{"state-hash", "HEX", "the state that the journal must lead to"}, END};
+static const struct cli_option sign_options[] = {{"key", "FILE", "the key file made by keygen"},
+	{"verifier", "ID", "the verifier's id, for the attestation"}, END};
 static const struct cli_option init_options[] = {{"organisation", "SLUG", "the first organisation"},
 	{"name", "NAME", "its name"}, {"country", "CODE", "its country, ISO 3166-1 alpha-2"}, END};
 static const struct cli_option backup_options[] = {{"with-keys", NULL, "with seal.keys and checkpoint.key"}, END};
@@ -262,6 +270,7 @@ const struct cli_command cli_commands[] = {
 		.doc = "Lists how far each device's own numbering is durable without a gap",
 		.examples = "carbonctl receipts list"),
 	LIST("quarantine", "quarantine.list", "/v1/quarantine", .flags = CLI_PAGED, .options = quarantine_options,
+		.columns = "id state reason tag time_us value source detail",
 		.doc = "Lists refused readings with reason and text, open ones first",
 		.examples = "carbonctl quarantine list --state open"),
 	REST("quarantine", "get", "quarantine.get", "GET", "/v1/quarantine/{id}", .doc = "Shows one refused item",
@@ -498,6 +507,21 @@ const struct cli_command cli_commands[] = {
 		.doc = "Shows what the daemon on this machine says of itself, by its admin socket",
 		.examples = "carbonctl status",
 		.run = cli_status},
+	{.noun = "verify",
+		.arguments = "FILE [--trust KEYS.json] [--registry ID] | --journal FILE [--state-hash HEX]",
+		.options = verify_options,
+		.doc = "Recomputes an evidence pack, or replays an export of the journal, offline: 0 PASS, 5 FAIL, 6 "
+		       "signers untrusted",
+		.examples = "carbonctl verify pack.tar --trust keys.json\ncarbonctl verify --journal journal.ndjson",
+		.run = cli_verify},
+	{.noun = "sign",
+		.arguments = "PACK.tar --key FILE [--verifier ID] | keygen FILE",
+		.options = sign_options,
+		.doc = "Verifies a pack, says what a signature vouches for, and signs its evidence root; keygen makes "
+		       "a key",
+		.examples = "carbonctl sign keygen verifier.key\ncarbonctl sign pack.tar --key verifier.key --verifier "
+			    "0193577e-5c00-7000-8000-000000000000",
+		.run = cli_sign},
 	{.noun = "doctor",
 		.doc = "Checks daemon, broker, clock, disk and configuration, and says what to do",
 		.examples = "carbonctl doctor\ncarbonctl doctor --json",

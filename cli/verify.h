@@ -1,0 +1,34 @@
+/* What `carbonctl verify` does with bytes that are in memory: for the command and for its tests. */
+#ifndef CARBOND_CLI_VERIFY_H
+#define CARBOND_CLI_VERIFY_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "carbond/mrv.h"
+
+#include "cli.h"
+
+struct verify_options {
+	const struct mrv_trust_key *trust;
+	size_t trust_count;
+	struct id registry; /* zero: the issuance id is not checked */
+	bool json;
+	FILE *out;
+};
+
+/* Checks a pack, step by step; prints PASS or FAIL for each. CLI_OK, CLI_VERIFY_FAILED or CLI_SIGNERS_UNTRUSTED. */
+int verify_pack(const uint8_t *data, size_t size, const struct verify_options *options);
+
+/* Checks an export of the journal (`GET /v1/journal/batches`): hash chain, records, replay, P1–P3, state hash. `expected`
+ * zero: the state hash is only printed. CLI_OK or CLI_VERIFY_FAILED. */
+int verify_journal(const char *text, size_t size, struct hash expected, const struct verify_options *options);
+
+/* One step's line, or its object with --json; the list of them is closed by verify_end. */
+struct verify_list;
+struct verify_list *verify_begin(const struct verify_options *options);
+void verify_step(struct verify_list *list, const struct mrv_step *step);
+/* Prints the verdict, frees the list. */
+int verify_end(struct verify_list **list, int code, const char *verdict);
+
+#endif
