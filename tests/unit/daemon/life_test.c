@@ -6,12 +6,14 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "carbond/identity.h"
@@ -235,6 +237,104 @@ static void the_first_reason_to_stop_wins(void **state)
 	assert_int_equal(signals_wait(clock_monotonic_us() + 30 * CLOCK_US_PER_SECOND), RUNTIME_STOP);
 }
 
+/* ---- a whole life, in a process of its own, as a service manager sees it ---- */
+
+struct manager {
+	int socket;
+	char path[64];
+	pid_t child;
+};
+
+static void hire(struct manager *manager, struct bench *bench)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct timeval patience = {.tv_sec = 30};
+
+	snprintf(manager->path, sizeof(manager->path), "%s/notify", bench->folder);
+	strcpy(address.sun_path, manager->path);
+	manager->socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_true(manager->socket >= 0);
+	assert_int_equal(bind(manager->socket, (const struct sockaddr *)&address, sizeof(address)), 0);
+	setsockopt(manager->socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	make_data(bench);
+}
+
+static void bear(struct manager *manager, struct bench *bench)
+{
+	manager->child = fork();
+	assert_true(manager->child >= 0);
+	if (manager->child > 0)
+		return;
+	setenv("NOTIFY_SOCKET", manager->path, 1);
+	setenv("WATCHDOG_USEC", "300000", 1);
+	_exit(daemon_run(&bench->daemon));
+}
+
+/* Waits until the manager is told `state`; other states on the way are passed over. */
+static void is_told(struct manager *manager, const char *state)
+{
+	char text[512];
+	ssize_t size;
+
+	do {
+		size = recv(manager->socket, text, sizeof(text) - 1, 0);
+		if (size < 0)
+			fail_msg("the manager was not told %s", state);
+		text[size] = '\0';
+	} while (!strstr(text, state));
+}
+
+static int buried(struct manager *manager)
+{
+	int status = 0;
+
+	assert_int_equal(waitpid(manager->child, &status, 0), manager->child);
+	close(manager->socket);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void the_manager_hears_of_ready_watchdog_reload_and_stop(void **state)
+{
+	struct bench *bench = *state;
+	struct manager manager;
+
+	hire(&manager, bench);
+	bear(&manager, bench);
+	is_told(&manager, "READY=1");
+	is_told(&manager, "WATCHDOG=1");
+	kill(manager.child, SIGHUP);
+	is_told(&manager, "RELOADING=1");
+	is_told(&manager, "READY=1");
+	is_told(&manager, "WATCHDOG=1");
+	kill(manager.child, SIGTERM);
+	is_told(&manager, "STOPPING=1");
+	assert_int_equal(buried(&manager), DAEMON_EXIT_OK);
+}
+
+static void a_fatal_reason_ends_it_in_order_with_a_code_of_its_own(void **state)
+{
+	struct bench *bench = *state;
+	struct manager manager;
+
+	hire(&manager, bench);
+	atomic_store(&bench->daemon.fatal, ERR_STORE_LATCHED); /* as if it had come while starting */
+	bear(&manager, bench);
+	is_told(&manager, "STOPPING=1");
+	assert_int_equal(buried(&manager), DAEMON_EXIT_STOPPED);
+}
+
+static void a_start_that_fails_is_told_by_its_code(void **state)
+{
+	struct bench *bench = *state;
+	struct manager manager;
+
+	hire(&manager, bench);
+	bench->daemon.conf->http_address = "0.0.0.0";
+	bear(&manager, bench);
+	assert_int_equal(buried(&manager), DAEMON_EXIT_FAILED);
+}
+
 /* ---- the admin socket ---- */
 
 static int dial(struct bench *bench)
@@ -394,6 +494,9 @@ int main(void)
 		TEST(a_reload_applies_what_it_can_and_keeps_the_rest),
 		TEST(a_faulty_reload_changes_nothing),
 		TEST(the_first_reason_to_stop_wins),
+		TEST(the_manager_hears_of_ready_watchdog_reload_and_stop),
+		TEST(a_fatal_reason_ends_it_in_order_with_a_code_of_its_own),
+		TEST(a_start_that_fails_is_told_by_its_code),
 		TEST(its_verbs_answer_a_line_for_a_line),
 		TEST(a_backup_is_made_on_the_live_daemon_and_restores),
 		TEST(an_endless_line_is_cut_off),
