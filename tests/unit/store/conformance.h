@@ -620,6 +620,53 @@ static void case_p4_one_wins_each_guard(const struct backend *backend)
 	run_race(backend, race_guards, 100);
 }
 
+/* Every racer appends to a log of its own, with a row of its own and one that only the first of them gets: what is refused
+ * leaves nothing behind, though it may have shared a transaction with what was not. */
+static void *race_rows(void *argument)
+{
+	struct race *race = argument;
+	struct err_info info;
+	uint64_t seq = 1;
+	for (uint64_t round = 1; round <= race->rounds; round++) {
+		struct thing own = new_thing((unsigned)(round * RACERS + race->number + 10000));
+		struct thing shared = new_thing((unsigned)round);
+		struct store_change changes[] = {{.collection = &things, .row = &own, .verb = STORE_PUT},
+			{.collection = &things, .row = &shared, .verb = STORE_PUT, .condition = STORE_ABSENT}};
+		char stream[32], key[32];
+		snprintf(stream, sizeof stream, "journal.%u", race->number);
+		struct store_guard guard = {key, (size_t)snprintf(key, sizeof key, "%llu", (unsigned long long)round)};
+		struct store_batch batch = new_batch(stream, seq, "p", 1);
+		struct store_append append = {.class = STORE_VALUE,
+			.batch = &batch,
+			.guards = &guard,
+			.guard_count = 1,
+			.changes = changes,
+			.change_count = 2};
+		meet(&race->ready[round]);
+		enum err err = store_log_append(race->store, &append, NULL, &info);
+		if (err == ERR_OK)
+			atomic_fetch_add(&race->wins[round], 1);
+		else if (err != ERR_CONDITION_FAILED)
+			atomic_fetch_add(&race->other, 1);
+		struct thing found = {.id = own.id};
+		struct arena *arena = arena_new(0);
+		enum err there = store_get(race->store, &things, &found, arena, &info);
+		if (there != (err == ERR_OK ? ERR_OK : ERR_NOT_FOUND))
+			atomic_fetch_add(&race->other, 1);
+		arena_free(&arena);
+		append.change_count = 1; /* the position and the guard are still to be had */
+		if (err != ERR_OK && store_log_append(race->store, &append, NULL, &info) != ERR_OK)
+			atomic_fetch_add(&race->other, 1);
+		seq++;
+	}
+	return NULL;
+}
+
+static void case_refusals_leave_nothing_behind(const struct backend *backend)
+{
+	run_race(backend, race_rows, 60);
+}
+
 static void case_tampering_is_found(const struct backend *backend)
 {
 	for (int header = 0; header < 2; header++) {
@@ -704,6 +751,7 @@ static const struct conformance_case conformance_cases[] = {
 	{"three distinct refusals", case_three_refusals},
 	{"8 threads race for 300 positions", case_one_wins_each_position},
 	{"P4: 8 threads race for 100 guard keys", case_p4_one_wins_each_guard},
+	{"refusals leave nothing behind", case_refusals_leave_nothing_behind},
 	{"tampering is found", case_tampering_is_found},
 	{"pruning keeps headers", case_prune_keeps_headers},
 	{"a stream is deleted", case_delete_a_stream},

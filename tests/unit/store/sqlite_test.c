@@ -246,6 +246,49 @@ static void bad_schema_rows_are_refused(void **state)
 	sqlite_place_drop(&place);
 }
 
+/* ---- logs ---- */
+
+/* A batch that is sound in itself, but belongs to another history. */
+static void a_replaced_batch_is_found(void **state)
+{
+	(void)state;
+	struct place place, other;
+	sqlite_place_new(&place);
+	sqlite_place_new(&other);
+	struct err_info info = {.code = ERR_OK};
+	struct store *store = open_store(&place);
+	append_many(store, "journal.0", 9);
+	store_close(&store);
+	store = open_store(&other);
+	append_many(store, "journal.0", 5);
+	assert_ok(append(store, STORE_VALUE, "journal.0", 6, "another", &info), &info);
+	store_close(&store);
+	char sql[512];
+	snprintf(sql, sizeof sql,
+		"ATTACH '%s/value.db' AS other; DELETE FROM main.log_batches WHERE seq = 6;"
+		"INSERT INTO main.log_batches SELECT * FROM other.log_batches WHERE seq = 6;",
+		other.folder);
+	run_sql(place.folder, "value.db", sql);
+	store = open_store(&place);
+	struct collected collected = {.count = 0};
+	assert_int_equal(
+		store_log_read(store, STORE_VALUE, "journal.0", 1, collect, &collected, &info), ERR_STORE_CORRUPT);
+	assert_int_equal(collected.last_seq, 6);
+	assert_non_null(strstr(info.detail, "batch 7"));
+	/* also where reading begins behind it */
+	assert_int_equal(
+		store_log_read(store, STORE_VALUE, "journal.0", 7, collect, &collected, &info), ERR_STORE_CORRUPT);
+	store_close(&store);
+	run_sql(place.folder, "value.db", "DELETE FROM log_batches WHERE seq = 4"); /* and a hole */
+	store = open_store(&place);
+	assert_int_equal(
+		store_log_read(store, STORE_VALUE, "journal.0", 1, collect, &collected, &info), ERR_STORE_CORRUPT);
+	assert_non_null(strstr(info.detail, "batch 4 is missing"));
+	store_close(&store);
+	sqlite_place_drop(&other);
+	sqlite_place_drop(&place);
+}
+
 /* ---- views ---- */
 
 static void put_view(struct store *store, unsigned number)
@@ -529,6 +572,7 @@ int main(void)
 		cmocka_unit_test(a_failed_migration_leaves_nothing),
 		cmocka_unit_test(tables_follow_the_fields),
 		cmocka_unit_test(bad_schema_rows_are_refused),
+		cmocka_unit_test(a_replaced_batch_is_found),
 		cmocka_unit_test(damaged_views_are_made_anew),
 		cmocka_unit_test(views_found_damaged_while_running),
 		cmocka_unit_test(backups_are_taken_live_and_checked),
