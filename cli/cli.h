@@ -49,7 +49,7 @@ struct cli_command {
 	const char *texts;         /* body members that are text also where they look like numbers: "factor offset" */
 	const char *lists;         /* body members that are lists of texts: "roles" of roles=operator,trader */
 	const char *arguments;     /* what help shows after the name of a command that is no REST call */
-	const char *columns; /* columns of the table of a list: "id name state"; NULL: taken from the first item */
+	const char *columns;       /* columns of the table of a list: "id name state"; NULL: taken from the items */
 	const struct cli_option *options; /* ended by name NULL; query parameters of a REST command; may be NULL */
 	const char *usage;                /* a whole help text that stands for the one made from the row; may be NULL */
 	const char *doc;                  /* one sentence */

@@ -241,7 +241,8 @@ static void check_socket(struct doctor *doctor, struct finding *finding)
 	find(finding, GOOD, "carbond %s answers, pid %lld", version ? version : "?",
 		(long long)json_integer_value(json_object_get(result, "pid")));
 	if (json_is_true(json_object_get(result, "clock_halted"))) {
-		find(finding, BAD, "the clock jumped: expiry is halted until somebody looks");
+		find(finding, WARNING,
+			"what expires by time waits: the clock jumped, or the kernel does not vouch for it");
 		advise(finding, "check the clock, then `carbonctl clock confirm`");
 	}
 }

@@ -5,7 +5,7 @@
 
 #include "cli.h"
 
-enum { COLUMNS_MAX = 24, WIDTH_MAX = 60 };
+enum { COLUMNS_MAX = 24, CHOSEN_MAX = 12, LOOKED_AT_MAX = 100, WIDTH_MAX = 64 };
 
 /* Characters, not bytes: close enough to columns for what names hold. */
 static size_t width_of(const char *text)
@@ -56,7 +56,15 @@ struct column {
 	size_t width;
 };
 
-/* The columns asked for, or the plain members of the first item. */
+static bool has_column(const struct column *columns, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(columns[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* The columns asked for, or the plain members of the items, in the order in which they appear. */
 static size_t choose_columns(struct arena *arena, const json_t *items, const char *wanted, struct column *ret_columns)
 {
 	size_t count = 0;
@@ -67,11 +75,14 @@ static size_t choose_columns(struct arena *arena, const json_t *items, const cha
 			ret_columns[count++].name = name;
 		return count;
 	}
-	const char *name;
-	json_t *value;
-	json_object_foreach(json_array_get(items, 0), name,
-		value) if (!json_is_object(value) && !json_is_array(value) && count < 12) ret_columns[count++]
-		.name = name;
+	for (size_t r = 0; r < json_array_size(items) && r < LOOKED_AT_MAX; r++) {
+		const char *name;
+		json_t *value;
+		json_object_foreach(json_array_get(items, r), name,
+			value) if (!json_is_object(value) && !json_is_array(value) &&
+				   !has_column(ret_columns, count, name) && count < CHOSEN_MAX) ret_columns[count++]
+			.name = name;
+	}
 	return count;
 }
 

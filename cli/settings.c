@@ -67,9 +67,18 @@ static void settings_from_environment(void)
 	}
 }
 
-/* Takes the settings out of argv[1 …]; the words that are left keep their order. `keep` leaves --org and --output where they
- * are, for commands that read them themselves. Returns the new argc, or −1 after saying which value is missing. */
-static int take_settings(int argc, char **argv, bool keep)
+static bool has_option(const struct cli_command *command, const char *name)
+{
+	for (const struct cli_option *option = command->options; option && option->name; option++)
+		if (strcmp(option->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Takes the settings out of argv[1 …]; the words that are left keep their order. A command that is no REST call finds --org
+ * and --output, and settings that are options of its own (sign's --key), where they were. Returns the new argc, or −1 after
+ * saying which value is missing. */
+static int take_settings(int argc, char **argv, const struct cli_command *command)
 {
 	static const struct {
 		const char *name;
@@ -90,7 +99,8 @@ static int take_settings(int argc, char **argv, bool keep)
 			if (strncmp(argv[i], options[o].name, length) != 0 || !strchr("=", argv[i][length]))
 				continue;
 			taken = true;
-			bool kept = keep && options[o].kept;
+			bool kept = command && !command->method &&
+				    (options[o].kept || has_option(command, options[o].name + 2));
 			if (kept)
 				argv[left++] = argv[i];
 			if (argv[i][length] == '=') {
@@ -153,8 +163,8 @@ static int dispatch(int argc, char **argv)
 	return command->method ? cli_rest(command, argc - skip, argv + skip) : command->run(argc - skip, argv + skip);
 }
 
-/* True where the command reads --org and --output itself. */
-static bool reads_its_own(int argc, char **argv)
+/* The row that the words name, before the settings are taken out; NULL: none. */
+static const struct cli_command *find_command(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
 		if (strncmp(argv[i], "--", 2) == 0) {
@@ -162,11 +172,9 @@ static bool reads_its_own(int argc, char **argv)
 			continue;
 		}
 		const struct cli_command *command = i + 1 < argc ? cli_command_find(argv[i], argv[i + 1]) : NULL;
-		if (!command)
-			command = cli_command_find(argv[i], NULL);
-		return command && !command->method;
+		return command ? command : cli_command_find(argv[i], NULL);
 	}
-	return false;
+	return NULL;
 }
 
 int cli_main(int argc, char **argv)
@@ -175,7 +183,7 @@ int cli_main(int argc, char **argv)
 	settings_from_environment();
 	if (crypto_start() != ERR_OK)
 		return cli_fail(CLI_REFUSED, "libsodium does not start");
-	argc = take_settings(argc, argv, reads_its_own(argc, argv));
+	argc = take_settings(argc, argv, find_command(argc, argv));
 	if (argc < 0)
 		return CLI_USAGE;
 	char *url = strdup(settings.url);

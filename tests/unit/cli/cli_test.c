@@ -249,6 +249,89 @@ static void test_if_match(void **state)
 	assert_string_equal(output, "done\n");
 }
 
+/* Value: the same Idempotency-Key over a repeat; other POSTs carry none and are not repeated. */
+static void test_idempotency(void **state)
+{
+	(void)state;
+	const char *busy = "HTTP/1.1 503 Busy\r\nConnection: close\r\nRetry-After: 0\r\n\r\n";
+	const char *answers[] = {busy, ANSWER("201 Created", "{\"id\":\"t\"}"), busy, ANSWER("201 Created", "{}")};
+	server_start(4, answers);
+	assert_int_equal(ctl_at("transfers|create|to_org_id=o|kg=5"), CLI_OK);
+	assert_int_equal(ctl_at("units|create|slug=s"), CLI_SERVER_FAILED);
+	assert_int_equal(ctl_at("transfers|create|kg=5|--idempotency-key|me"), CLI_OK);
+	server_stop();
+	const char *first = strstr(server.requests[0], "Idempotency-Key: "),
+		   *second = strstr(server.requests[1], "Idempotency-Key: ");
+	assert_non_null(first);
+	assert_non_null(second);
+	assert_memory_equal(first, second, strlen("Idempotency-Key: ") + 36);
+	assert_null(strstr(server.requests[2], "Idempotency-Key"));
+	assert_has(server.requests[3], "Idempotency-Key: me\r\n");
+}
+
+#define TEXT_ANSWER(head, body) "HTTP/1.1 200 OK\r\nConnection: close\r\n" head "\r\n\r\n" body
+
+/* Text pages: one line of names for all of CSV; a log goes on from the position that the answer names until it is empty. */
+static void test_text_pages(void **state)
+{
+	(void)state;
+	const char *answers[] = {TEXT_ANSWER("Content-Type: text/csv\r\nCarbond-Next-Cursor: c/1", "a,b\r\n1,2\r\n"),
+		TEXT_ANSWER("Content-Type: text/csv", "a,b\r\n3,4\r\n"),
+		TEXT_ANSWER("Content-Type: application/x-ndjson\r\nCarbond-Next-Position: 3", "{\"n\":1}\n{\"n\":2}\n"),
+		TEXT_ANSWER("Content-Type: application/x-ndjson\r\nCarbond-Next-Position: 3", "")};
+	server_start(4, answers);
+	assert_int_equal(ctl_at("readings|range|s|--format=csv|--from=1|--all"), CLI_OK);
+	assert_string_equal(output, "a,b\r\n1,2\r\n3,4\r\n");
+	assert_int_equal(ctl_at("journal|export|--all|--at-least|9"), CLI_OK);
+	assert_string_equal(output, "{\"n\":1}\n{\"n\":2}\n");
+	server_stop();
+	assert_begins(server.requests[1], "GET /v1/sensors/s/readings?format=csv&from=1&cursor=c%2F1 HTTP/1.1\r\n");
+	assert_begins(server.requests[2], "GET /v1/journal?at-least=9 HTTP/1.1\r\n");
+	assert_begins(server.requests[3], "GET /v1/journal?at-least=9&from=3 HTTP/1.1\r\n");
+}
+
+/* A download goes to the file; half of one is taken away again. */
+static void test_download(void **state)
+{
+	(void)state;
+	const char *answers[] = {TEXT_ANSWER("Content-Type: application/x-tar", "tar"),
+		TEXT_ANSWER("Content-Type: application/x-tar\r\nContent-Length: 99", "half"),
+		ANSWER("404 No", "{\"type\":\"/problems/not-found\"}")};
+	char path[64], line[200], text[16] = "";
+	snprintf(path, sizeof path, "/tmp/carbond-cli.%d.tar", (int)getpid());
+	snprintf(line, sizeof line, "periods|pack|p|--output|%s", path);
+	server_start(3, answers);
+	assert_int_equal(ctl_at(line), CLI_OK);
+	read_back(path, text, sizeof text);
+	assert_string_equal(text, "tar");
+	assert_int_equal(ctl_at(line), CLI_UNREACHABLE);
+	assert_int_not_equal(access(path, F_OK), 0);
+	assert_int_equal(ctl_at(line), CLI_REFUSED);
+	assert_int_not_equal(access(path, F_OK), 0);
+	server_stop();
+	assert_has(server.requests[0], "Accept: application/x-tar");
+}
+
+static void test_body_as_it_is(void **state)
+{
+	(void)state;
+	char path[64], line[200];
+	snprintf(path, sizeof path, "/tmp/carbond-cli.%d.ndjson", (int)getpid());
+	FILE *file = fopen(path, "w");
+	fputs("{\"t\":1}\n{\"t\":2}\n", file);
+	fclose(file);
+	const char *answers[] = {ANSWER("200 OK", "{\"items\":[{\"index\":0,\"status\":\"accepted\"}]}")};
+	server_start(1, answers);
+	snprintf(line, sizeof line, "readings|create|@%s|--org|acme|--unit=dac-1", path);
+	assert_int_equal(ctl_at(line), CLI_OK);
+	server_stop();
+	unlink(path);
+	assert_begins(server.requests[0], "POST /v1/readings?org=acme&unit=dac-1 HTTP/1.1\r\n");
+	assert_has(server.requests[0], "Content-Type: application/x-ndjson\r\n");
+	assert_has(server.requests[0], "\r\n\r\n{\"t\":1}\n{\"t\":2}\n");
+	assert_int_equal(ctl("readings|create"), CLI_USAGE);
+}
+
 /* ---- the admin socket ---- */
 
 static void test_admin_socket(void **state)
@@ -397,6 +480,20 @@ static void test_pages(void **state)
 	assert_has(output, "carbonctl units update ID key=value");
 }
 
+/* A setting that is an option of the command's own reaches it; others are taken out. */
+static void test_own_options(void **state)
+{
+	(void)state;
+	char path[64], line[200];
+	snprintf(path, sizeof path, "/tmp/carbond-cli.%d.key", (int)getpid());
+	snprintf(line, sizeof line, "sign|keygen|%s|--json", path);
+	assert_int_equal(ctl(line), CLI_OK);
+	snprintf(line, sizeof line, "--url|http://x|sign|/nowhere.tar|--key|%s|--url=http://y", path);
+	assert_int_not_equal(ctl(line), CLI_OK);
+	assert_has(errors, "/nowhere.tar");
+	unlink(path);
+}
+
 static void test_words(void **state)
 {
 	(void)state;
@@ -432,8 +529,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_list_as_table),
 		cmocka_unit_test(test_all_pages_as_json), cmocka_unit_test(test_body_from_words),
 		cmocka_unit_test(test_body_from_file), cmocka_unit_test(test_if_match),
-		cmocka_unit_test(test_admin_socket), cmocka_unit_test(test_org_in_body),
-		cmocka_unit_test(test_exit_codes), cmocka_unit_test(test_table), cmocka_unit_test(test_pages),
-		cmocka_unit_test(test_words)};
+		cmocka_unit_test(test_idempotency), cmocka_unit_test(test_text_pages), cmocka_unit_test(test_download),
+		cmocka_unit_test(test_body_as_it_is), cmocka_unit_test(test_admin_socket),
+		cmocka_unit_test(test_org_in_body), cmocka_unit_test(test_exit_codes), cmocka_unit_test(test_table),
+		cmocka_unit_test(test_pages), cmocka_unit_test(test_own_options), cmocka_unit_test(test_words)};
 	return cmocka_run_group_tests(tests, start, NULL);
 }
