@@ -309,6 +309,10 @@ enum err sensing_quarantine_reading(const struct reading *reading, const struct 
 enum err sensing_feed(struct sensing *sensing, const char *stream, uint64_t seq, const struct reading *readings,
 	size_t count, int64_t deadline_us) MUST_CHECK;
 
+/* For /readyz: ERR_OK, or why hour buckets are not written now, with one sentence in `reason`: ERR_NO_SPACE, ERR_BUSY … are
+ * tried again until they pass; ERR_STORE_LATCHED and ERR_POSITION_TAKEN (another owner) never do. Does not block. */
+enum err sensing_ready(struct sensing *sensing, char *reason, size_t size) MUST_CHECK;
+
 /* Waits until every shard has applied everything fed before this call. */
 enum err sensing_settle(struct sensing *sensing, int64_t deadline_us) MUST_CHECK;
 

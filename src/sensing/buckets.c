@@ -262,6 +262,19 @@ enum err buckets_ask(struct buckets *buckets, enum shard_verb verb, int64_t dead
 	return err;
 }
 
+enum err buckets_ready(struct buckets *buckets, char *reason, size_t size)
+{
+	for (unsigned i = 0; i < buckets->shard_count; i++) {
+		enum err err = (enum err)atomic_load(&buckets->shards[i].fault);
+		if (!err && !atomic_load(&buckets->shards[i].lost))
+			continue;
+		err = err ? err : ERR_STOPPING;
+		snprintf(reason, size, "hour buckets are not written: %s", err_row(err)->title);
+		return err;
+	}
+	return ERR_OK;
+}
+
 enum err buckets_close_hours(struct buckets *buckets, struct id sensor, int64_t from_us, int64_t to_us,
 	int64_t deadline_us, struct err_info *info)
 {

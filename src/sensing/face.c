@@ -84,6 +84,11 @@ enum err sensing_settle(struct sensing *sensing, int64_t deadline_us)
 	return buckets_ask(sensing->buckets, SHARD_SETTLE, deadline_us, NULL);
 }
 
+enum err sensing_ready(struct sensing *sensing, char *reason, size_t size)
+{
+	return buckets_ready(sensing->buckets, reason, size);
+}
+
 enum err sensing_close_hours(struct sensing *sensing, struct id sensor, int64_t from_us, int64_t to_us,
 	int64_t deadline_us, struct err_info *info)
 {

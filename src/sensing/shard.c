@@ -493,11 +493,11 @@ static enum err batch_apply(struct shard *shard, const struct shard_message *mes
 
 static enum err note_write(struct shard *shard, enum err err, const struct err_info *info)
 {
-	if (err == ERR_OK && shard->failing)
+	int before = atomic_exchange(&shard->fault, (int)err);
+	if (err == ERR_OK && before)
 		log_line(LOG_LEVEL_INFO, "buckets_written_again", "hour buckets are written again", NULL);
-	if (err && !shard->failing)
+	if (err && !before)
 		log_failure("buckets_write_failed", info, NULL);
-	shard->failing = err != ERR_OK;
 	if (err == ERR_STORE_LATCHED || err == ERR_POSITION_TAKEN) {
 		atomic_store(&shard->lost, true);
 		mailbox_close(shard->mailbox);
@@ -624,15 +624,14 @@ static bool feed(struct shard *shard, const struct shard_message *message)
 	struct err_info info = {0};
 	while (shard->bytes > memory_budget(shard) && !atomic_load(&shard->lost)) {
 		relieve(shard);
-		if (!shard->failing || shard->bytes <= FULL_FACTOR * memory_budget(shard) ||
+		if (!atomic_load(&shard->fault) || shard->bytes <= FULL_FACTOR * memory_budget(shard) ||
 			mailbox_closed(shard->mailbox))
 			break;
 		rest();
 	}
-	while (batch_apply(shard, message, &info)) {
-		if (!shard->failing)
+	for (enum err err; (err = batch_apply(shard, message, &info));) {
+		if (!atomic_exchange(&shard->fault, (int)err))
 			log_failure("buckets_apply_failed", &info, NULL);
-		shard->failing = true;
 		if (mailbox_closed(shard->mailbox) || atomic_load(&shard->lost))
 			return false;
 		rest();

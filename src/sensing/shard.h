@@ -65,6 +65,7 @@ struct shard {
 	struct thread *thread;
 	struct mailbox *mailbox;
 	atomic_bool lost; /* another owner, or a latched store: nothing is written any more */
+	atomic_int fault; /* enum err of the last write or of a batch that cannot be applied: said once, tried again */
 
 	/* the shard's thread alone */
 	bool caught_up;
@@ -205,6 +206,8 @@ enum err buckets_feed(struct buckets *buckets, const char *stream, uint64_t seq,
 /* Sends to every shard and waits for all: SHARD_SETTLE, SHARD_TICK (closes what is due), SHARD_FLUSH. */
 enum err buckets_ask(
 	struct buckets *buckets, enum shard_verb verb, int64_t deadline_us, struct err_info *info) MUST_CHECK;
+/* ERR_OK, or why hours are not written now, with one sentence. Does not block. */
+enum err buckets_ready(struct buckets *buckets, char *reason, size_t size) MUST_CHECK;
 enum err buckets_close_hours(struct buckets *buckets, struct id sensor, int64_t from_us, int64_t to_us,
 	int64_t deadline_us, struct err_info *info) MUST_CHECK;
 

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #define MANTISSA_LIMIT 9007199254740992.0 /* 2^53 */
-#define HASH_CHUNK     64                 /* points hashed with one call */
+#define SUM_GUESS      8                  /* points that mostly tell the exponent of all */
+#define SUM_RUN        512
+#define HASH_CHUNK     64 /* points hashed with one call */
 
 const char *const series_quality_names[] = {
 	"good", "manual", "stale", "suspect", "out_of_calibration", "substituted", NULL};
@@ -23,14 +25,40 @@ static bool fits_exponent(double value, int exponent)
 int common_exponent(const struct series_point *points, size_t count)
 {
 	int exponent = 0;
+	size_t risen = 0; /* where it last rose */
 	for (size_t i = 0; i < count; i++)
-		while (!fits_exponent(points[i].value, exponent))
+		while (!fits_exponent(points[i].value, exponent)) {
 			if (++exponent > EXPONENT_MAX)
 				return -1;
-	/* a large value seen early may not fit the digits that a later one needs */
-	for (size_t i = 0; i < count; i++)
+			risen = i;
+		}
+	/* a large value seen before may not fit the digits that a later one needs */
+	for (size_t i = 0; i < risen; i++)
 		if (!fits_exponent(points[i].value, exponent))
 			return -1;
+	return exponent;
+}
+
+int decimal_sum(const struct series_point *points, size_t count, __int128 *ret_sum)
+{
+	int exponent = common_exponent(points, count < SUM_GUESS ? count : SUM_GUESS);
+	int64_t part = 0; /* of SUM_RUN mantissas below 2^53: fits */
+	*ret_sum = 0;
+	for (size_t i = 0; i < count && exponent >= 0; i++) {
+		double scaled = rint(points[i].value * powers_of_ten[exponent]);
+		if (!(fabs(scaled) < MANTISSA_LIMIT) || scaled / powers_of_ten[exponent] != points[i].value) {
+			exponent = common_exponent(points, count);
+			*ret_sum = part = 0;
+			i = SIZE_MAX; /* from the start at the finer exponent */
+			continue;
+		}
+		part += (int64_t)scaled;
+		if (i % SUM_RUN == SUM_RUN - 1) {
+			*ret_sum += part;
+			part = 0;
+		}
+	}
+	*ret_sum += part;
 	return exponent;
 }
 

@@ -113,15 +113,13 @@ void series_summarise(const struct series_point *points, size_t count, int64_t f
 	if (count == 0)
 		return;
 	add_points(ret_summary, points, count, period_us);
-	int exponent = common_exponent(points, count);
+	int128 sum;
+	int exponent = decimal_sum(points, count, &sum);
 	ret_summary->decimal = exponent >= 0;
 	if (exponent < 0) {
 		ret_summary->sum = exact_sum(points, count);
 		return;
 	}
-	int128 sum = 0;
-	for (size_t i = 0; i < count; i++)
-		sum += mantissa_of(points[i].value, exponent);
 	ret_summary->exponent = (int8_t)exponent;
 	sum_set(ret_summary, sum);
 }
