@@ -41,12 +41,12 @@ struct conf_row {
 	const char *key;
 	enum conf_kind kind;
 	unsigned flags;
-	int64_t min, max;          /* integers: range; texts: bytes */
-	const char *const *names;  /* enums: NULL-terminated */
-	const char *unit;          /* or NULL */
+	int64_t min, max;         /* integers: range; texts: bytes */
+	const char *const *names; /* enums: NULL-terminated */
+	const char *unit;         /* or NULL */
 	const char *default_text;
 	const char *doc;
-	size_t offset;             /* of the member in struct conf */
+	size_t offset; /* of the member in struct conf */
 };
 
 /* All rows in the order of conf.def. Any thread. */
@@ -54,7 +54,7 @@ const struct conf_row *conf_rows(size_t *ret_count);
 
 /* Where values come from. */
 struct conf_input {
-	const char *file;         /* NULL: --config, then CARBOND_CONFIG, then /etc/carbond/carbond.yaml where it exists */
+	const char *file; /* NULL: --config, then CARBOND_CONFIG, then /etc/carbond/carbond.yaml where it exists */
 	char *const *environment; /* NULL-terminated "NAME=value"; NULL: none */
 	int argc;                 /* words after the program's and the verb's name */
 	char *const *argv;
@@ -62,10 +62,10 @@ struct conf_input {
 
 /* What loading found beside the values. All in the arena. */
 struct conf_report {
-	const char *file;         /* the file that was read; NULL: none */
-	const char **problems;    /* all of them: "carbond.yaml:12: http.port must be an integer 0..65535, not \"x\"" */
+	const char *file;      /* the file that was read; NULL: none */
+	const char **problems; /* all of them: "carbond.yaml:12: http.port must be an integer 0..65535, not \"x\"" */
 	size_t problem_count;
-	char **rest;              /* words of argv that are no configuration: the verb's own, in order */
+	char **rest; /* words of argv that are no configuration: the verb's own, in order */
 	int rest_count;
 };
 

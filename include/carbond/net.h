@@ -30,13 +30,13 @@ struct net_request {
 	const struct net_header *headers; /* ended by name NULL; NULL: none */
 	const void *body;                 /* NULL: none */
 	size_t body_size;
-	size_t answer_bytes_max;          /* 0: 16 MiB; a longer answer is ERR_TOO_LARGE. Not for `sink` */
-	int64_t deadline_us;              /* monotonic; of all attempts together. 0: in 30 s; INT64_MAX: none */
-	const char *unix_socket;          /* path: connect there instead of to the URL's host; NULL: no */
-	const char *ca_file;              /* PEM authorities instead of the system's; NULL: the system's */
-	const char *const *allow;         /* host patterns "api.example.com" or "*.example.com", NULL-terminated; NULL: any */
-	int attempts;                     /* 1: no repeat (0 means 1) */
-	bool repeatable;                  /* repeat other methods than GET, HEAD, PUT and DELETE too: an Idempotency-Key is set */
+	size_t answer_bytes_max;  /* 0: 16 MiB; a longer answer is ERR_TOO_LARGE. Not for `sink` */
+	int64_t deadline_us;      /* monotonic; of all attempts together. 0: in 30 s; INT64_MAX: none */
+	const char *unix_socket;  /* path: connect there instead of to the URL's host; NULL: no */
+	const char *ca_file;      /* PEM authorities instead of the system's; NULL: the system's */
+	const char *const *allow; /* host patterns "api.example.com" or "*.example.com", NULL-terminated; NULL: any */
+	int attempts;             /* 1: no repeat (0 means 1) */
+	bool repeatable; /* repeat other methods than GET, HEAD, PUT and DELETE too: an Idempotency-Key is set */
 	/* Takes the body of a 2xx answer piece by piece instead of keeping it; other than ERR_OK breaks the request off with
 	 * that error. With a sink nothing is repeated once a piece has been given out. */
 	enum err (*sink)(void *context, const void *data, size_t size);

@@ -15,7 +15,8 @@
 struct thread;
 
 /* Starts a named thread (≤ 15 characters) with all signals blocked. ERR_NO_MEMORY, ERR_IO. */
-enum err thread_start(const char *name, void (*run)(void *argument), void *argument, struct thread **ret_thread) MUST_CHECK;
+enum err thread_start(
+	const char *name, void (*run)(void *argument), void *argument, struct thread **ret_thread) MUST_CHECK;
 /* Waits for its end and frees it. NULL is allowed; the caller's pointer becomes NULL. */
 void thread_join(struct thread **thread);
 
@@ -44,16 +45,16 @@ size_t mailbox_depth(const struct mailbox *mailbox);
 
 struct runtime_reply {
 	atomic_int refs;
-	atomic_int state;               /* 0 pending, 1 done, 2 abandoned */
-	int64_t deadline_us;            /* monotonic; past it the asker answers ERR_DEADLINE */
-	enum err code;                  /* valid when done */
+	atomic_int state;    /* 0 pending, 1 done, 2 abandoned */
+	int64_t deadline_us; /* monotonic; past it the asker answers ERR_DEADLINE */
+	enum err code;       /* valid when done */
 	struct err_info info;
-	void *result;                   /* owned by the reply, freed by `release` */
-	void (*release)(void *result);  /* NULL: nothing to free */
-	void (*wake)(void *context);    /* called once, by the completing thread, after done; may be NULL */
+	void *result;                  /* owned by the reply, freed by `release` */
+	void (*release)(void *result); /* NULL: nothing to free */
+	void (*wake)(void *context);   /* called once, by the completing thread, after done; may be NULL */
 	void *context;
-	atomic_int waking;              /* private: 1 while wake runs … */
-	unsigned long waker;            /* … on this thread */
+	atomic_int waking;   /* private: 1 while wake runs … */
+	unsigned long waker; /* … on this thread */
 };
 
 /* A reply with two references. NULL without memory. */
@@ -79,13 +80,13 @@ enum metric {
 	METRIC_COUNT
 };
 
-void metric_add(enum metric metric, int64_t amount);   /* counters */
-void metric_set(enum metric metric, int64_t value);    /* gauges */
+void metric_add(enum metric metric, int64_t amount);    /* counters */
+void metric_set(enum metric metric, int64_t value);     /* gauges */
 void metric_observe_us(enum metric metric, int64_t us); /* histograms, buckets 100 µs … 30 s */
-int64_t metric_value(enum metric metric);              /* counter or gauge; a histogram's count */
+int64_t metric_value(enum metric metric);               /* counter or gauge; a histogram's count */
 /* Values that are read when asked for, with labels: `write` appends lines through `emit`. ERR_NO_MEMORY. */
-enum err metric_source_add(void (*write)(void *context, void (*emit)(void *sink, const char *line), void *sink),
-	void *context) MUST_CHECK;
+enum err metric_source_add(
+	void (*write)(void *context, void (*emit)(void *sink, const char *line), void *sink), void *context) MUST_CHECK;
 void metric_source_remove(void *context);
 /* The whole exposition (Prometheus text format 0.0.4), malloc'ed; NULL without memory. */
 char *metrics_text(size_t *ret_size);
@@ -114,8 +115,8 @@ struct stage {
 };
 
 /* Starts in order; on a failure stops what was started, in reverse, and returns the error. Main thread. */
-enum err stages_start(const struct stage *stages, size_t count, void *context, size_t *ret_started,
-	struct err_info *info) MUST_CHECK;
+enum err stages_start(
+	const struct stage *stages, size_t count, void *context, size_t *ret_started, struct err_info *info) MUST_CHECK;
 /* Stops the first `started` stages in reverse. */
 void stages_stop(const struct stage *stages, size_t started, void *context);
 

@@ -26,17 +26,17 @@ enum field_kind {
 	FIELD_REAL,    /* double; JSON number, finite, min_real..max_real (both 0: any); absent: NaN */
 	FIELD_DECIMAL, /* const char *; JSON decimal string, kept as text; absent: NULL */
 	FIELD_BOOL,    /* bool; absent: false */
-	FIELD_TEXT,    /* const char *; UTF-8 without control characters but \n and \t, min..max bytes (max 0: LIMIT_TEXT_BYTES);
+	FIELD_TEXT, /* const char *; UTF-8 without control characters but \n and \t, min..max bytes (max 0: LIMIT_TEXT_BYTES);
 			  absent: NULL */
-	FIELD_ENUM,    /* int; JSON string out of `names`, value = its index; absent: −1 */
-	FIELD_TIME,    /* int64_t µs UTC; JSON RFC 3339 string; absent: FIELD_ABSENT */
-	FIELD_ID,      /* struct id; JSON UUID string; absent: all zero */
-	FIELD_HASH,    /* struct hash; JSON string of 64 hex digits; absent: all zero */
-	FIELD_BYTES,   /* struct bytes; JSON base64url string, min..max bytes; absent: data NULL */
-	FIELD_JSON,    /* json_t *, borrowed from the arena: a free-form document that the room checks; absent: NULL */
-	FIELD_OBJECT,  /* a struct inside the struct, by `table` */
-	FIELD_LIST,    /* struct field_list of structs by `table`, min..max items */
-	FIELD_TEXTS,   /* struct field_list of const char *, min..max items */
+	FIELD_ENUM,   /* int; JSON string out of `names`, value = its index; absent: −1 */
+	FIELD_TIME,   /* int64_t µs UTC; JSON RFC 3339 string; absent: FIELD_ABSENT */
+	FIELD_ID,     /* struct id; JSON UUID string; absent: all zero */
+	FIELD_HASH,   /* struct hash; JSON string of 64 hex digits; absent: all zero */
+	FIELD_BYTES,  /* struct bytes; JSON base64url string, min..max bytes; absent: data NULL */
+	FIELD_JSON,   /* json_t *, borrowed from the arena: a free-form document that the room checks; absent: NULL */
+	FIELD_OBJECT, /* a struct inside the struct, by `table` */
+	FIELD_LIST,   /* struct field_list of structs by `table`, min..max items */
+	FIELD_TEXTS,  /* struct field_list of const char *, min..max items */
 };
 
 #define FIELD_ABSENT INT64_MIN
@@ -73,23 +73,23 @@ struct field {
 	const char *doc;           /* one sentence */
 };
 
-#define FIELD(type, member, kind_, ...)                                                                                \
-	{                                                                                                              \
-		.name = #member, .kind = (kind_), .offset = offsetof(type, member), __VA_ARGS__                        \
+#define FIELD(type, member, kind_, ...)                                                         \
+	{                                                                                       \
+		.name = #member, .kind = (kind_), .offset = offsetof(type, member), __VA_ARGS__ \
 	}
 /* The same under another name in JSON and storage: a FIELD_TIME member `created_us` is called "created_at", for its text
  * is no number of microseconds. */
-#define FIELD_AS(type, member, name_, kind_, ...)                                                                      \
-	{                                                                                                              \
-		.name = (name_), .kind = (kind_), .offset = offsetof(type, member), __VA_ARGS__                        \
+#define FIELD_AS(type, member, name_, kind_, ...)                                               \
+	{                                                                                       \
+		.name = (name_), .kind = (kind_), .offset = offsetof(type, member), __VA_ARGS__ \
 	}
-#define FIELD_END                                                                                                      \
-	{                                                                                                              \
-		.kind = FIELD_NONE                                                                                     \
+#define FIELD_END                  \
+	{                          \
+		.kind = FIELD_NONE \
 	}
 
 enum field_mode {
-	FIELD_CREATE,  /* required fields must be there; read-only ones are refused; all others become absent */
+	FIELD_CREATE, /* required fields must be there; read-only ones are refused; all others become absent */
 	FIELD_REPLACE, /* PATCH-like (RFC 7396): members present overwrite, null makes absent; fixed and read-only refused */
 	FIELD_TRUSTED, /* our own stored or exported rows: everything is taken, ranges are still checked */
 };

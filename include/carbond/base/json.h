@@ -11,8 +11,8 @@
 
 /* Parses one document of `size` bytes, owned by the arena. ERR_INVALID_JSON (detail: line, column, reason), ERR_TOO_DEEP,
  * ERR_TOO_LARGE. */
-enum err document_parse(struct arena *arena, const char *text, size_t size, json_t **ret_document,
-	struct err_info *info) MUST_CHECK;
+enum err document_parse(
+	struct arena *arena, const char *text, size_t size, json_t **ret_document, struct err_info *info) MUST_CHECK;
 
 /* The arena takes over the reference. Returns the document, or NULL (and releases it) without memory or when given NULL. */
 json_t *document_own(struct arena *arena, json_t *document);

@@ -2,25 +2,25 @@
 #ifndef CARBOND_BASE_LIMITS_H
 #define CARBOND_BASE_LIMITS_H
 
-#define LIMIT_ARENA_BYTES       (64u << 20) /* one request or piece of work; a year of hourly rows fits */
-#define LIMIT_JSON_BYTES        (16u << 20) /* largest document parsed whole: a posted batch of readings */
-#define LIMIT_JSON_DEPTH        32          /* deepest document: methodologies nest about 12 */
-#define LIMIT_TEXT_BYTES        1024        /* a name or note where the field table says nothing else */
-#define LIMIT_PAGE_ROWS         1000        /* one page of any collection */
-#define LIMIT_JSON_INTEGER      INT64_C(9007199254740991) /* 2^53 − 1: every JSON reader agrees on it */
+#define LIMIT_ARENA_BYTES  (64u << 20)               /* one request or piece of work; a year of hourly rows fits */
+#define LIMIT_JSON_BYTES   (16u << 20)               /* largest document parsed whole: a posted batch of readings */
+#define LIMIT_JSON_DEPTH   32                        /* deepest document: methodologies nest about 12 */
+#define LIMIT_TEXT_BYTES   1024                      /* a name or note where the field table says nothing else */
+#define LIMIT_PAGE_ROWS    1000                      /* one page of any collection */
+#define LIMIT_JSON_INTEGER INT64_C(9007199254740991) /* 2^53 − 1: every JSON reader agrees on it */
 
 /* payloads of readings */
-#define LIMIT_PAYLOAD_READINGS    100000        /* one payload: a day at 1 Hz as packed columns */
-#define LIMIT_PAYLOAD_VALUES      1000000       /* JSON values of one document of readings: 32 bytes of memory each */
-#define LIMIT_BATCH_ARENA_BYTES   (256u << 20)  /* a decoded batch, also if every item of it is refused */
-#define LIMIT_DEVICE_BOOT_BYTES   64            /* a device's start-up id */
+#define LIMIT_PAYLOAD_READINGS  100000       /* one payload: a day at 1 Hz as packed columns */
+#define LIMIT_PAYLOAD_VALUES    1000000      /* JSON values of one document of readings: 32 bytes of memory each */
+#define LIMIT_BATCH_ARENA_BYTES (256u << 20) /* a decoded batch, also if every item of it is refused */
+#define LIMIT_DEVICE_BOOT_BYTES 64           /* a device's start-up id */
 
 /* engine */
-#define LIMIT_ENGINE_MAILBOX         16384      /* commands waiting: about 100 ms of work */
+#define LIMIT_ENGINE_MAILBOX         16384        /* commands waiting: about 100 ms of work */
 #define LIMIT_ENGINE_BATCH_BYTES     (256u << 10) /* a journal batch is cut here, between commands (decision 8) */
-#define LIMIT_ENGINE_BATCH_COMMANDS  4096       /* replies of one batch */
-#define LIMIT_ENGINE_SNAPSHOT_EVENTS 1000000    /* replay after a snapshot takes about a second */
-#define LIMIT_ENGINE_VAULT_ROWS      4          /* texts of one command */
+#define LIMIT_ENGINE_BATCH_COMMANDS  4096         /* replies of one batch */
+#define LIMIT_ENGINE_SNAPSHOT_EVENTS 1000000      /* replay after a snapshot takes about a second */
+#define LIMIT_ENGINE_VAULT_ROWS      4            /* texts of one command */
 
 /* http */
 #define LIMIT_HTTP_HEADERS          100           /* header lines of a request: browsers and proxies send about 30 */
@@ -36,11 +36,11 @@
 #define LIMIT_CACHE_RATE_BUCKETS 65536       /* keys and addresses whose rate is watched at once: 1 MiB */
 
 /* identity */
-#define LIMIT_IDENTITY_KEYS            10000  /* API keys in the snapshot: about 2 MB */
+#define LIMIT_IDENTITY_KEYS            10000 /* API keys in the snapshot: about 2 MB */
 #define LIMIT_IDENTITY_ORGANISATIONS   10000
-#define LIMIT_IDENTITY_KEY_BURST       2000   /* cost units that one key may spend at once … */
-#define LIMIT_IDENTITY_KEY_PER_SECOND  1000   /* … and then a second: a plant's gateway at 1 Hz needs few */
-#define LIMIT_IDENTITY_PEER_BURST      500    /* the same for an address without a key, or with a wrong one */
+#define LIMIT_IDENTITY_KEY_BURST       2000 /* cost units that one key may spend at once … */
+#define LIMIT_IDENTITY_KEY_PER_SECOND  1000 /* … and then a second: a plant's gateway at 1 Hz needs few */
+#define LIMIT_IDENTITY_PEER_BURST      500  /* the same for an address without a key, or with a wrong one */
 #define LIMIT_IDENTITY_PEER_PER_SECOND 100
 
 #endif

@@ -31,8 +31,8 @@ struct hash merkle_root(const struct hash *leaves, size_t count);
 
 /* The proof that leaf `index` is in the tree of the first `size` leaves; `leaves` are leaf hashes. index < size. */
 void merkle_inclusion(const struct hash *leaves, size_t index, size_t size, struct merkle_proof *ret_proof);
-bool merkle_inclusion_holds(struct hash leaf, uint64_t index, uint64_t size, const struct merkle_proof *proof,
-	struct hash root);
+bool merkle_inclusion_holds(
+	struct hash leaf, uint64_t index, uint64_t size, const struct merkle_proof *proof, struct hash root);
 
 /* The proof that the tree of `first` leaves is a prefix of the tree of `second`; 0 < first ≤ second. */
 void merkle_consistency(const struct hash *leaves, size_t first, size_t second, struct merkle_proof *ret_proof);

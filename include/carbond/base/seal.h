@@ -21,8 +21,8 @@ struct seal_key {
 void seal_close(const struct seal_key *key, const char *context, const void *data, size_t size, uint8_t *ret_sealed);
 
 /* Opens into the arena; ERR_BAD_SEAL for another key, context or any flipped bit. */
-enum err seal_open(const struct seal_key *keys, size_t key_count, const char *context, const uint8_t *sealed, size_t size,
-	struct arena *arena, uint8_t **ret_data, size_t *ret_size) MUST_CHECK;
+enum err seal_open(const struct seal_key *keys, size_t key_count, const char *context, const uint8_t *sealed,
+	size_t size, struct arena *arena, uint8_t **ret_data, size_t *ret_size) MUST_CHECK;
 
 /* A salted hash of personal text for the logs: SHA-256("carbond/vault/1" ‖ 0 ‖ salt ‖ text). Destroying the salt erases
  * the text (decision 7). */
