@@ -19,9 +19,9 @@ struct serial {
 	struct serial_range range;
 };
 
-/* Writes the text with its check digits: ISO 7064 mod 97-10 over all that stands before them and its last hyphen, letters
- * as 10..35, '-' as 36 and '.' as 37, so that shifted borders are found too. ERR_INVALID_FIELD where a part is not
- * allowed. */
+/* Writes the text with its check digits: ISO 7064 mod 97-10 over all that stands before them and their hyphen, two digits a
+ * character (0-9 as 00..09, letters as 10..35, '-' as 36, '.' as 37), so that any one wrong character and any two exchanged
+ * neighbours are found. ERR_INVALID_FIELD where a part is not allowed. */
 enum err serial_text(const struct serial *serial, char ret_text[SERIAL_TEXT_SIZE]) MUST_CHECK;
 /* Reads a text back, upper case only, no leading zeros. ERR_SERIAL_INVALID with the reason (form or check digits). */
 enum err serial_parse(const char *text, struct serial *ret_serial, struct err_info *info) MUST_CHECK;

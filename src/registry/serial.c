@@ -8,25 +8,17 @@
 
 #define PREFIX "CCN1"
 
-/* ISO 7064 mod 97-10 as IBANs use it: digits count as they are, letters as two digits 10..35, and here '-' and '.' as 36
- * and 37. */
-static unsigned mod97(unsigned remainder, const char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++) {
-		char c = text[i];
-		if (c >= '0' && c <= '9') {
-			remainder = (remainder * 10 + (unsigned)(c - '0')) % 97;
-			continue;
-		}
-		unsigned value = c == '-' ? 36 : c == '.' ? 37 : (unsigned)(c - 'A') + 10;
-		remainder = (remainder * 100 + value) % 97;
-	}
-	return remainder;
-}
-
+/* ISO 7064 mod 97-10 over the text written as two digits a character: 0-9 as 00..09, letters as 10..35, '-' as 36 and '.'
+ * as 37. With two digits each, any one changed character and any two exchanged neighbours are found. */
 static unsigned check_digits(const char *text, size_t length)
 {
-	return 98 - mod97(mod97(0, text, length), "00", 2);
+	unsigned remainder = 0;
+	for (size_t i = 0; i < length; i++) {
+		char c = text[i];
+		int value = c == '-' ? 36 : c == '.' ? 37 : c >= 'A' ? c - 'A' + 10 : c - '0';
+		remainder = (remainder * 100 + (unsigned)value) % 97;
+	}
+	return 98 - remainder * 100 % 97;
 }
 
 static bool part_is_clean(const char *text, size_t most)
