@@ -136,7 +136,7 @@ enum err evidence_factors_publish(struct evidence *evidence, const struct audit_
 enum err evidence_period_create(struct evidence *evidence, const struct audit_actor *actor, struct period *row,
 	struct err_info *info) MUST_CHECK;
 
-/* Quantifies without closing anything: open hours count as far as they are closed. One result a part. Blocks; any thread that
+/* Quantifies without closing anything; hours that are still open count as they are. One result a part. Blocks; any thread that
  * may. Arrays in the arena. */
 enum err evidence_dry_run(struct evidence *evidence, struct id period, struct arena *arena, struct mrv_case **ret_cases,
 	struct mrv_result ***ret_results, size_t *ret_parts, struct err_info *info) MUST_CHECK;

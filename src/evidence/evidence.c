@@ -182,6 +182,8 @@ enum err evidence_dry_run(struct evidence *evidence, struct id period, struct ar
 	for (size_t i = 0; err == ERR_OK && i < count; i++) {
 		err = picture_now(evidence, &project, spans[i].from_us, spans[i].to_us, arena, &picture, info);
 		if (err == ERR_OK)
+			picture->with_open = true;
+		if (err == ERR_OK)
 			err = mrv_quantify(&picture->the_case, &picture->source, arena, &results[i], info);
 		if (err == ERR_OK)
 			cases[i] = picture->the_case;

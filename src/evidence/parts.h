@@ -69,6 +69,7 @@ struct picture {
 	struct mrv_source source;
 	struct evidence *evidence;
 	struct arena *arena;
+	bool with_open;              /* hours that are not closed count too: dry runs */
 	struct picture_hours *hours; /* cache of buckets; freed with the arena */
 	struct read_run *runs;       /* stored pictures: which revision of which hour, by (sensor, first hour) */
 	size_t run_count;

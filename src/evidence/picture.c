@@ -6,7 +6,7 @@
 
 #include "parts.h"
 
-enum { ROWS_MAX = 20000, CHUNK_HOURS = 24, SENSORS_MOST = 1024 };
+enum { OPEN_READINGS_MAX = 400000, ROWS_MAX = 20000, CHUNK_HOURS = 24, SENSORS_MOST = 1024 };
 
 #define CHUNK_US (CHUNK_HOURS * CLOCK_US_PER_HOUR)
 
@@ -63,6 +63,37 @@ static enum err fill_hour(
 
 /* ---- newest revisions, read a day at a time ---- */
 
+/* Readings of an hour that is not closed yet, as if it were: for dry runs alone, nothing is kept of it. */
+static enum err open_hour(struct picture *picture, const struct mrv_sensor *sensor, int64_t hour_us,
+	struct arena *arena, struct mrv_hour *ret_hour, struct err_info *info)
+{
+	struct range_query query = {.sensor = sensor->id,
+		.from_us = hour_us,
+		.to_us = hour_us + CLOCK_US_PER_HOUR,
+		.aggregate = AGGREGATE_RAW,
+		.most = OPEN_READINGS_MAX};
+	struct range_row *rows = NULL;
+	size_t count = 0;
+	int64_t next_us = 0;
+	uint8_t *columns;
+	enum err err = sensing_range(picture->evidence->sensing, &query, arena, &rows, &count, &next_us, info);
+	if (err || count == 0)
+		return err;
+	struct series_point *points = ARENA_ARRAY(arena, struct series_point, count);
+	if (!points)
+		return err_set(info, ERR_NO_MEMORY, "", "no memory for the hours");
+	for (size_t i = 0; i < count; i++)
+		points[i] = (struct series_point){
+			.time_us = rows[i].time_us, .value = rows[i].value, .quality = rows[i].quality};
+	err = series_encode(points, count, arena, &columns, &ret_hour->columns_size);
+	if (err)
+		return err_set(info, err, "", "no memory for the hours");
+	ret_hour->revision = 1;
+	ret_hour->columns = columns;
+	ret_hour->content_hash = series_content_hash(sensor->id, hour_us, points, count);
+	return ERR_OK;
+}
+
 static enum err newest_hour(void *context, const struct mrv_sensor *sensor, int64_t hour_us, struct arena *arena,
 	struct mrv_hour *ret_hour, struct err_info *info)
 {
@@ -70,7 +101,6 @@ static enum err newest_hour(void *context, const struct mrv_sensor *sensor, int6
 	struct chunk *chunk = &picture->hours->chunks[sensor_index(picture, sensor)];
 	int64_t from_us = hour_us / CHUNK_US * CHUNK_US;
 	enum err err = ERR_OK;
-	(void)arena;
 	*ret_hour = (struct mrv_hour){0};
 	if (!chunk->arena && !(chunk->arena = arena_new(EVIDENCE_ARENA_BYTES)))
 		return err_set(info, ERR_NO_MEMORY, "", "no memory for the hours");
@@ -84,7 +114,7 @@ static enum err newest_hour(void *context, const struct mrv_sensor *sensor, int6
 	for (size_t i = 0; err == ERR_OK && i < chunk->count; i++)
 		if (chunk->buckets[i].hour_us == hour_us)
 			return fill_hour(&chunk->buckets[i], sensor, ret_hour, info);
-	return err;
+	return err || !picture->with_open ? err : open_hour(picture, sensor, hour_us, arena, ret_hour, info);
 }
 
 /* ---- given revisions ---- */
