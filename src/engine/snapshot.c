@@ -38,7 +38,7 @@ static enum err restore_batch(void *context, const struct store_batch *batch)
 		if (batch->payload_size - at >= EVENT_HEADER_SIZE)
 			memcpy(&length, batch->payload + at, sizeof length);
 		if (length < EVENT_HEADER_SIZE || length > batch->payload_size - at || restore->end.journal_seq)
-			return ERR_JOURNAL_INVALID;
+			return err_set(restore->info, ERR_JOURNAL_INVALID, "", "a record of the snapshot is cut");
 		enum err err = rules_restore(restore->rules, batch->payload + at, length, &restore->end, restore->info);
 		if (err)
 			return err;
