@@ -55,7 +55,7 @@ struct http_route {
 	const char *response_media;   /* NULL: application/json */
 	int success;                  /* status of success: 200, 201, 202, 204 */
 	int cost;                     /* rate-limit units, ≥ 1 */
-	size_t page_rows_max;      /* HTTP_PAGED: the largest limit; 0: LIMIT_PAGE_ROWS */
+	size_t page_rows_max;         /* HTTP_PAGED: the largest limit; 0: LIMIT_PAGE_ROWS */
 	const enum err *errors;       /* what it may answer beside the common ones; ended by ERR_OK */
 	enum err (*handler)(struct http_request *request, struct err_info *info);
 	enum err (*reply)(struct http_request *request, struct runtime_reply *reply, struct err_info *info);

@@ -41,8 +41,7 @@ static void open_all(void)
 		collections[count++] = identity_collections[i];
 	snprintf(uri, sizeof uri, "sqlite:%s", folder);
 	sign_keypair_from_seed(seed, &public, &secret);
-	const struct store_options options = {
-		.uri = uri, .collections = collections};
+	const struct store_options options = {.uri = uri, .collections = collections};
 	const struct audit_options audit_options = {.store = NULL, .node = "n1", .checkpoint_key = &secret};
 	struct audit_options with_store = audit_options;
 	if (store_open(&options, &store, &info) != ERR_OK)
