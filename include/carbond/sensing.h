@@ -205,6 +205,8 @@ struct directory_sensor {
 };
 const struct directory *sensing_directory_ref(struct sensing *sensing);
 void sensing_directory_unref(const struct directory **directory);
+/* An active organisation by slug or UUID text; false: unknown. */
+bool directory_find_org(const struct directory *, const char *org, struct id *ret_org);
 /* By slug or UUID text; false: unknown, or the organisation is not active. `org` NULL: any, the unit by its UUID. */
 bool directory_find_unit(const struct directory *, const char *org, const char *unit, struct id *ret_org, struct id *ret_unit);
 const struct directory_sensor *directory_find_tag(const struct directory *, struct id unit, const char *tag, size_t tag_size);

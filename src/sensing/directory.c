@@ -96,7 +96,7 @@ static bool point_retired(const struct directory *directory, struct id id)
 	return false;
 }
 
-static bool find_org(const struct directory *directory, const char *text, struct id *ret_org)
+bool directory_find_org(const struct directory *directory, const char *text, struct id *ret_org)
 {
 	if (directory->find_org)
 		return directory->find_org(directory->find_org_context, text, ret_org);
@@ -109,7 +109,7 @@ bool directory_find_unit(
 	const struct picture_unit *row;
 	struct id org_id = {0}, unit_id;
 
-	if (org && !find_org(directory, org, &org_id))
+	if (org && !directory_find_org(directory, org, &org_id))
 		return false;
 	if (id_parse(unit, &unit_id) == ERR_OK)
 		row = unit_by_id(directory, unit_id);

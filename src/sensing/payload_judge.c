@@ -46,9 +46,13 @@ void decoding_choose_unit(struct decoding *decoding, const char *org, const char
 		return;
 	if (!org)
 		org = id_text(decoding->source->org_id, actor);
-	if (!directory_find_unit(decoding->directory, org, unit, &found, &decoding->unit_id))
+	if (!directory_find_unit(decoding->directory, org, unit, &found, &decoding->unit_id)) {
+		/* at least its organisation sees what was refused */
+		if (id_is_none(decoding->source->org_id) && directory_find_org(decoding->directory, org, &found))
+			decoding->org_id = found;
 		return;
-	if (!id_equal(decoding->source->org_id, none) && !id_equal(decoding->source->org_id, found)) {
+	}
+	if (!id_is_none(decoding->source->org_id) && !id_equal(decoding->source->org_id, found)) {
 		decoding->unit_id = none;
 		return;
 	}

@@ -511,6 +511,7 @@ static void knows_whose_unit_it_is(void **state)
 	struct payload_source unknown = {.source = "t", .org = "acme", .unit = "plant-9", .now_us = NOW};
 	assert_int_equal(decode(fixture, &unknown, NULL, item, strlen(item), &batch, &info), ERR_OK);
 	assert_int_equal(batch.quarantined[0].reason, QUARANTINE_UNKNOWN_UNIT);
+	assert_true(id_equal(batch.quarantined[0].org_id, ACME)); /* who sees it */
 }
 
 static void a_redrive_judges_age_by_its_arrival(void **state)
