@@ -6,13 +6,13 @@
 #include "fault_vfs.h"
 #include "sqlite_places.h"
 
-#define STEPS 5
+#define STEPS 3
 
 static const struct {
 	enum store_class class;
 	const char *stream;
 	size_t payload;
-} streams[] = {{STORE_VALUE, "journal.0", 900}, {STORE_READINGS, "readings.n1", 20000}, {STORE_VALUE, "audit.n1", 10}};
+} streams[] = {{STORE_VALUE, "journal.0", 900}, {STORE_READINGS, "readings.n1", 9000}, {STORE_VALUE, "audit.n1", 10}};
 
 struct workload {
 	struct store *store;
@@ -24,7 +24,7 @@ struct workload {
 /* One batch with a guard and a row. */
 static enum err append_step(struct store *store, unsigned log, uint64_t seq)
 {
-	static char payload[20000];
+	static char payload[9000];
 	char key[32];
 	struct store_guard guard = {key, (size_t)snprintf(key, sizeof key, "guard %llu", (unsigned long long)seq)};
 	struct thing thing = new_thing((unsigned)(seq * 3 + log));
@@ -157,13 +157,13 @@ static void every_place(enum fault_kind kind, long at_least)
 static void failed_writes_latch(void **state)
 {
 	(void)state;
-	every_place(FAULT_WRITE_EIO, 100);
+	every_place(FAULT_WRITE_EIO, 60);
 }
 
 static void half_written_writes_latch(void **state)
 {
 	(void)state;
-	every_place(FAULT_WRITE_SHORT_EIO, 100);
+	every_place(FAULT_WRITE_SHORT_EIO, 60);
 }
 
 static void failed_fsyncs_latch(void **state)
@@ -175,19 +175,19 @@ static void failed_fsyncs_latch(void **state)
 static void full_disks_are_forgotten(void **state)
 {
 	(void)state;
-	every_place(FAULT_WRITE_FULL, 100);
+	every_place(FAULT_WRITE_FULL, 60);
 }
 
 static void half_written_writes_on_full_disks(void **state)
 {
 	(void)state;
-	every_place(FAULT_WRITE_SHORT_FULL, 100);
+	every_place(FAULT_WRITE_SHORT_FULL, 60);
 }
 
 static void lost_power_loses_nothing_acknowledged(void **state)
 {
 	(void)state;
-	every_place(FAULT_POWER, 100);
+	every_place(FAULT_POWER, 60);
 }
 
 /* Faults while the store is opened for the first time: refused, and nothing stands in the way of the next start. */
