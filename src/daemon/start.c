@@ -61,6 +61,11 @@ static bool ingest_is_ready(void *context, char *reason, size_t size)
 	return ingest_ready(((struct daemon *)context)->ingest, reason, size) == ERR_OK;
 }
 
+static bool sensing_is_ready(void *context, char *reason, size_t size)
+{
+	return sensing_ready(((struct daemon *)context)->sensing, reason, size) == ERR_OK;
+}
+
 static bool daemon_is_ready(void *context, char *reason, size_t size)
 {
 	struct daemon *daemon = context;
@@ -326,7 +331,8 @@ static void stop_admin(void *context)
 static enum err start_http(void *context, struct err_info *info)
 {
 	static struct api_check checks[] = {{"daemon", daemon_is_ready, NULL}, {"store", store_is_ready, NULL},
-		{"engine", engine_is_ready, NULL}, {"ingest", ingest_is_ready, NULL}, {NULL, NULL, NULL}};
+		{"engine", engine_is_ready, NULL}, {"sensing", sensing_is_ready, NULL},
+		{"ingest", ingest_is_ready, NULL}, {NULL, NULL, NULL}};
 	struct daemon *daemon = context;
 	const struct conf *conf = daemon->conf;
 	struct http_options options = {.address = conf->http_address,
