@@ -22,7 +22,7 @@ uint8_t *write_varint(uint8_t *at, uint64_t number); /* at most 10 bytes; return
 uint8_t *write_signed(uint8_t *at, int64_t number);
 
 /* Room that column_encode may need for `count` values. */
-#define COLUMN_BYTES_MAX(count) (64 + 10 * (size_t)(count))
+#define COLUMN_BYTES_MAX(count) (64 + 11 * (size_t)(count)) /* an escaped residual takes 84 bits */
 
 /* Appends the column at `at` (COLUMN_BYTES_MAX of room) and moves it. `digits`, where given, says that values[i] is a
  * multiple of 10^digits[i] (0..18), which the reader knows too: residuals are then counted in that unit. ERR_NO_MEMORY. */
