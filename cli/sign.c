@@ -72,10 +72,7 @@ static int keygen(const char *path)
 	explicit_bzero(text, sizeof text);
 	if (code)
 		return code;
-	/* base64url, as the registry takes it when the verifier is registered */
-	char key[64];
-	return print_document(json_pack(
-		"{s:s, s:s}", "public_key", public_hex, "key", base64url_text(public.bytes, sizeof public.bytes, key)));
+	return print_document(json_pack("{s:s}", "key", public_hex));
 }
 
 /* ---- sign ---- */

@@ -243,7 +243,7 @@ extern const struct store_collection retirements_collection; /* indexes "by_org"
 struct verifier_row {
 	struct id id; /* key */
 	struct id org_id;
-	struct bytes key; /* 32 bytes, Ed25519 */
+	struct hash key; /* Ed25519 public key */
 	int64_t valid_from, valid_to;
 	int64_t revoked_at; /* FIELD_ABSENT: not revoked */
 	int64_t position;

@@ -29,13 +29,12 @@ static enum err verifiers_get(struct http_request *request, struct err_info *inf
 
 struct registration {
 	struct id org_id;
-	struct bytes key;
+	struct hash key;
 	int64_t valid_from, valid_to;
 };
 static const struct field registration_fields[] = {
 	FIELD(struct registration, org_id, FIELD_ID, .flags = FIELD_REQUIRED, .doc = "The verifier's organisation"),
-	FIELD(struct registration, key, FIELD_BYTES, .flags = FIELD_REQUIRED, .min = 32, .max = 32,
-		.doc = "Its Ed25519 public key"),
+	FIELD(struct registration, key, FIELD_HASH, .flags = FIELD_REQUIRED, .doc = "Its Ed25519 public key"),
 	FIELD(struct registration, valid_from, FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "Signatures count from"),
 	FIELD(struct registration, valid_to, FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "And before"), FIELD_END};
 
@@ -46,7 +45,7 @@ static enum err verifiers_create(struct http_request *request, struct err_info *
 	struct command_verifier_register *asked = &command.verifier_register;
 	asked->verifier = command.id;
 	asked->org = body->org_id;
-	memcpy(&asked->key, body->key.data, sizeof asked->key);
+	memcpy(&asked->key, body->key.bytes, sizeof asked->key);
 	asked->valid_from_us = body->valid_from;
 	asked->valid_to_us = body->valid_to;
 	return value_submit(request, &command, NULL, 0, info);

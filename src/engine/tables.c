@@ -256,7 +256,7 @@ const struct store_collection retirements_collection = {.name = "retirements",
 
 const struct field verifier_fields[] = {FIELD(struct verifier_row, id, FIELD_ID, .doc = "the verifier"),
 	FIELD(struct verifier_row, org_id, FIELD_ID, .doc = "its organisation"),
-	FIELD(struct verifier_row, key, FIELD_BYTES, .min = 32, .max = 32, .doc = "Ed25519 public key"),
+	FIELD(struct verifier_row, key, FIELD_HASH, .doc = "Ed25519 public key"),
 	FIELD(struct verifier_row, valid_from, FIELD_TIME, .doc = "signatures count from"),
 	FIELD(struct verifier_row, valid_to, FIELD_TIME, .doc = "and before"),
 	FIELD(struct verifier_row, revoked_at, FIELD_TIME, .doc = "when it was revoked"),

@@ -317,11 +317,10 @@ static enum err on_verifier_registered(struct projector *projector, const struct
 	if (err || !row)
 		return err;
 	row->org_id = said->org;
-	row->key.size = sizeof said->key;
-	row->key.data = (const uint8_t *)arena_copy(projector->arena, &said->key, sizeof said->key);
+	memcpy(row->key.bytes, &said->key, sizeof row->key.bytes);
 	row->valid_from = said->valid_from_us;
 	row->valid_to = said->valid_to_us;
-	return row->key.data ? ERR_OK : ERR_NO_MEMORY;
+	return ERR_OK;
 }
 
 static enum err on_verifier_revoked(struct projector *projector, const struct event *event)

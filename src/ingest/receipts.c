@@ -19,12 +19,13 @@ const struct field receipt_fields[] = {
 		.doc = "Everything from 1 to this number is durable: the device may forget it"),
 	FIELD(struct receipt, highest_seq, FIELD_INT, .flags = FIELD_READ_ONLY, .min = 0, .max = LIMIT_JSON_INTEGER,
 		.doc = "The highest number that came; above seq: send again from seq + 1"),
-	FIELD(struct receipt, received_us, FIELD_TIME, .flags = FIELD_READ_ONLY, .doc = "When the last one came"),
+	FIELD_AS(struct receipt, received_us, "received_at", FIELD_TIME, .flags = FIELD_READ_ONLY,
+		.doc = "When the last one came"),
 	FIELD_END,
 };
 
 static const struct store_index receipt_indexes[] = {
-	{.name = "by_org", .fields = {"org_id", "unit_id", "received_us"}},
+	{.name = "by_org", .fields = {"org_id", "unit_id", "received_at"}},
 	{0},
 };
 
@@ -35,7 +36,7 @@ const struct store_collection receipts_collection = {
 	.row_size = sizeof(struct receipt),
 	.key = {"unit_id", "boot"},
 	.indexes = receipt_indexes,
-	.retention_field = "received_us",
+	.retention_field = "received_at",
 	.retention_us = KEPT_US,
 	.shard_key = "org_id",
 	.doc = "How far each device's own numbering is durable",

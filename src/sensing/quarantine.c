@@ -36,7 +36,7 @@ const struct field quarantined_fields[] = {
 		.doc = "Rises with each change; the ETag"),
 	FIELD(struct quarantined, source, FIELD_TEXT, .flags = FIELD_READ_ONLY, .doc = "Topic, or \"http\""),
 	FIELD(struct quarantined, tag, FIELD_TEXT, .flags = FIELD_READ_ONLY, .doc = "Tag as sent"),
-	FIELD(struct quarantined, time_us, FIELD_TIME, .flags = FIELD_READ_ONLY,
+	FIELD_AS(struct quarantined, time_us, "time", FIELD_TIME, .flags = FIELD_READ_ONLY,
 		.doc = "Time of the (first) reading; absent where unknown"),
 	FIELD(struct quarantined, value, FIELD_TEXT, .flags = FIELD_READ_ONLY, .doc = "The (first) value as sent"),
 	FIELD(struct quarantined, raw, FIELD_TEXT, .flags = FIELD_READ_ONLY, .max = QUARANTINE_RAW_BYTES,
@@ -49,15 +49,17 @@ const struct field quarantined_fields[] = {
 		.doc = "Why in words, with the allowed range"),
 	FIELD(struct quarantined, state, FIELD_ENUM, .flags = FIELD_READ_ONLY, .names = quarantine_states,
 		.doc = "open until it is re-driven or discarded"),
-	FIELD(struct quarantined, received_us, FIELD_TIME, .flags = FIELD_READ_ONLY, .doc = "When it came"),
-	FIELD(struct quarantined, closed_us, FIELD_TIME, .flags = FIELD_READ_ONLY, .doc = "When it was answered"),
+	FIELD_AS(struct quarantined, received_us, "received_at", FIELD_TIME, .flags = FIELD_READ_ONLY,
+		.doc = "When it came"),
+	FIELD_AS(struct quarantined, closed_us, "closed_at", FIELD_TIME, .flags = FIELD_READ_ONLY,
+		.doc = "When it was answered"),
 	FIELD_END,
 };
 
 static const struct store_index quarantine_indexes[] = {
-	{.name = "by_org", .fields = {"org_id", "state", "received_us"}},
-	{.name = "by_unit", .fields = {"org_id", "unit_id", "state", "received_us"}},
-	{.name = "by_state", .fields = {"state", "closed_us"}},
+	{.name = "by_org", .fields = {"org_id", "state", "received_at"}},
+	{.name = "by_unit", .fields = {"org_id", "unit_id", "state", "received_at"}},
+	{.name = "by_state", .fields = {"state", "closed_at"}},
 	{0},
 };
 
@@ -68,7 +70,7 @@ const struct store_collection quarantine_collection = {
 	.row_size = sizeof(struct quarantined),
 	.key = {"id"},
 	.indexes = quarantine_indexes,
-	.retention_field = "closed_us",
+	.retention_field = "closed_at",
 	.retention_us = ANSWERED_US,
 	.shard_key = "org_id",
 	.doc = "What was refused, with its raw text, until an operator re-drives or discards it",

@@ -80,7 +80,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	struct sign_public public;
-	char key[64], body[512];
+	char key[HASH_TEXT_SIZE], body[512];
 	service_has_engine = true;
 	service_start(NULL, NULL);
 	seller = organisation("seller");
@@ -93,7 +93,7 @@ static int set_up(void **state)
 		"{\"org_id\":\"%s\",\"key\":\"%s\",\"valid_from\":\"2020-01-01T00:00:00Z\",\"valid_to\":\"2099-01-"
 		"01T00:"
 		"00:00Z\"}",
-		id_text(checker, org), base64url_text(&public, sizeof public, key));
+		id_text(checker, org), hex_text(&public, sizeof public, key));
 	json_t *made = call_for(201, root_key, "POST /v1/verifiers", new_key(), body);
 	assert_int_equal(id_parse(member(made, "id"), &verifier), ERR_OK);
 	json_decref(made);
