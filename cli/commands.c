@@ -387,7 +387,8 @@ const struct cli_command cli_commands[] = {
 		.examples = "carbonctl verifiers list"),
 	REST("verifiers", "create", "verifiers.create", "POST", "/v1/verifiers", .flags = CLI_BODY | CLI_VALUE,
 		.options = org_options, .texts = "key", .doc = "Registers a verifier's Ed25519 key",
-		.examples = "carbonctl verifiers create --org verico key=11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo "
+		.examples = "carbonctl verifiers create --org verico "
+			    "key=d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a "
 			    "valid_from=2026-01-01T00:00:00Z valid_to=2028-01-01T00:00:00Z"),
 	REST("verifiers", "get", "verifiers.get", "GET", "/v1/verifiers/{id}", .options = view_options,
 		.doc = "Shows a verifier", .examples = "carbonctl verifiers get 0193577e-5c00-7000-8000-000000000008"),

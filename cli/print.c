@@ -121,6 +121,18 @@ static void print_table(struct arena *arena, const json_t *items, const char *wa
 	}
 }
 
+/* An object that holds lists of objects: too much for a line of a table. */
+static bool has_nested_lists(const json_t *object)
+{
+	if (!object)
+		return false;
+	const char *name;
+	json_t *value;
+	json_object_foreach((json_t *)(uintptr_t)object, name,
+		value) if (json_is_array(value) && json_is_object(json_array_get(value, 0))) return true;
+	return false;
+}
+
 static void print_fields(struct arena *arena, const json_t *object, const char *prefix, size_t width)
 {
 	const char *name;
@@ -132,11 +144,16 @@ static void print_fields(struct arena *arena, const json_t *object, const char *
 			return;
 		if (json_is_object(value) && json_object_size(value)) {
 			print_fields(arena, value, arena_print(arena, "%s.", whole), width);
+		} else if (json_is_array(value) && has_nested_lists(json_array_get(value, 0))) {
+			for (size_t i = 0; i < json_array_size(value); i++)
+				print_fields(arena, json_array_get(value, i), arena_print(arena, "%s.%zu.", whole, i),
+					width);
 		} else if (json_is_array(value) && json_is_object(json_array_get(value, 0))) {
 			printf("%s\n", whole);
 			print_table(arena, value, NULL, "  ");
 		} else {
-			put(whole, width, true);
+			size_t name_width = width_of(whole);
+			put(whole, name_width > width ? name_width : width, true);
 			printf("  %s\n", text_of(arena, value));
 		}
 	}
@@ -149,11 +166,14 @@ static size_t widest_name(const json_t *object)
 	json_t *value;
 	json_object_foreach((json_t *)(uintptr_t)object, name, value)
 	{
+		const json_t *first = json_is_array(value) ? json_array_get(value, 0) : NULL;
 		size_t width = width_of(name);
 		if (json_is_object(value))
-			width += 1 + widest_name(value);
-		if (json_is_array(value) && json_is_object(json_array_get(value, 0)))
-			width = 0;
+			width += 1 + widest_name(value); /* "place.town" */
+		else if (has_nested_lists(first))
+			width += 3 + widest_name(first); /* "parts.0.kg" */
+		else if (json_is_object(first))
+			width = 0; /* stands alone above its table */
 		widest = width > widest ? width : widest;
 	}
 	return widest < 40 ? widest : 40;
