@@ -79,6 +79,7 @@ struct api_check {
 /* Every service that handlers call down to; filled by daemon before api_start, all borrowed. */
 struct api {
 	const char *node;    /* this daemon's name in the logs' streams */
+	struct id registry;  /* part of every issuanceId */
 	const char *version; /* "0.1.0" */
 	int64_t started_at_us;
 	struct store *store;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "spool.h"
 #include "value.h"
 
 #define EXPORT_BYTES  (8u << 20) /* one page of the export */
@@ -76,6 +77,40 @@ static enum err journal_export(struct http_request *request, struct err_info *in
 	if (next)
 		http_set_header(request, "Carbond-Next-Position", next);
 	return http_answer_text(request, "application/x-ndjson", copy, size);
+}
+
+/* ---- batches: the log itself, hashes and payloads, for carbonctl verify --journal ---- */
+
+static enum err export_batch(void *context, const struct store_batch *batch)
+{
+	char prev[HASH_TEXT_SIZE], payload[HASH_TEXT_SIZE], hash[HASH_TEXT_SIZE];
+	char *text = malloc(batch->payload_size * 4 / 3 + 5);
+	if (!text)
+		return ERR_NO_MEMORY;
+	fprintf(context,
+		"{\"seq\":%llu,\"term\":%llu,\"count\":%u,\"written_at_us\":%lld,\"node\":\"%s\",\"prev_hash\":\"%s\","
+		"\"payload_hash\":\"%s\",\"hash\":\"%s\",\"payload\":\"%s\"}\n",
+		(unsigned long long)batch->seq, (unsigned long long)batch->term, batch->count,
+		(long long)batch->written_at_us, batch->node, hash_text(batch->prev_hash, prev),
+		hash_text(batch->payload_hash, payload), hash_text(batch->hash, hash),
+		base64url_text(batch->payload, batch->payload_size, text));
+	free(text);
+	return ferror((FILE *)context) ? ERR_NO_SPACE : ERR_OK;
+}
+
+static enum err journal_batches(struct http_request *request, struct err_info *info)
+{
+	char registry[ID_TEXT_SIZE];
+	FILE *spool = NULL;
+	enum err err = value_at_least(request, info);
+	if (!err)
+		err = spool_open(&spool, info);
+	if (err)
+		return err;
+	fprintf(spool, "{\"format\":\"carbond/journal/1\",\"stream\":\"journal.0\",\"registry\":\"%s\"}\n",
+		id_text(api_of(request)->registry, registry));
+	err = store_log_read(api_of(request)->store, STORE_VALUE, "journal.0", 1, export_batch, spool, info);
+	return spool_answer(request, "application/x-ndjson", spool, err, info);
 }
 
 /* ---- the live stream ---- */
@@ -205,6 +240,10 @@ const struct http_route api_journal_routes[] = {
 		.operation = "journal.export",
 		.doc = "Journal records from a position, one JSON object a line; the header Carbond-Next-Position says "
 		       "where to go on"),
+	HTTP_ROUTE(HTTP_GET, "/v1/journal/batches", "journal:read", .kind = HTTP_WORK,
+		.flags = HTTP_AT_LEAST | HTTP_STREAM_BODY, .cost = 100, .response_media = "application/x-ndjson",
+		.success = 200, .handler = journal_batches, .operation = "journal.batches",
+		.doc = "The whole journal as it is stored, batch by batch with hashes, for carbonctl verify --journal"),
 	HTTP_ROUTE(HTTP_GET, "/v1/events", "holding:read", .flags = HTTP_STREAM_BODY, .cost = 5,
 		.response_media = "text/event-stream", .success = 200, .handler = events_watch,
 		.operation = "events.watch",

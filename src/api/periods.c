@@ -2,15 +2,14 @@
  * submission, under the period's id, unless it was cut into parts or later data made a difference: each of those has an
  * id of its own, and every path below takes any of them. Reads and evidence's work on workers; commands by the engine. */
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "carbond/evidence.h"
 #include "carbond/sensing.h"
 
 #include "parents.h"
+#include "spool.h"
 #include "value.h"
 
 #define DRY_RUN_ARENA_BYTES (1u << 30)
@@ -373,24 +372,6 @@ static enum err requantifications_list(struct http_request *request, struct err_
 
 /* ---- the pack ---- */
 
-static enum err spool(void *context, const void *data, size_t size, struct err_info *info)
-{
-	if (fwrite(data, 1, size, context) == size)
-		return ERR_OK;
-	return err_set(info, ERR_NO_SPACE, NULL, "the pack cannot be spooled");
-}
-
-static long read_spool(void *context, uint64_t offset, char *buffer, size_t size)
-{
-	return (long)pread(fileno(context), buffer, size, (off_t)offset);
-}
-
-static void close_spool(void *context)
-{
-	(void)fclose(context);
-}
-
-/* Built into a file without a name, so that a fault is an answer and not a broken download. */
 static enum err periods_pack(struct http_request *request, struct err_info *info)
 {
 	struct submission row;
@@ -398,19 +379,14 @@ static enum err periods_pack(struct http_request *request, struct err_info *info
 	enum err err = read_submission(request, &row, info);
 	if (err)
 		return err;
-	FILE *file = tmpfile();
-	if (!file)
-		return err_set(info, ERR_IO, NULL, "there is no place to spool the pack");
-	err = evidence_pack(api_of(request)->evidence, row.id, spool, file, info);
-	if (!err && fflush(file) != 0)
-		err = err_set(info, ERR_NO_SPACE, NULL, "the pack cannot be spooled");
-	if (err) {
-		(void)fclose(file);
+	FILE *spool = NULL;
+	err = spool_open(&spool, info);
+	if (err)
 		return err;
-	}
+	err = evidence_pack(api_of(request)->evidence, row.id, spool_write, spool, info);
 	http_set_header(request, "Content-Disposition",
 		arena_print(http_arena(request), "attachment; filename=\"%s.tar\"", id_text(row.id, id)));
-	return http_answer_stream(request, "application/x-tar", read_spool, close_spool, file);
+	return spool_answer(request, "application/x-tar", spool, err, info);
 }
 
 /* ---- the registry's commands ---- */

@@ -352,6 +352,7 @@ static enum err start_http(void *context, struct err_info *info)
 	for (struct api_check *check = checks; check->name; check++)
 		check->context = daemon;
 	daemon->api = (struct api){.node = daemon->identity_file.node,
+		.registry = daemon->identity_file.registry,
 		.version = CARBOND_VERSION,
 		.started_at_us = clock_wall_us(),
 		.store = daemon->store,
