@@ -44,7 +44,7 @@ const char simulate_usage[] =
 	"\n"
 	"  --org SLUG --unit SLUG      whose plant it is (default: acme, dac-1)\n"
 	"  --create                    first register unit, metering points, sensors and calibrations over REST\n"
-	"  --code CODE --country CC    of a created unit (default: DAC1, IS)\n"
+	"  --code CODE --country CC    of a created unit (default: ICE1, IS)\n"
 	"  --broker HOST:PORT          default 127.0.0.1:1883; --username NAME --password-file FILE --tls-ca FILE\n"
 	"  --from TIME|AGE             back-fill from there (2026-11-20T00:00:00Z, or 10d, 6h, 30m); default: now\n"
 	"  --to TIME|AGE               and until there (default: now)\n"
@@ -341,7 +341,7 @@ int cli_simulate(int argc, char **argv)
 		.live_step_us = CLOCK_US_PER_SECOND,
 		.organisation = cli_settings()->org ? cli_settings()->org : "acme",
 		.unit = "dac-1",
-		.unit_code = "DAC1",
+		.unit_code = "ICE1",
 		.country = "IS",
 		.name = "simulated direct-air-capture plant",
 		.boot = boot,

@@ -131,7 +131,7 @@ def test_transfer_retire_certificate_and_serials(world):
     assert certificate["kg"] == 1000 and certificate["beneficiary"] == "Globex Ltd"
     assert sum(part["kg"] for part in certificate["parts"]) == 1000
     serial = certificate["parts"][0]["serial"]
-    assert serial.startswith("CCN1-IS-DAC1-DAC1-2026-")
+    assert serial.startswith("CCN1-IS-ICE1-DAC1-2026-")
     found = daemon.get(f"/v1/serials/{serial}")
     assert "retired" in json.dumps(found)
     status, _, _ = daemon.request("GET", f"/v1/serials/{serial[:-1]}{(int(serial[-1]) + 1) % 10}")
