@@ -125,15 +125,28 @@ static void test_closes_ten_minutes_behind_the_clock(void **state)
 	assert_int_equal(closed_count(1), 1);
 }
 
+static size_t open_rows(void)
+{
+	struct err_info info = {0};
+	struct store_query query = {.collection = &open_buckets_collection, .most = 1000};
+	void *rows;
+	size_t count;
+	assert_int_equal(store_find(plant->store, &query, arena, &rows, &count, &info), ERR_OK);
+	return count;
+}
+
 static void test_closes_at_once_when_asked(void **state)
 {
 	(void)state;
 	for (int hour = 0; hour < 5; hour++)
 		send_one(1, hour * HOUR_US, hour);
+	plant_ask(plant, SHARD_FLUSH);
+	assert_int_equal(open_rows(), 5);
 	plant_close(plant, plant_sensor(1), PLANT_START_US + HOUR_US, PLANT_START_US + 3 * HOUR_US);
 	assert_int_equal(closed_count(1), 2);
 	plant_close(plant, plant_sensor(1), PLANT_START_US, PLANT_START_US + DAY_US);
 	assert_int_equal(closed_count(1), 5);
+	assert_int_equal(open_rows(), 0); /* gone in the transaction that closes */
 	plant_close(plant, plant_sensor(9), PLANT_START_US, PLANT_START_US + DAY_US); /* nothing there: no fault */
 }
 
@@ -322,6 +335,9 @@ static void kill_and_restart(int round)
 				plant_ask(plant, SHARD_FLUSH);
 			if (noise(12) == 0)
 				plant_quiet(plant);
+			if (noise(5) == 0) /* some hours become durable while others are not */
+				plant_close(plant, plant_sensor((unsigned)noise(3)), PLANT_START_US,
+					PLANT_START_US + 300 * DAY_US);
 			if (i > 10 && noise(15) == 0) {
 				if (noise(2))
 					plant_log(plant, readings, 20); /* durable, never fed */
@@ -522,6 +538,29 @@ static void test_replaced_owner_writes_nothing(void **state)
 	plant_close(plant, plant_sensor(1), PLANT_START_US, PLANT_START_US + HOUR_US);
 	assert_int_equal(closed_count(1), 1);
 	buckets_close(&first);
+}
+
+/* What a row has seen of a log is not judged again when the log is replayed for the sake of another row: a conflict is
+ * quarantined once. */
+static void test_replay_skips_what_rows_have_seen(void **state)
+{
+	(void)state;
+	struct err_info info = {0};
+	struct buckets *second = NULL;
+	plant->options.shards = 1;
+	plant_reopen(plant);
+	send_one(2, 0, 1); /* dirty: the log must be replayed from here */
+	send_one(1, 0, 1);
+	send_one(1, 0, 2);
+	plant_close(plant, plant_sensor(1), PLANT_START_US, PLANT_START_US + HOUR_US);
+	assert_int_equal(plant->refusal_count, 2);
+	assert_int_equal(
+		buckets_open(&plant->options, &second, &info), ERR_OK); /* as after a kill: nothing was flushed */
+	buckets_close(&plant->buckets);
+	plant->buckets = second;
+	plant_quiet(plant);
+	assert_int_equal(plant->refusal_count, 2);
+	assert_int_equal(closed_count(2), 1);
 }
 
 /* Shards may become more and fewer between starts. */
@@ -784,6 +823,7 @@ int main(void)
 		TEST(test_memory_pressure),
 		TEST(test_open_readings_are_small),
 		TEST(test_replaced_owner_writes_nothing),
+		TEST(test_replay_skips_what_rows_have_seen),
 		TEST(test_number_of_shards_may_change),
 		TEST(test_retention_spares_what_is_pinned),
 		TEST(test_pins_race_with_retention),
