@@ -227,7 +227,9 @@ static void a_full_disk_is_refused_before_anything_happens(void **state)
 	place_start(&place);
 	struct command command = world_command(&world, COMMAND_ACCOUNT_HOLD, -1);
 	command.account_hold = (struct command_account_hold){.org = world.orgs[0], .reason_hash = world_hash(&world)};
+	int64_t reloads = metric_value(METRIC_ENGINE_RELOADS);
 	assert_int_equal(place_command(&place, &world, &command, &result), ERR_NO_SPACE);
+	assert_int_equal(metric_value(METRIC_ENGINE_RELOADS), reloads);
 	assert_int_equal(atomic_load(&place.stop_reason), ERR_OK);
 	place_stop(&place);
 	place.low_water_bytes = 0; /* space returned: the same command goes through */
@@ -241,6 +243,92 @@ static void a_full_disk_is_refused_before_anything_happens(void **state)
 	int tail = 0;
 	assert_int_equal(engine_journal_read(place.store, result.position, count_events, &tail, &world.info), ERR_OK);
 	assert_int_equal(tail, 1);
+	place_stop(&place);
+	place_drop(&place);
+	world_stop(&world);
+}
+
+/* ---- views ---- */
+
+static enum err same_in_the_ledger(void *context, const struct event *event)
+{
+	struct err_info info;
+	return rules_apply(context, event, &info);
+}
+
+/* Every holding of the view is the ledger's. */
+static void compare_holdings(struct place *place)
+{
+	struct err_info info = {0};
+	struct arena *arena = arena_new(256u << 20);
+	struct rules *rules = rules_new(place->registry, 4);
+	struct holding_row *rows = NULL;
+	size_t count = 0;
+	assert_int_equal(engine_journal_read(place->store, 1, same_in_the_ledger, rules, &info), ERR_OK);
+	struct store_query query = {.collection = &holdings_collection, .most = 100000};
+	assert_int_equal(store_find(place->store, &query, arena, (void **)&rows, &count, &info), ERR_OK);
+	assert_true(count > 3);
+	int64_t sum = 0;
+	for (size_t i = 0; i < count; i++)
+		for (int s = 0; s < KG_STATE_COUNT; s++) {
+			struct ledger_place where = {.org = rows[i].org_id, .state = (enum kg_state)s};
+			assert_int_equal((&rows[i].held_kg)[s],
+				ledger_amount(rules_ledger(rules), (uint64_t)rows[i].batch, where));
+			sum += (&rows[i].held_kg)[s];
+		}
+	assert_int_equal(sum, rules_issued_kg(rules));
+	rules_free(&rules);
+	arena_free(&arena);
+}
+
+static void views_follow_random_moves(void **state)
+{
+	(void)state;
+	struct place place;
+	struct world world;
+	struct engine_result result;
+	place_new(&place);
+	place_world(&world, 21);
+	place_start(&place);
+	place_verifier(&place, &world, 3);
+	for (int org = 0; org < 3; org++)
+		(void)place_issue(&place, &world, org, 24, 2000, NULL);
+	int moved = 0;
+	for (int i = 0; i < 1500; i++) {
+		struct serial_range ranges[3];
+		uint64_t batch = 1 + (uint64_t)world_below(&world, 3);
+		int org = world_below(&world, 2) ? (int)batch - 1 : (int)world_below(&world, WORLD_ORGS);
+		struct command command = world_below(&world, 4)
+						 ? transfer_command(&world, org, (org + 1 + i % 4) % WORLD_ORGS, 0, 0)
+						 : retire_command(&world, org, 0, 0);
+		for (int r = 0; r < 3; r++)
+			ranges[r] = (struct serial_range){.batch = batch,
+				.start = world_below(&world, 1990),
+				.length = 1 + world_below(&world, 30)};
+		command.lists =
+			(struct record_lists){.ranges = ranges, .range_count = 1 + (size_t)world_below(&world, 2)};
+		if (i % 100 == 50) {
+			command = world_command(&world, COMMAND_BATCH_REVERSE, -1);
+			command.batch_reverse = (struct command_batch_reverse){
+				.batch = batch, .kg = 7, .reason_hash = world_hash(&world)};
+		} else if (i % 100 == 51) {
+			command = world_command(&world, COMMAND_BATCH_RELEASE, -1);
+			command.batch_release =
+				(struct command_batch_release){.batch = batch, .reason_hash = world_hash(&world)};
+		} else if (i % 100 == 52) {
+			command = world_command(&world, COMMAND_BUFFER_TOP_UP, (int)(batch - 1));
+			command.buffer_top_up = (struct command_buffer_top_up){.batch = batch, .kg = 3};
+		}
+		moved += place_command(&place, &world, &command, &result) == ERR_OK;
+		if (i % 300 == 299) { /* also from the cursor that a stop has left */
+			place_check_views(&place);
+			compare_holdings(&place);
+			place_stop(&place);
+			place_start(&place);
+		}
+	}
+	assert_true(moved > 150);
+	place_check_views(&place);
 	place_stop(&place);
 	place_drop(&place);
 	world_stop(&world);
@@ -295,8 +383,6 @@ static void a_hold_expires_by_the_tick_but_not_in_a_clock_jump(void **state)
 	assert_true(position_passes(&place, result.position));
 	assert_false(account_is_held(&place, world.orgs[0]));
 	/* the wall clock alone jumps: nothing expires until it is confirmed */
-	hold.id = world_id(&world);
-	hold.id.bytes[0] = hold.id.bytes[0];
 	world.now_us = atomic_load(&place.wall_us);
 	hold.id = world_id(&world);
 	hold.account_hold.until_us = world.now_us + 3600 * CLOCK_US_PER_SECOND;
@@ -308,6 +394,13 @@ static void a_hold_expires_by_the_tick_but_not_in_a_clock_jump(void **state)
 	other.account_hold = (struct command_account_hold){.org = world.orgs[1], .reason_hash = world_hash(&world)};
 	assert_int_equal(place_command(&place, &world, &other, &result), ERR_OK);
 	assert_true(engine_clock_halted(place.engine));
+	/* a tick is due, and has its chance behind each of two further commands */
+	move_clocks(&place, 2 * CLOCK_US_PER_SECOND, 2 * CLOCK_US_PER_SECOND);
+	for (int org = 2; org < 4; org++) {
+		other.id = world_id(&world);
+		other.account_hold.org = world.orgs[org];
+		assert_int_equal(place_command(&place, &world, &other, &result), ERR_OK);
+	}
 	assert_int_equal(engine_wait_position(place.engine, result.position, seconds_from_now(30)), ERR_OK);
 	assert_true(account_is_held(&place, world.orgs[0]));
 	engine_confirm_clock(place.engine);
@@ -327,6 +420,7 @@ int main(void)
 		cmocka_unit_test(p4_eight_threads_claim_the_same_hour_and_one_wins),
 		cmocka_unit_test(another_writer_takes_the_position_and_this_one_stops),
 		cmocka_unit_test(a_full_disk_is_refused_before_anything_happens),
+		cmocka_unit_test(views_follow_random_moves),
 		cmocka_unit_test(a_hold_expires_by_the_tick_but_not_in_a_clock_jump)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,6 +116,11 @@ static void a_record_that_is_cut_or_too_long_is_refused(void **state)
 	uint32_t longer = (uint32_t)size + 8;
 	memcpy(buffer, &longer, sizeof longer);
 	assert_int_equal(event_decode(buffer, size + 8, &taken, &back, &length, &info), ERR_RECORD_INVALID);
+	memcpy(buffer, &(uint32_t){(uint32_t)size}, 4);
+	uint32_t *count = (uint32_t *)(buffer + EVENT_HEADER_SIZE + sizeof(struct event_transferred) + 4);
+	assert_int_equal(*count, 2);
+	*count = 3; /* a list that says more than there is */
+	assert_int_equal(event_decode(buffer, size + 64, &taken, &back, &length, &info), ERR_RECORD_INVALID);
 	size_t used = 0;
 	assert_int_equal(event_encode(&event, buffer, size - 1, &used), ERR_TOO_LARGE);
 	assert_int_equal(used, 0);
