@@ -4,7 +4,6 @@
 #ifndef CARBOND_INGEST_H
 #define CARBOND_INGEST_H
 
-#include "carbond/audit.h"
 #include "carbond/mqtt.h"
 #include "carbond/runtime.h"
 #include "carbond/sensing.h"
@@ -17,8 +16,7 @@ struct ingest;
 struct ingest_options {
 	struct store *store;
 	struct sensing *sensing;
-	struct audit *audit; /* for re-drives and discards */
-	const char *node;    /* [a-z0-9-]{1,24} */
+	const char *node; /* [a-z0-9-]{1,24} */
 	size_t queue; /* submissions waiting for the writer; 0: 256. Full: back-pressure to MQTT, ERR_BUSY to HTTP */
 	bool mqtt;    /* connect to a broker */
 	struct mqtt_broker broker;

@@ -17,14 +17,14 @@ struct sensing;
 struct unit {
 	struct id id, org_id;
 	int64_t version;
-	const char *slug;         /* [a-z0-9-]{1,40}, unique within the organisation; in topics */
-	const char *code;         /* [A-Z0-9]{2,8}, unique; in serial numbers */
+	const char *slug; /* [a-z0-9-]{1,40}, unique within the organisation; in topics */
+	const char *code; /* [A-Z0-9]{2,8}, unique; in serial numbers */
 	const char *name;
-	const char *country;      /* ISO 3166-1 alpha-2 */
+	const char *country; /* ISO 3166-1 alpha-2 */
 	double latitude_deg, longitude_deg;
 	int64_t nameplate_kg_per_hour; /* CO2 captured at most */
 	int64_t nameplate_margin_ppm;  /* the mass-balance lock's margin, e.g. 1050000 */
-	int state;                /* unit_states: planned, operating, paused, retired */
+	int state;                     /* unit_states: planned, operating, paused, retired */
 	int64_t created_us, updated_us;
 };
 
@@ -33,37 +33,38 @@ struct unit {
 struct metering_point {
 	struct id id, org_id, unit_id;
 	int64_t version;
-	const char *code;         /* [A-Z0-9-]{1,20}, unique within the unit */
+	const char *code; /* [A-Z0-9-]{1,20}, unique within the unit */
 	const char *name;
-	int role;                 /* metering_roles: captured, compressed, injected, energy, loss, leak, operating, material, ambient, other */
+	int role; /* metering_roles: captured, compressed, injected, energy, loss, leak, operating, material, ambient, other */
 	bool claimable;
-	int64_t share_ppm;        /* of a shared energy meter that this unit bears; 1000000 where it is not shared */
+	int64_t share_ppm;          /* of a shared energy meter that this unit bears; 1000000 where it is not shared */
 	int64_t nameplate_per_hour; /* the worst an hour of this point can cost (loss, leak: kg; energy: Wh), for missing data */
 	struct field_list downstream; /* const char *: codes of the next points */
-	int state;                /* point_states: active, retired */
+	int state;                    /* point_states: active, retired */
 	int64_t created_us, updated_us;
 };
 
 struct sensor {
 	struct id id, org_id, unit_id, metering_point_id;
 	int64_t version;
-	const char *tag;          /* unique within the unit; any UTF-8 text of 1..100 bytes */
+	const char *tag; /* unique within the unit; any UTF-8 text of 1..100 bytes */
 	const char *name;
-	const char *quantity;     /* what is measured: mass_flow, volume_flow, mole_fraction, temperature, power, energy, state, … */
-	const char *unit;         /* UCUM code out of the shipped table */
+	const char *
+		quantity; /* what is measured: mass_flow, volume_flow, mole_fraction, temperature, power, energy, state, … */
+	const char *unit; /* UCUM code out of the shipped table */
 	int64_t sampling_period_us;
-	double range_low, range_high;        /* values outside are quarantined */
-	int64_t oldest_us;        /* a reading older than this against the clock is quarantined (age) */
-	int64_t newest_us;        /* a reading further than this in the future is quarantined */
-	int64_t lateness_us;      /* a bucket closes when its end lies this far behind the newest reading; default 2 min */
-	int64_t stale_after_us;   /* unchanged for longer is STALE; 0: never */
-	int64_t systematic_ppm;   /* relative standard uncertainty, does not shrink with the number of readings */
-	int64_t random_ppm;       /* relative standard uncertainty of one reading */
-	bool primary;             /* the one sensor of its (point, quantity) that quantification reads; others are redundant */
+	double range_low, range_high; /* values outside are quarantined */
+	int64_t oldest_us;            /* a reading older than this against the clock is quarantined (age) */
+	int64_t newest_us;            /* a reading further than this in the future is quarantined */
+	int64_t lateness_us; /* a bucket closes when its end lies this far behind the newest reading; default 2 min */
+	int64_t stale_after_us; /* unchanged for longer is STALE; 0: never */
+	int64_t systematic_ppm; /* relative standard uncertainty, does not shrink with the number of readings */
+	int64_t random_ppm;     /* relative standard uncertainty of one reading */
+	bool primary; /* the one sensor of its (point, quantity) that quantification reads; others are redundant */
 	const char *manufacturer;
 	const char *serial_number; /* (manufacturer, serial_number) is unique */
-	int64_t raw_retention_us; /* raw columns older than this may be dropped unless pinned; 0: kept */
-	int state;                /* sensor_states: active, retired */
+	int64_t raw_retention_us;  /* raw columns older than this may be dropped unless pinned; 0: kept */
+	int state;                 /* sensor_states: active, retired */
 	int64_t created_us, updated_us;
 };
 
@@ -71,14 +72,15 @@ struct sensor {
 struct calibration {
 	struct id id, org_id, sensor_id;
 	int64_t version;
-	const char *certificate;  /* number */
+	const char *certificate; /* number */
 	const char *laboratory;
 	int64_t performed_us, valid_from_us, valid_until_us;
-	const char *factor, *offset;      /* decimals */
-	const char *as_found_drift;       /* decimal fraction: (as-found − true) ÷ true; re-prices back to the last good one */
-	int64_t uncertainty_ppm;          /* relative standard uncertainty (k = 1) */
+	const char *factor, *offset; /* decimals */
+	const char
+		*as_found_drift; /* decimal fraction: (as-found − true) ÷ true; re-prices back to the last good one */
+	int64_t uncertainty_ppm; /* relative standard uncertainty (k = 1) */
 	struct hash document_hash;
-	int64_t position;                 /* in audit.<node>: which overlays and calibrations a run has seen */
+	int64_t position; /* in audit.<node>: which overlays and calibrations a run has seen */
 	int64_t created_us;
 };
 
@@ -87,7 +89,7 @@ struct overlay {
 	struct id id, org_id, sensor_id;
 	int64_t version;
 	int64_t from_us, to_us;
-	int quality;              /* series_quality_names: suspect or out_of_calibration */
+	int quality; /* series_quality_names: suspect or out_of_calibration */
 	const char *reason;
 	struct hash model_hash, feature_hash; /* where a model said so */
 	int64_t position;
@@ -99,29 +101,29 @@ struct overlay {
 struct quarantined {
 	struct id id, org_id, unit_id, sensor_id; /* zero where unknown */
 	int64_t version;
-	const char *source;       /* topic, or "http" */
+	const char *source; /* topic, or "http" */
 	const char *tag;
-	int64_t time_us;          /* FIELD_ABSENT where unknown */
-	const char *value;        /* as sent */
-	const char *raw;          /* the item as text that payload_decode takes again, in the sender's own digits; of what has no
+	int64_t time_us;   /* FIELD_ABSENT where unknown */
+	const char *value; /* as sent */
+	const char *raw; /* the item as text that payload_decode takes again, in the sender's own digits; of what has no
 				     such form the first 4 KiB as sent */
-	int64_t items;            /* readings that it stands for: 1, or a run of a packed column */
-	int reason;               /* enum quarantine_reason */
-	const char *detail;       /* names field and allowed range */
-	int state;                /* enum quarantine_state */
+	int64_t items;   /* readings that it stands for: 1, or a run of a packed column */
+	int reason;      /* enum quarantine_reason */
+	const char *detail; /* names field and allowed range */
+	int state;          /* enum quarantine_state */
 	int64_t received_us;
-	int64_t closed_us;        /* when it was re-driven or discarded; FIELD_ABSENT while open */
+	int64_t closed_us; /* when it was re-driven or discarded; FIELD_ABSENT while open */
 };
 
 #define QUARANTINE_RAW_BYTES 4096
 
 enum quarantine_reason {
-	QUARANTINE_UNKNOWN_UNIT,    /* no such capture unit, or one of another organisation */
-	QUARANTINE_UNKNOWN_SENSOR,  /* no such tag in the unit */
-	QUARANTINE_MALFORMED,       /* not a payload of the contract */
-	QUARANTINE_WRONG_UNIT,      /* the item names another unit of measurement than its sensor has */
-	QUARANTINE_NOT_A_NUMBER,    /* null, text, NaN, infinity … */
-	QUARANTINE_OUT_OF_RANGE,    /* outside the sensor's range, or digits that would be lost */
+	QUARANTINE_UNKNOWN_UNIT,   /* no such capture unit, or one of another organisation */
+	QUARANTINE_UNKNOWN_SENSOR, /* no such tag in the unit */
+	QUARANTINE_MALFORMED,      /* not a payload of the contract */
+	QUARANTINE_WRONG_UNIT,     /* the item names another unit of measurement than its sensor has */
+	QUARANTINE_NOT_A_NUMBER,   /* null, text, NaN, infinity … */
+	QUARANTINE_OUT_OF_RANGE,   /* outside the sensor's range, or digits that would be lost */
 	QUARANTINE_TOO_OLD,
 	QUARANTINE_IN_FUTURE,
 	QUARANTINE_CONFLICT,        /* another value under the same key in an open bucket */
@@ -132,11 +134,17 @@ enum quarantine_reason {
 enum quarantine_state { QUARANTINE_OPEN, QUARANTINE_REDRIVEN, QUARANTINE_DISCARDED };
 
 extern const char *const unit_states[], *const metering_roles[], *const point_states[], *const sensor_states[];
-extern const char *const quarantine_reasons[]; /* unknown_unit, unknown_sensor, malformed, wrong_unit, not_a_number, out_of_range, too_old, in_future, conflict, closed_conflict, retired */
+extern const char *const quarantine_reasons
+	[]; /* unknown_unit, unknown_sensor, malformed, wrong_unit, not_a_number, out_of_range, too_old, in_future, conflict, closed_conflict, retired */
 extern const char *const quarantine_states[];
 
-extern const struct field unit_fields[], metering_point_fields[], sensor_fields[], calibration_fields[], overlay_fields[],
-	quarantined_fields[];
+/* Records an operator's answer to a refused item (`answered` is the row as it becomes: re-driven or discarded) in the audit log.
+ * The caller then carries it out: an order whose record cannot be written is not carried out. */
+enum err sensing_quarantine_record(struct sensing *sensing, const struct audit_actor *actor,
+	const struct quarantined *row, const struct quarantined *answered, struct err_info *info) MUST_CHECK;
+
+extern const struct field unit_fields[], metering_point_fields[], sensor_fields[], calibration_fields[],
+	overlay_fields[], quarantined_fields[];
 extern const struct store_collection units_collection, metering_points_collection, sensors_collection,
 	calibrations_collection, overlays_collection, quarantine_collection;
 /* All collections of the room, NULL-terminated, for store_open. */
@@ -147,12 +155,12 @@ extern const struct store_collection *const sensing_collections[];
 struct sensing_options {
 	struct store *store;
 	struct audit *audit;
-	const char *node;          /* [a-z0-9-]{1,24} */
-	unsigned shards;           /* ingest × K: threads that own buckets */
-	size_t shard_queue;        /* batches waiting for one shard before back-pressure */
-	int64_t flush_us;          /* open buckets are flushed at most this often; default 5 min */
-	int64_t memory_bytes;      /* open readings in memory before an early flush */
-	int64_t log_retention_us;  /* readings-log payloads older than this whose buckets are closed are pruned */
+	const char *node;           /* [a-z0-9-]{1,24} */
+	unsigned shards;            /* ingest × K: threads that own buckets */
+	size_t shard_queue;         /* batches waiting for one shard before back-pressure */
+	int64_t flush_us;           /* open buckets are flushed at most this often; default 5 min */
+	int64_t memory_bytes;       /* open readings in memory before an early flush */
+	int64_t log_retention_us;   /* readings-log payloads older than this whose buckets are closed are pruned */
 	size_t quarantine_rows_max; /* 0: 200,000 */
 	/* An active organisation by slug or UUID text, from memory, never blocking: identity's, handed in by daemon. NULL: any
 	 * organisation that is named by its UUID. */
@@ -161,7 +169,8 @@ struct sensing_options {
 };
 
 /* Loads the configuration, replays what the buckets have not seen of every readings log, starts the shard threads. */
-enum err sensing_start(const struct sensing_options *options, struct sensing **ret_sensing, struct err_info *info) MUST_CHECK;
+enum err sensing_start(
+	const struct sensing_options *options, struct sensing **ret_sensing, struct err_info *info) MUST_CHECK;
 /* Takes no more, flushes open buckets, joins. */
 void sensing_stop(struct sensing **sensing);
 
@@ -169,18 +178,30 @@ void sensing_stop(struct sensing **sensing);
 
 /* Creates: the row's id is made here unless it is set; version becomes 1. All strings are borrowed. Errors: ERR_INVALID_FIELD
  * (graph, UCUM, ranges), ERR_DUPLICATE, ERR_NOT_FOUND (parent). */
-enum err sensing_unit_create(struct sensing *, const struct audit_actor *actor, struct unit *row, struct err_info *) MUST_CHECK;
-enum err sensing_unit_update(struct sensing *, const struct audit_actor *actor, struct unit *row, int64_t expect, struct err_info *) MUST_CHECK;
-enum err sensing_unit_delete(struct sensing *, const struct audit_actor *actor, struct id id, int64_t expect, struct err_info *) MUST_CHECK;
-enum err sensing_point_create(struct sensing *, const struct audit_actor *actor, struct metering_point *row, struct err_info *) MUST_CHECK;
-enum err sensing_point_update(struct sensing *, const struct audit_actor *actor, struct metering_point *row, int64_t expect, struct err_info *) MUST_CHECK;
-enum err sensing_point_delete(struct sensing *, const struct audit_actor *actor, struct id id, int64_t expect, struct err_info *) MUST_CHECK;
-enum err sensing_sensor_create(struct sensing *, const struct audit_actor *actor, struct sensor *row, struct err_info *) MUST_CHECK;
-enum err sensing_sensor_update(struct sensing *, const struct audit_actor *actor, struct sensor *row, int64_t expect, struct err_info *) MUST_CHECK;
-enum err sensing_sensor_delete(struct sensing *, const struct audit_actor *actor, struct id id, int64_t expect, struct err_info *) MUST_CHECK;
-enum err sensing_calibration_create(struct sensing *, const struct audit_actor *actor, struct calibration *row, struct err_info *) MUST_CHECK;
-enum err sensing_calibration_delete(struct sensing *, const struct audit_actor *actor, struct id id, int64_t expect, struct err_info *) MUST_CHECK;
-enum err sensing_overlay_create(struct sensing *, const struct audit_actor *actor, struct overlay *row, struct err_info *) MUST_CHECK;
+enum err sensing_unit_create(
+	struct sensing *, const struct audit_actor *actor, struct unit *row, struct err_info *) MUST_CHECK;
+enum err sensing_unit_update(struct sensing *, const struct audit_actor *actor, struct unit *row, int64_t expect,
+	struct err_info *) MUST_CHECK;
+enum err sensing_unit_delete(
+	struct sensing *, const struct audit_actor *actor, struct id id, int64_t expect, struct err_info *) MUST_CHECK;
+enum err sensing_point_create(
+	struct sensing *, const struct audit_actor *actor, struct metering_point *row, struct err_info *) MUST_CHECK;
+enum err sensing_point_update(struct sensing *, const struct audit_actor *actor, struct metering_point *row,
+	int64_t expect, struct err_info *) MUST_CHECK;
+enum err sensing_point_delete(
+	struct sensing *, const struct audit_actor *actor, struct id id, int64_t expect, struct err_info *) MUST_CHECK;
+enum err sensing_sensor_create(
+	struct sensing *, const struct audit_actor *actor, struct sensor *row, struct err_info *) MUST_CHECK;
+enum err sensing_sensor_update(struct sensing *, const struct audit_actor *actor, struct sensor *row, int64_t expect,
+	struct err_info *) MUST_CHECK;
+enum err sensing_sensor_delete(
+	struct sensing *, const struct audit_actor *actor, struct id id, int64_t expect, struct err_info *) MUST_CHECK;
+enum err sensing_calibration_create(
+	struct sensing *, const struct audit_actor *actor, struct calibration *row, struct err_info *) MUST_CHECK;
+enum err sensing_calibration_delete(
+	struct sensing *, const struct audit_actor *actor, struct id id, int64_t expect, struct err_info *) MUST_CHECK;
+enum err sensing_overlay_create(
+	struct sensing *, const struct audit_actor *actor, struct overlay *row, struct err_info *) MUST_CHECK;
 /* Reading is store_get / store_find on the collections above. */
 
 /* The process graph rule on the points of one unit: edges lead to points of the unit, no cycle, and on each path from a
@@ -200,7 +221,7 @@ struct directory_sensor {
 	const char *tag, *unit;
 	double range_low, range_high;
 	int64_t sampling_period_us, oldest_us, newest_us, lateness_us, stale_after_us;
-	uint32_t index;  /* position in this directory */
+	uint32_t index; /* position in this directory */
 	bool retired;
 };
 const struct directory *sensing_directory_ref(struct sensing *sensing);
@@ -208,8 +229,10 @@ void sensing_directory_unref(const struct directory **directory);
 /* An active organisation by slug or UUID text; false: unknown. */
 bool directory_find_org(const struct directory *, const char *org, struct id *ret_org);
 /* By slug or UUID text; false: unknown, or the organisation is not active. `org` NULL: any, the unit by its UUID. */
-bool directory_find_unit(const struct directory *, const char *org, const char *unit, struct id *ret_org, struct id *ret_unit);
-const struct directory_sensor *directory_find_tag(const struct directory *, struct id unit, const char *tag, size_t tag_size);
+bool directory_find_unit(
+	const struct directory *, const char *org, const char *unit, struct id *ret_org, struct id *ret_unit);
+const struct directory_sensor *directory_find_tag(
+	const struct directory *, struct id unit, const char *tag, size_t tag_size);
 const struct directory_sensor *directory_find_sensor(const struct directory *, struct id sensor);
 const struct directory_sensor *directory_sensor_at(const struct directory *, uint32_t index);
 
@@ -224,10 +247,10 @@ struct reading {
 
 /* The verdict on readings of a payload, in the order sent. Neighbours of one packed column that share it are one row. */
 struct reading_verdict {
-	size_t index, count;   /* readings index … index + count − 1 of the payload, counted flat from 0 */
-	const char *tag;       /* NULL where unknown */
-	enum err code;         /* ERR_OK: accepted; ERR_INVALID_FIELD: quarantined */
-	int reason;            /* enum quarantine_reason, where quarantined */
+	size_t index, count; /* readings index … index + count − 1 of the payload, counted flat from 0 */
+	const char *tag;     /* NULL where unknown */
+	enum err code;       /* ERR_OK: accepted; ERR_INVALID_FIELD: quarantined */
+	int reason;          /* enum quarantine_reason, where quarantined */
 	const char *detail;
 	struct id quarantine_id;
 };
@@ -235,8 +258,8 @@ struct reading_verdict {
 /* A device's own numbering, as it came. */
 struct reading_receipt {
 	struct id org_id, unit_id;
-	const char *boot;      /* the device's start-up id, ≤ 64 bytes */
-	int64_t seq;           /* counts from 1 at each start-up */
+	const char *boot; /* the device's start-up id, ≤ 64 bytes */
+	int64_t seq;      /* counts from 1 at each start-up */
 };
 
 /* Growing result of decoding one or many payloads; lives in its arena. */
@@ -255,11 +278,11 @@ struct reading_batch {
 };
 
 struct payload_source {
-	const char *source;        /* topic or "http": recorded in the quarantine */
-	const char *org, *unit;    /* slug or UUID; over HTTP they may come from the body */
-	struct id org_id;          /* over HTTP: the actor's organisation; items of another are refused. Zero: any */
+	const char *source;     /* topic or "http": recorded in the quarantine */
+	const char *org, *unit; /* slug or UUID; over HTTP they may come from the body */
+	struct id org_id;       /* over HTTP: the actor's organisation; items of another are refused. Zero: any */
 	int64_t now_us;
-	int64_t received_us;       /* when it first came, if that was earlier (a re-drive): ages are judged by it; 0: now_us */
+	int64_t received_us; /* when it first came, if that was earlier (a re-drive): ages are judged by it; 0: now_us */
 };
 
 /* Decodes one payload and judges each reading against its sensor: accepted or quarantined.
@@ -296,13 +319,14 @@ enum err readings_decode(const uint8_t *data, size_t size, struct arena *arena, 
 
 /* The changes that record `rows` (class STORE_READINGS), to ride with a readings batch or to be written alone. `rows` are
  * changed in place and must live until the write. Any thread. */
-enum err sensing_quarantine_changes(struct sensing *sensing, struct quarantined *rows, size_t count, struct arena *arena,
-	struct store_change **ret_changes, size_t *ret_count) MUST_CHECK;
+enum err sensing_quarantine_changes(struct sensing *sensing, struct quarantined *rows, size_t count,
+	struct arena *arena, struct store_change **ret_changes, size_t *ret_count) MUST_CHECK;
 /* After the write: the rows are there (counted) or not. */
 void sensing_quarantine_written(struct sensing *sensing, const struct quarantined *rows, size_t count, bool durable);
 /* A row for one reading of a known sensor (found where its bucket is built): raw, value and times are made here. */
 enum err sensing_quarantine_reading(const struct reading *reading, const struct directory_sensor *sensor,
-	enum quarantine_reason reason, const char *detail, int64_t now_us, struct arena *arena, struct quarantined *ret_row) MUST_CHECK;
+	enum quarantine_reason reason, const char *detail, int64_t now_us, struct arena *arena,
+	struct quarantined *ret_row) MUST_CHECK;
 
 /* ---- readings → buckets ---- */
 
@@ -326,22 +350,23 @@ enum err sensing_close_hours(struct sensing *sensing, struct id sensor, int64_t 
 struct bucket {
 	struct id sensor;
 	int64_t hour_us;
-	int64_t revision;               /* 1, 2 … */
+	int64_t revision; /* 1, 2 … */
 	struct hash content_hash;
 	struct series_summary summary;
-	const uint8_t *columns;         /* NULL once raw is dropped */
+	const uint8_t *columns; /* NULL once raw is dropped */
 	size_t columns_size;
 };
 /* The newest closed revision of each hour in [from_us, to_us), in order, in the arena. Hours without readings are left out. */
 enum err sensing_buckets(struct sensing *sensing, struct id sensor, int64_t from_us, int64_t to_us, struct arena *arena,
 	struct bucket **ret_buckets, size_t *ret_count, struct err_info *info) MUST_CHECK;
 /* One given revision; ERR_NOT_FOUND. */
-enum err sensing_bucket(struct sensing *sensing, struct id sensor, int64_t hour_us, int64_t revision, struct arena *arena,
-	struct bucket *ret_bucket, struct err_info *info) MUST_CHECK;
+enum err sensing_bucket(struct sensing *sensing, struct id sensor, int64_t hour_us, int64_t revision,
+	struct arena *arena, struct bucket *ret_bucket, struct err_info *info) MUST_CHECK;
 
 /* Pins the raw columns of hours [from_us, to_us): refused (ERR_RAW_EXPIRED) where raw is gone. `owner` (a period's id) names
  * the pin; pinning twice is one pin. */
-enum err sensing_pin(struct sensing *sensing, struct id sensor, int64_t from_us, int64_t to_us, struct id owner, struct err_info *info) MUST_CHECK;
+enum err sensing_pin(struct sensing *sensing, struct id sensor, int64_t from_us, int64_t to_us, struct id owner,
+	struct err_info *info) MUST_CHECK;
 enum err sensing_unpin(struct sensing *sensing, struct id sensor, struct id owner, struct err_info *info) MUST_CHECK;
 /* Drops raw columns past each sensor's raw_retention_us that no pin covers, and prunes the readings log. */
 enum err sensing_retain(struct sensing *sensing, int64_t now_us, struct err_info *info) MUST_CHECK;
@@ -351,7 +376,7 @@ struct review {
 	struct id id, org_id, sensor_id;
 	int64_t version;
 	int64_t hour_us, revision;
-	int state;              /* review_states: open, done */
+	int state; /* review_states: open, done */
 	int64_t created_us;
 };
 extern const char *const review_states[];
@@ -360,31 +385,42 @@ extern const struct store_collection reviews_collection;
 
 /* ---- queries ---- */
 
-enum aggregate { AGGREGATE_RAW, AGGREGATE_MEAN, AGGREGATE_MIN, AGGREGATE_MAX, AGGREGATE_FIRST, AGGREGATE_LAST, AGGREGATE_SUM,
-	AGGREGATE_INTEGRAL, AGGREGATE_COUNT, AGGREGATE_PERCENTILE };
+enum aggregate {
+	AGGREGATE_RAW,
+	AGGREGATE_MEAN,
+	AGGREGATE_MIN,
+	AGGREGATE_MAX,
+	AGGREGATE_FIRST,
+	AGGREGATE_LAST,
+	AGGREGATE_SUM,
+	AGGREGATE_INTEGRAL,
+	AGGREGATE_COUNT,
+	AGGREGATE_PERCENTILE
+};
 extern const char *const aggregate_names[];
 
 struct range_query {
 	struct id sensor;
-	int64_t from_us, to_us;   /* half-open */
-	int64_t step_us;          /* 0 with AGGREGATE_RAW; else ≥ 1 s; steps are aligned to from_us; whole hours are served from
+	int64_t from_us, to_us; /* half-open */
+	int64_t step_us; /* 0 with AGGREGATE_RAW; else ≥ 1 s; steps are aligned to from_us; whole hours are served from
 				     summaries */
-	bool month_steps;         /* calendar months instead of step_us */
+	bool month_steps; /* calendar months instead of step_us */
 	enum aggregate aggregate;
-	double fraction;          /* AGGREGATE_PERCENTILE: 0..1 */
-	size_t most;              /* rows at most; *ret_next_us tells where to go on */
+	double fraction; /* AGGREGATE_PERCENTILE: 0..1 */
+	size_t most;     /* rows at most; *ret_next_us tells where to go on */
 };
 struct range_row {
-	int64_t time_us;          /* reading's time, or the step's start */
-	double value;             /* NaN: no reading in this step */
+	int64_t time_us; /* reading's time, or the step's start */
+	double value;    /* NaN: no reading in this step */
 	uint64_t count;
-	uint8_t quality;          /* RAW */
+	uint8_t quality; /* RAW */
 };
 /* Closed buckets and open ones alike, overlays applied to quality, calibrations not applied. ERR_RAW_EXPIRED where raw is asked and gone. */
 enum err sensing_range(struct sensing *sensing, const struct range_query *query, struct arena *arena,
 	struct range_row **ret_rows, size_t *ret_count, int64_t *ret_next_us, struct err_info *info) MUST_CHECK;
 
 /* The newest measurement of a sensor; count 0: none yet. */
-enum err sensing_latest(struct sensing *sensing, struct id sensor, struct range_row *ret_row, struct err_info *info) MUST_CHECK;
+enum err sensing_latest(
+	struct sensing *sensing, struct id sensor, struct range_row *ret_row, struct err_info *info) MUST_CHECK;
 
 #endif

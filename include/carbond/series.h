@@ -13,8 +13,15 @@
 
 /* Quality states (integrity.md, "Data quality"). Only SERIES_GOOD counts in full. SERIES_MANUAL and SERIES_STALE live in
  * buckets; SUSPECT and OUT_OF_CALIBRATION are overlays; SUBSTITUTED is made at quantification. */
-enum series_quality { SERIES_GOOD, SERIES_MANUAL, SERIES_STALE, SERIES_SUSPECT, SERIES_OUT_OF_CALIBRATION, SERIES_SUBSTITUTED,
-	SERIES_QUALITY_COUNT };
+enum series_quality {
+	SERIES_GOOD,
+	SERIES_MANUAL,
+	SERIES_STALE,
+	SERIES_SUSPECT,
+	SERIES_OUT_OF_CALIBRATION,
+	SERIES_SUBSTITUTED,
+	SERIES_QUALITY_COUNT
+};
 extern const char *const series_quality_names[]; /* NULL-terminated, lower case */
 
 struct series_point {
@@ -31,12 +38,12 @@ struct series_summary {
 	double min, max, first, last;
 	int64_t first_us, last_us;
 	bool decimal;
-	int8_t exponent;        /* digits after the point, 0..12 */
-	int64_t sum_high;       /* int128 sum of mantissas, high and low half */
+	int8_t exponent;  /* digits after the point, 0..12 */
+	int64_t sum_high; /* int128 sum of mantissas, high and low half */
 	uint64_t sum_low;
-	double sum;             /* the same as a double (or the sum itself where not decimal) */
-	double integral;        /* value × seconds: trapezoid inside; edges by series_join (decision 15) */
-	int64_t covered_us;     /* time that the integral covers */
+	double sum;         /* the same as a double (or the sum itself where not decimal) */
+	double integral;    /* value × seconds: trapezoid inside; edges by series_join (decision 15) */
+	int64_t covered_us; /* time that the integral covers */
 };
 
 /* Sorts by time in place, removes exact repeats; returns the new count. The first pair with one time and two values is
@@ -59,8 +66,8 @@ enum err series_decode(const uint8_t *data, size_t size, size_t most, struct are
 	struct series_point **ret_points, size_t *ret_count) MUST_CHECK;
 
 /* Summary of sorted points inside [from_us, to_us); gaps longer than 3 × period_us are not integrated. */
-void series_summarise(const struct series_point *points, size_t count, int64_t from_us, int64_t to_us, int64_t period_us,
-	struct series_summary *ret_summary);
+void series_summarise(const struct series_point *points, size_t count, int64_t from_us, int64_t to_us,
+	int64_t period_us, struct series_summary *ret_summary);
 /* Adds the seam between two adjacent summaries to each one's own side, if last and first lie ≤ 3 × period_us apart:
  * split at the boundary by linear interpolation (decision 15). Each side's share is returned, not stored. */
 void series_join(const struct series_summary *left, const struct series_summary *right, int64_t period_us,
@@ -69,8 +76,10 @@ void series_join(const struct series_summary *left, const struct series_summary 
 void series_fold(struct series_summary *total, const struct series_summary *part);
 
 /* Bytes of a summary in a day document; fixed layout, versioned. */
-enum err series_summary_encode(const struct series_summary *summary, uint8_t *ret_data, size_t capacity, size_t *ret_size) MUST_CHECK;
-enum err series_summary_decode(const uint8_t *data, size_t size, struct series_summary *ret_summary, size_t *ret_used) MUST_CHECK;
+enum err series_summary_encode(
+	const struct series_summary *summary, uint8_t *ret_data, size_t capacity, size_t *ret_size) MUST_CHECK;
+enum err series_summary_decode(
+	const uint8_t *data, size_t size, struct series_summary *ret_summary, size_t *ret_used) MUST_CHECK;
 
 /* Percentile by linear interpolation between closest ranks (NIST / R type 7); fraction 0..1; sorts a copy in the arena. */
 enum err series_percentile(const struct series_point *points, size_t count, double fraction, struct arena *arena,

@@ -166,7 +166,7 @@ static size_t csv_line(char *line, const struct reading_row *row, bool many, boo
 	char sensor[ID_TEXT_SIZE + 1] = "", time[CLOCK_TEXT_SIZE], value[32] = "";
 	if (many) {
 		id_text(row->sensor_id, sensor);
-		strcat(sensor, ",");
+		memcpy(sensor + ID_TEXT_SIZE - 1, ",", 2);
 	}
 	if (!isnan(row->value))
 		real_text(row->value, value);

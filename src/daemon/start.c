@@ -278,7 +278,6 @@ static enum err start_ingest(void *context, struct err_info *info)
 	const struct conf *conf = daemon->conf;
 	struct ingest_options options = {.store = daemon->store,
 		.sensing = daemon->sensing,
-		.audit = daemon->audit,
 		.node = conf->node,
 		.queue = (size_t)conf->ingest_queue,
 		.mqtt = conf->mqtt_enabled,

@@ -25,19 +25,6 @@ static enum err load(
 	return ERR_OK;
 }
 
-static enum err record(struct ingest *ingest, const struct audit_actor *actor, const char *action,
-	const struct quarantined *row, const struct quarantined *answered, struct err_info *info)
-{
-	const struct audit_change change = {.action = action,
-		.subject_kind = "quarantine",
-		.subject = row->id,
-		.org = row->org_id,
-		.fields = quarantined_fields,
-		.old_row = row,
-		.new_row = answered};
-	return audit_write(ingest->audit, actor, &change, NULL, info);
-}
-
 /* The raw text with today's configuration. Ages are judged by when the item came. */
 static enum err decode_again(
 	struct ingest *ingest, const struct quarantined *row, struct reading_batch *batch, struct err_info *info)
@@ -93,7 +80,7 @@ enum err ingest_redrive(struct ingest *ingest, const struct audit_actor *actor, 
 	answered->state = QUARANTINE_REDRIVEN;
 	answered->version++;
 	answered->closed_us = clock_wall_us();
-	err = record(ingest, actor, "quarantine.redrive", stored, answered, info);
+	err = sensing_quarantine_record(ingest->sensing, actor, stored, answered, info);
 	if (err)
 		goto out;
 	*change = (struct store_change){.collection = &quarantine_collection,
@@ -131,7 +118,7 @@ enum err ingest_discard(struct ingest *ingest, const struct audit_actor *actor, 
 	answered.state = QUARANTINE_DISCARDED;
 	answered.version++;
 	answered.closed_us = clock_wall_us();
-	err = record(ingest, actor, "quarantine.discard", row, &answered, info);
+	err = sensing_quarantine_record(ingest->sensing, actor, row, &answered, info);
 	if (err)
 		return err;
 	const struct store_change change = {.collection = &quarantine_collection,

@@ -225,7 +225,6 @@ enum err ingest_start(const struct ingest_options *options, struct ingest **ret_
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for ingest");
 	ingest->store = options->store;
 	ingest->sensing = options->sensing;
-	ingest->audit = options->audit;
 	const struct writer_options writer = {.doors = &doors,
 		.doors_context = ingest,
 		.node = options->node,

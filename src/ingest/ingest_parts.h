@@ -11,7 +11,6 @@ struct ingest {
 	/* constant after start */
 	struct store *store;
 	struct sensing *sensing;
-	struct audit *audit;
 	struct writer *writer;
 	struct connection *connections;
 	unsigned connection_count;

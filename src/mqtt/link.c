@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -222,7 +221,7 @@ static enum err set_credentials(struct link *link, struct err_info *info)
 	if (mosquitto_username_pw_set(link->mosquitto, broker->username, broker->password_file ? password : NULL) !=
 		MOSQ_ERR_SUCCESS)
 		err = err_set(info, ERR_INVALID_CONFIG, NULL, "the broker's user name or password is not UTF-8");
-	sodium_memzero(password, sizeof password);
+	explicit_bzero(password, sizeof password);
 	return err;
 }
 

@@ -54,7 +54,7 @@ unsigned buckets_stream(struct buckets *buckets, const char *name)
 	while (index < buckets->stream_count && strcmp(buckets->streams[index].name, name) != 0)
 		index++;
 	if (index == buckets->stream_count && index < SHARD_STREAMS_MAX && strlen(name) < STORE_STREAM_SIZE) {
-		strcpy(buckets->streams[index].name, name);
+		memcpy(buckets->streams[index].name, name, strlen(name) + 1);
 		buckets->stream_count++;
 	} else if (index == buckets->stream_count) {
 		index = SHARD_STREAMS_MAX;

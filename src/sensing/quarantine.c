@@ -422,3 +422,17 @@ enum err sensing_quarantine_reading(const struct reading *reading, const struct 
 	ret_row->id = quarantine_id(ret_row);
 	return ERR_OK;
 }
+
+enum err sensing_quarantine_record(struct sensing *sensing, const struct audit_actor *actor,
+	const struct quarantined *row, const struct quarantined *answered, struct err_info *info)
+{
+	const struct audit_change change = {
+		.action = answered->state == QUARANTINE_REDRIVEN ? "quarantine.redrive" : "quarantine.discard",
+		.subject_kind = "quarantine",
+		.subject = row->id,
+		.org = row->org_id,
+		.fields = quarantined_fields,
+		.old_row = row,
+		.new_row = answered};
+	return audit_write(sensing->audit, actor, &change, NULL, info);
+}
