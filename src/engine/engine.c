@@ -104,7 +104,7 @@ enum err engine_load(struct engine *engine, struct err_info *info)
 {
 	struct store_batch head;
 	rules_free(&engine->state.rules);
-	enum err err = snapshot_load(engine->store, engine->registry, &engine->state, info);
+	enum err err = snapshot_load(engine->store, engine->registry, !engine->thread, &engine->state, info);
 	if (!err)
 		err = journal_replay(engine->store, &engine->state, 0, info);
 	if (!err)

@@ -58,9 +58,10 @@ struct loaded {
 	uint64_t snapshot_position; /* 0: from the journal's beginning */
 };
 
-/* The newest valid snapshot, else an empty state. ERR_NO_MEMORY. */
-enum err snapshot_load(
-	struct store *store, struct id registry, struct loaded *ret_loaded, struct err_info *info) MUST_CHECK;
+/* The newest valid snapshot, else an empty state. `discards`: deletes those that are not valid; only at a start, when none is
+ * being written. ERR_NO_MEMORY. */
+enum err snapshot_load(struct store *store, struct id registry, bool discards, struct loaded *ret_loaded,
+	struct err_info *info) MUST_CHECK;
 /* Applies the journal behind `loaded` up to its head, or to at most `most` batches (0: all). */
 enum err journal_replay(struct store *store, struct loaded *loaded, size_t most, struct err_info *info) MUST_CHECK;
 /* The journal batch that holds event `position` (or the one behind the head). */

@@ -102,7 +102,8 @@ static enum err snapshots_list(
 	return err;
 }
 
-enum err snapshot_load(struct store *store, struct id registry, struct loaded *ret_loaded, struct err_info *info)
+enum err snapshot_load(
+	struct store *store, struct id registry, bool discards, struct loaded *ret_loaded, struct err_info *info)
 {
 	const char **names = NULL;
 	size_t count = 0;
@@ -116,7 +117,8 @@ enum err snapshot_load(struct store *store, struct id registry, struct loaded *r
 		if (snapshot_read(store, names[i], registry, ret_loaded, &why) == ERR_OK)
 			break;
 		log_failure("snapshot_not_used", &why, "snapshot", names[i], NULL);
-		err = store_log_delete(store, names[i], info);
+		if (discards)
+			err = store_log_delete(store, names[i], info);
 	}
 	arena_free(&arena);
 	if (!err && !ret_loaded->rules)
@@ -229,7 +231,8 @@ void replayer_run(void *argument)
 	struct loaded loaded = {0};
 	while (!atomic_load(&engine->stopping)) {
 		struct err_info info = {0};
-		enum err err = loaded.rules ? ERR_OK : snapshot_load(engine->store, engine->registry, &loaded, &info);
+		enum err err =
+			loaded.rules ? ERR_OK : snapshot_load(engine->store, engine->registry, false, &loaded, &info);
 		if (!err)
 			err = replayer_follow(engine, &loaded, &info);
 		if (err) { /* the engine itself answers for the journal; this copy starts anew */

@@ -194,6 +194,29 @@ static size_t snapshot_count(struct place *place, uint64_t *ret_newest)
 	return count;
 }
 
+struct copy {
+	uint8_t *bytes;
+	size_t size;
+};
+
+static enum err copy_batch(void *context, const struct store_batch *batch)
+{
+	struct copy *copy = context;
+	copy->bytes = realloc(copy->bytes, copy->size + batch->payload_size);
+	memcpy(copy->bytes + copy->size, batch->payload, batch->payload_size);
+	copy->size += batch->payload_size;
+	return ERR_OK;
+}
+
+static void place_snapshot(struct place *place, uint64_t position, const uint8_t *bytes, size_t size)
+{
+	struct err_info info;
+	struct store_batch batch = {.seq = 1, .term = 1, .node = "test", .payload = bytes, .payload_size = size};
+	snprintf(batch.stream, sizeof batch.stream, SNAPSHOT_PREFIX "%020llu", (unsigned long long)position);
+	struct store_append append = {.class = STORE_VIEWS, .batch = &batch};
+	assert_int_equal(store_log_append(place->store, &append, NULL, &info), ERR_OK);
+}
+
 static void p8_snapshot_and_replay_make_the_same_state(void **state)
 {
 	(void)state;
@@ -224,30 +247,38 @@ static void p8_snapshot_and_replay_make_the_same_state(void **state)
 	struct command more = transfer_command(&world, 0, 1, 1, 3);
 	assert_int_equal(place_command(&place, &world, &more, NULL), ERR_OK);
 	struct hash wanted = replayed_from_the_beginning(&place);
-	assert_int_equal(snapshot_load(place.store, place.registry, &loaded, &info), ERR_OK);
+	assert_int_equal(snapshot_load(place.store, place.registry, true, &loaded, &info), ERR_OK);
 	assert_int_equal(loaded.snapshot_position, newest);
 	assert_int_equal(journal_replay(place.store, &loaded, 0, &info), ERR_OK);
 	struct hash found = hash_of(&loaded);
 	assert_memory_equal(&found, &wanted, sizeof wanted);
 	rules_free(&loaded.rules);
-	/* the newest without its last batch is no snapshot: the one before it is used, with the same end */
+	/* without its last record, or of another journal, it is no snapshot: the one before it is used, with the same end */
+	struct copy copy = {0};
 	char stream[64];
-	struct store_batch batch = {.seq = 1, .term = 1, .count = 0};
-	snprintf(stream, sizeof stream, SNAPSHOT_PREFIX "%020llu", (unsigned long long)newest + 1);
-	strcpy(batch.stream, stream);
-	strcpy(batch.node, "test");
-	struct store_append append = {.class = STORE_VIEWS, .batch = &batch};
-	batch.payload = (const uint8_t *)"torn";
-	batch.payload_size = 4;
-	assert_int_equal(store_log_append(place.store, &append, NULL, &info), ERR_OK);
-	assert_int_equal(snapshot_load(place.store, place.registry, &loaded, &info), ERR_OK);
-	assert_int_equal(loaded.snapshot_position, newest);
-	assert_int_equal(journal_replay(place.store, &loaded, 0, &info), ERR_OK);
-	found = hash_of(&loaded);
-	assert_memory_equal(&found, &wanted, sizeof wanted);
-	rules_free(&loaded.rules);
+	snprintf(stream, sizeof stream, SNAPSHOT_PREFIX "%020llu", (unsigned long long)newest);
+	assert_int_equal(store_log_read(place.store, STORE_VIEWS, stream, 1, copy_batch, &copy, &info), ERR_OK);
+	for (int spoiled = 0; spoiled < 3; spoiled++) {
+		size_t end = EVENT_HEADER_SIZE + sizeof(struct event_state_end);
+		if (spoiled == 1)
+			copy.bytes[copy.size - 1] ^= 1; /* the journal batch's hash */
+		place_snapshot(
+			&place, newest + 1 + (uint64_t)spoiled, copy.bytes, copy.size - (spoiled == 0 ? end : 0));
+		if (spoiled == 1)
+			copy.bytes[copy.size - 1] ^= 1;
+		assert_int_equal(snapshot_load(place.store, place.registry, true, &loaded, &info), ERR_OK);
+		assert_int_equal(loaded.snapshot_position, newest); /* what the records say, not the name */
+		assert_int_equal(journal_replay(place.store, &loaded, 0, &info), ERR_OK);
+		found = hash_of(&loaded);
+		assert_memory_equal(&found, &wanted, sizeof wanted);
+		rules_free(&loaded.rules);
+		uint64_t left = 0;
+		(void)snapshot_count(&place, &left);
+		assert_int_equal(left, spoiled < 2 ? newest : newest + 3); /* spoiled ones are deleted */
+	}
+	free(copy.bytes);
 	/* another registry's snapshot is not ours */
-	assert_int_equal(snapshot_load(place.store, (struct id){{99}}, &loaded, &info), ERR_OK);
+	assert_int_equal(snapshot_load(place.store, (struct id){{99}}, true, &loaded, &info), ERR_OK);
 	assert_int_equal(loaded.snapshot_position, 0);
 	rules_free(&loaded.rules);
 	place_stop(&place);

@@ -229,7 +229,8 @@ static void a_full_disk_is_refused_before_anything_happens(void **state)
 	command.account_hold = (struct command_account_hold){.org = world.orgs[0], .reason_hash = world_hash(&world)};
 	int64_t reloads = metric_value(METRIC_ENGINE_RELOADS);
 	assert_int_equal(place_command(&place, &world, &command, &result), ERR_NO_SPACE);
-	assert_int_equal(metric_value(METRIC_ENGINE_RELOADS), reloads);
+	assert_int_equal(place_command(&place, &world, &command, &result), ERR_NO_SPACE);
+	assert_int_equal(metric_value(METRIC_ENGINE_RELOADS), reloads); /* the state was never in doubt */
 	assert_int_equal(atomic_load(&place.stop_reason), ERR_OK);
 	place_stop(&place);
 	place.low_water_bytes = 0; /* space returned: the same command goes through */

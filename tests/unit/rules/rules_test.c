@@ -591,8 +591,19 @@ static void a_snapshot_makes_the_same_state(void **state)
 	reverse.batch_reverse =
 		(struct command_batch_reverse){.batch = 1, .kg = 300, .reason_hash = world_hash(&world)};
 	assert_int_equal(world_execute(&world, &reverse), ERR_OK);
-	struct command open = submitted(5, 1000);
+	struct command open = submitted(5, 1000), taken = submitted(5, 1000);
 	assert_int_equal(attest(&open, 3), ERR_OK);
+	assert_int_equal(attest(&taken, 3), ERR_OK);
+	struct command hold = world_command(&world, COMMAND_ACCOUNT_HOLD, -1);
+	hold.account_hold = (struct command_account_hold){.org = world.orgs[5], .reason_hash = world_hash(&world)};
+	assert_int_equal(world_execute(&world, &hold), ERR_OK);
+	struct command first = world_command(&world, COMMAND_TRANSFER, 1);
+	first.transfer = (struct command_transfer){.to = world.orgs[4], .batch = 2, .kg = 1};
+	assert_int_equal(world_execute(&world, &first), ERR_OK);
+	struct command source = first;
+	source.source = COMMAND_SOURCE_PAYMENT;
+	source.natural_key = command_natural_key(source.source, source.kind, "evt", 3);
+	assert_int_equal(world_execute(&world, &source), ERR_OK);
 	records.size = records.count = 0;
 	assert_int_equal(
 		rules_snapshot(world.rules, 5, (struct hash){{1}}, keep_record, &records, &hash, &info), ERR_OK);
@@ -600,11 +611,26 @@ static void a_snapshot_makes_the_same_state(void **state)
 	assert_int_equal(restore(&records, SIZE_MAX, SIZE_MAX, &copy), ERR_OK);
 	again = world_state(copy);
 	assert_memory_equal(&hash, &again, sizeof hash);
-	/* and it goes on from there as if nothing had been */
+	/* and decides from there as the first does, which now only replays */
 	rules_free(&world.replica);
-	world.replica = copy;
+	world.replica = world.rules;
+	world.rules = copy;
+	assert_int_equal(world_execute(&world, &first), ERR_OK);
+	assert_true(world.result.repeated);
+	assert_int_equal(world_execute(&world, &source), ERR_OK);
+	assert_true(world.result.repeated);
+	assert_int_equal(world_transfer(&world, 5, 4, 1, 1), ERR_ACCOUNT_HELD);
+	assert_int_equal(world_transfer(&world, 0, 4, 1, 1), ERR_BATCH_HELD);
+	assert_int_equal(attest(&open, 3), ERR_ALREADY_ATTESTED);
 	assert_int_equal(issue(open.period_submit.period), ERR_OK);
-	assert_int_equal(world_transfer(&world, 0, 5, 4, 10), ERR_OK);
+	assert_int_equal(issue(taken.period_submit.period), ERR_CLAIM_TAKEN);
+	struct command pay = world_command(&world, COMMAND_BUFFER_TOP_UP, 0);
+	pay.buffer_top_up = (struct command_buffer_top_up){.batch = 4, .kg = 200};
+	assert_int_equal(world_execute(&world, &pay), ERR_OK);
+	struct command release = world_command(&world, COMMAND_ACCOUNT_RELEASE, -1);
+	release.account_release =
+		(struct command_account_release){.org = world.orgs[5], .reason_hash = world_hash(&world)};
+	assert_int_equal(world_execute(&world, &release), ERR_OK);
 	world_check(&world);
 	/* a missing record or a flipped bit is found */
 	for (size_t i = 0; i < records.count; i++) {
