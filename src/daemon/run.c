@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "carbond/sensing.h"
 #include "daemon.h"
 
 #define LOOK_EACH_US   CLOCK_US_PER_SECOND        /* how often the store's health is looked at */
@@ -119,9 +120,14 @@ static void reload(struct daemon *daemon)
 static void look_at_store(struct daemon *daemon)
 {
 	enum err err = ERR_OK;
+	char reason[256] = "";
 
 	if (!store_healthy(daemon->store, &err) && err == ERR_STORE_LATCHED)
 		daemon_fatal(daemon, err, "a write to the store failed for good");
+	/* shards that lost their place to another owner, or to a latched store, never write again */
+	err = sensing_ready(daemon->sensing, reason, sizeof(reason));
+	if (err == ERR_POSITION_TAKEN || err == ERR_STORE_LATCHED)
+		daemon_fatal(daemon, err, reason);
 }
 
 static void live(struct daemon *daemon)
