@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -99,6 +100,7 @@ static inline void broker_start(struct broker *broker)
 	assert(broker->pid >= 0);
 	if (broker->pid == 0) {
 		char log[128];
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that is cut short leaves no broker behind */
 		snprintf(log, sizeof log, "%s/log", broker->folder);
 		int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 		dup2(fd, 1);
