@@ -370,8 +370,8 @@ static enum err rollups_write(struct group *group, struct err_info *info)
 	return ERR_OK;
 }
 
-/* A later revision of a pinned hour is written with its review, and on the condition that the pins are still as read: a pin
- * that comes between would else miss it. */
+/* A revision of a pinned hour, the first one too (the hour may have been empty when it was pinned), is written with its
+ * review, and on the condition that the pins are still as read: a pin that comes between would else miss it. */
 static enum err review_add(
 	struct group *group, const struct open_bucket *bucket, const struct bucket_rules *rules, struct err_info *info)
 {
@@ -439,7 +439,7 @@ static enum err publish(struct group *group, struct open_bucket *bucket, struct 
 	if (err)
 		return err;
 	rollup_put(day, &summary);
-	return bucket->revision > 1 ? review_add(group, bucket, &rules, info) : ERR_OK;
+	return review_add(group, bucket, &rules, info);
 }
 
 /* Joins what came late with the closed revision; nothing new makes no revision. */
