@@ -5,6 +5,7 @@
 
 #include "parts.h"
 
+enum { TRIES = 8 };
 enum { STATE_SUBMITTED = 1, STATE_ISSUED, STATE_WITHDRAWN, STATE_REFUSED };
 
 static const struct follow_row {
@@ -44,7 +45,7 @@ static enum err withdraw_period(struct evidence *evidence, struct id id, struct 
 	return period_write(evidence, &daemon, &old_row, &row, "period.withdrawn", info);
 }
 
-static enum err follow(struct evidence *evidence, const struct event *event, const struct follow_row *rule,
+static enum err follow_once(struct evidence *evidence, const struct event *event, const struct follow_row *rule,
 	struct arena *arena, struct err_info *info)
 {
 	struct submission old_row;
@@ -71,6 +72,16 @@ static enum err follow(struct evidence *evidence, const struct event *event, con
 	return err || !ended ? err : withdraw_period(evidence, old_row.id, arena, info);
 }
 
+/* The evidence thread may have changed the row in between: it is read again. */
+static enum err follow(struct evidence *evidence, const struct event *event, const struct follow_row *rule,
+	struct arena *arena, struct err_info *info)
+{
+	enum err err = ERR_CONDITION_FAILED;
+	for (int i = 0; i < TRIES && err == ERR_CONDITION_FAILED; i++)
+		err = follow_once(evidence, event, rule, arena, info);
+	return err;
+}
+
 enum err chain_each(void *context, const struct event *events, size_t count, struct err_info *info)
 {
 	struct evidence *evidence = context;
@@ -85,6 +96,23 @@ enum err chain_each(void *context, const struct event *events, size_t count, str
 			err = follow(evidence, &events[i], &follow_rows[r], arena, info);
 		}
 	arena_free(&arena);
+	if (err == ERR_OK && count > 0) {
+		pthread_mutex_lock(&evidence->lock);
+		evidence->followed = (int64_t)events[count - 1].header.number;
+		pthread_cond_broadcast(&evidence->changed);
+		pthread_mutex_unlock(&evidence->lock);
+	}
+	return err;
+}
+
+enum err chain_wait(struct evidence *evidence, int64_t position, int64_t deadline_us, struct err_info *info)
+{
+	enum err err = ERR_OK;
+	pthread_mutex_lock(&evidence->lock);
+	while (err == ERR_OK && evidence->followed < position &&
+		engine_consumer_position(evidence->consumer) < position)
+		err = evidence_wait(evidence, deadline_us, info);
+	pthread_mutex_unlock(&evidence->lock);
 	return err;
 }
 

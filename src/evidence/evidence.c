@@ -36,7 +36,7 @@ static void run_reviews(struct evidence *evidence)
 		log_failure("evidence_review", &info, NULL);
 	pthread_mutex_lock(&evidence->lock);
 	evidence->reviews_done = asked;
-	pthread_cond_broadcast(&evidence->reviewed);
+	pthread_cond_broadcast(&evidence->changed);
 	pthread_mutex_unlock(&evidence->lock);
 }
 
@@ -82,6 +82,17 @@ static enum err put_task(struct evidence *evidence, struct id period, struct id 
 	return ERR_OK;
 }
 
+enum err evidence_wait(struct evidence *evidence, int64_t deadline_us, struct err_info *info)
+{
+	int64_t left_us = deadline_us - clock_monotonic_us();
+	int64_t until_us = clock_wall_us() + (left_us > 0 ? left_us : 0);
+	struct timespec until = {until_us / CLOCK_US_PER_SECOND, until_us % CLOCK_US_PER_SECOND * 1000};
+	if (left_us <= 0 || atomic_load(&evidence->stopping))
+		return err_set(info, ERR_DEADLINE, "", "evidence has not come so far yet; try again");
+	pthread_cond_timedwait(&evidence->changed, &evidence->lock, &until);
+	return ERR_OK;
+}
+
 enum err evidence_review(struct evidence *evidence, int64_t deadline_us, struct err_info *info)
 {
 	pthread_mutex_lock(&evidence->lock);
@@ -89,15 +100,8 @@ enum err evidence_review(struct evidence *evidence, int64_t deadline_us, struct 
 	pthread_mutex_unlock(&evidence->lock);
 	enum err err = put_task(evidence, (struct id){{0}}, (struct id){{0}}, info);
 	pthread_mutex_lock(&evidence->lock);
-	while (err == ERR_OK && evidence->reviews_done < ticket) {
-		int64_t left_us = deadline_us - clock_monotonic_us();
-		int64_t until_us = clock_wall_us() + (left_us > 0 ? left_us : 0);
-		struct timespec until = {until_us / CLOCK_US_PER_SECOND, until_us % CLOCK_US_PER_SECOND * 1000};
-		if (left_us <= 0 || atomic_load(&evidence->stopping))
-			err = err_set(info, ERR_DEADLINE, "", "the reviews are not done yet");
-		else
-			pthread_cond_timedwait(&evidence->reviewed, &evidence->lock, &until);
-	}
+	while (err == ERR_OK && evidence->reviews_done < ticket)
+		err = evidence_wait(evidence, deadline_us, info);
 	pthread_mutex_unlock(&evidence->lock);
 	return err;
 }
@@ -230,7 +234,7 @@ static enum err resume(struct evidence *evidence, struct err_info *info)
 static void evidence_free(struct evidence *evidence)
 {
 	mailbox_free(&evidence->mailbox);
-	pthread_cond_destroy(&evidence->reviewed);
+	pthread_cond_destroy(&evidence->changed);
 	pthread_mutex_destroy(&evidence->lock);
 	free(evidence);
 }
@@ -248,7 +252,7 @@ enum err evidence_start(const struct evidence_options *options, struct evidence 
 	evidence->engine = options->engine;
 	snprintf(evidence->node, sizeof evidence->node, "%s", options->node);
 	pthread_mutex_init(&evidence->lock, NULL);
-	pthread_cond_init(&evidence->reviewed, NULL);
+	pthread_cond_init(&evidence->changed, NULL);
 	evidence->mailbox = mailbox_new("evidence", options->queue ? options->queue : QUEUE_DEFAULT);
 	enum err err = evidence->mailbox ? ERR_OK : err_set(info, ERR_NO_MEMORY, "", "no memory for evidence");
 	if (err == ERR_OK && options->config_folder)

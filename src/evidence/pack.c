@@ -14,8 +14,7 @@ static enum err verifier_key(
 {
 	struct verifier_row row = {.id = verifier};
 	enum err err = store_get(evidence->store, &verifiers_collection, &row, arena, info);
-	if (err == ERR_OK && row.key.size == sizeof ret_key->bytes)
-		memcpy(ret_key->bytes, row.key.data, sizeof ret_key->bytes);
+	*ret_key = row.key;
 	return err;
 }
 
@@ -194,12 +193,14 @@ enum err evidence_pack(struct evidence *evidence, struct id submission,
 	struct arena *arena = arena_new(EVIDENCE_ARENA_BYTES);
 	struct mrv_pack_writer *writer = mrv_pack_writer_new(write, context);
 	struct submission row;
-	enum err err = arena && writer ? submission_read(evidence, submission, arena, &row, info)
+	int64_t deadline_us = clock_monotonic_us() + COMMAND_DEADLINE_US, position = engine_position(evidence->engine);
+	/* signatures come from the views, the batch from our own consumer: both must be where the journal is now */
+	enum err err = arena && writer ? engine_wait_position(evidence->engine, position, deadline_us)
 				       : err_set(info, ERR_NO_MEMORY, "", "no memory for the pack");
-	/* signatures and batch come from the views: they must hold what the journal holds now */
 	if (err == ERR_OK)
-		err = engine_wait_position(evidence->engine, engine_position(evidence->engine),
-			clock_monotonic_us() + COMMAND_DEADLINE_US);
+		err = chain_wait(evidence, position, deadline_us, info);
+	if (err == ERR_OK)
+		err = submission_read(evidence, submission, arena, &row, info);
 	if (err == ERR_OK)
 		err = write_pack(evidence, writer, &row, arena, info);
 	mrv_pack_writer_free(&writer);

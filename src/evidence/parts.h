@@ -36,11 +36,12 @@ struct evidence {
 	atomic_bool stopping;
 	atomic_bool look_again; /* the journal decided a submission: its reviews can go on */
 
-	pthread_mutex_t lock; /* the jobs, and the count of reviews */
-	pthread_cond_t reviewed;
+	pthread_mutex_t lock;            /* the jobs, the count of reviews, what the journal's consumer has followed */
+	pthread_cond_t changed;          /* of reviews_done and followed */
 	struct job_slot jobs[JOBS_KEPT]; /* a ring, newest at job_count − 1 */
 	size_t job_count;
 	int64_t reviews_asked, reviews_done;
+	int64_t followed; /* number of the last journal record that the consumer handled since the start */
 
 	/* evidence thread only */
 	uint64_t seen_audit_seq; /* sum of the audit streams' heads at the last look */
@@ -126,6 +127,10 @@ enum err period_write(struct evidence *evidence, const struct audit_actor *actor
 
 /* ---- what follows: the journal and the reviews ---- */
 
+/* Waits for a change until `deadline_us` (monotonic), the lock held. ERR_DEADLINE. */
+enum err evidence_wait(struct evidence *evidence, int64_t deadline_us, struct err_info *info) MUST_CHECK;
+/* Waits until the consumer has followed the journal to `position`. ERR_DEADLINE. */
+enum err chain_wait(struct evidence *evidence, int64_t position, int64_t deadline_us, struct err_info *info) MUST_CHECK;
 enum err chain_each(void *context, const struct event *events, size_t count, struct err_info *info);
 /* Looks at new audit records and open reviews; evidence thread. */
 enum err review_run(struct evidence *evidence, struct err_info *info) MUST_CHECK;
