@@ -17,13 +17,14 @@ struct engine;
 /* ---- the vault: texts and personal data; the journal holds their salted hash (decision 7) ---- */
 
 struct vault_row {
-	struct hash hash;   /* key: seal_text_hash(salt, text), as in the journal */
-	struct id org_id;   /* whose it is */
-	const char *kind;   /* "beneficiary", "reason" */
-	const char *text;   /* sealed at rest; NULL: erased */
-	struct bytes salt;  /* sealed at rest; 16 bytes; NULL: erased */
-	int64_t created_at; /* µs UTC */
-	int64_t erased_at;  /* FIELD_ABSENT: not erased */
+	struct hash hash;     /* key: seal_text_hash(salt, text), as in the journal */
+	struct id org_id;     /* whose it is */
+	struct id command_id; /* the command that cites it; set by engine_submit */
+	const char *kind;     /* "beneficiary", "reason" */
+	const char *text;     /* sealed at rest; NULL: erased */
+	struct bytes salt;    /* sealed at rest; 16 bytes; NULL: erased */
+	int64_t created_at;   /* µs UTC */
+	int64_t erased_at;    /* FIELD_ABSENT: not erased */
 };
 extern const struct field vault_fields[];
 extern const struct store_collection vault_collection; /* class STORE_VALUE */
@@ -83,7 +84,9 @@ struct engine_result {
 };
 
 /* Submits a copy of the command and of `rows`, whose hashes it cites; they become durable together or not at all. The reply
- * completes with ERR_OK and a struct engine_result once durable, or with the refusal. Never blocks. ERR_BUSY (mailbox
+ * completes with ERR_OK and a struct engine_result once durable, or with the refusal. A client's command with rows leaves its
+ * request_hash zero: it is then made of the body, whose texts are salted, so that nothing in the journal gives a text away;
+ * a repeat is compared under the salt of the first. Never blocks. ERR_BUSY (mailbox
  * full), ERR_STOPPING; then the reply stays the caller's, untouched. Any thread. */
 enum err engine_submit(struct engine *engine, const struct command *command, const struct vault_row *rows,
 	size_t row_count, struct runtime_reply *reply) MUST_CHECK;

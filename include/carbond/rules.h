@@ -49,6 +49,9 @@ struct rules_result {
 enum err rules_execute(struct rules *rules, const struct command *command, int64_t now_us, struct rules_output *output,
 	struct rules_result *ret_result, struct err_info *info) MUST_CHECK;
 
+/* The position of a client's command that has been carried out within the last 24 h, or 0. */
+uint64_t rules_repeat_position(const struct rules *rules, struct id org, struct id command);
+
 /* For tests: the event of the next command with this index (1, 2, …) fails with ERR_NO_MEMORY before it is applied. */
 void rules_fail_event(struct rules *rules, uint32_t index);
 

@@ -173,20 +173,41 @@ static void rows_take(struct commit *commit, const struct pending *pending)
 				.collection = &vault_collection, .row = &pending->rows[i], .verb = STORE_PUT};
 }
 
+static enum err running(struct pending *pending)
+{
+	return err_set(&pending->info, ERR_COMMAND_RUNNING, "",
+		"the command with this id is in the batch that is being written");
+}
+
+/* A repeat of a command with texts is looked at under the salts of the first. */
+static enum err repeat_prepare(struct engine *engine, struct pending *pending)
+{
+	struct command *command = &pending->command;
+	if (pending->row_count == 0 || command->source != COMMAND_SOURCE_CLIENT || !hash_is_none(command->request_hash))
+		return ERR_OK;
+	int64_t position = (int64_t)rules_repeat_position(engine->state.rules, command->org, command->id);
+	if (position == 0)
+		return ERR_OK;
+	if (position > atomic_load(&engine->position))
+		return running(pending);
+	return vault_resalt(engine->store, command, pending->rows, pending->row_count, &pending->info);
+}
+
 static void command_take(struct engine *engine, struct pending *pending)
 {
 	struct commit *commit = &engine->commit;
-	struct rules_result result;
+	struct rules_result result = {0};
 	if (commit->taken_count == 0) {
 		commit->began_us = clock_monotonic_us();
 		commit->now_us = clock_look(&engine->clock);
 	}
 	commit->taken[commit->taken_count++] = pending;
-	pending->code = rules_execute(
-		engine->state.rules, &pending->command, commit->now_us, &commit->output, &result, &pending->info);
+	pending->code = repeat_prepare(engine, pending);
+	if (!pending->code)
+		pending->code = rules_execute(engine->state.rules, &pending->command, commit->now_us, &commit->output,
+			&result, &pending->info);
 	if (!pending->code && result.repeated && (int64_t)result.position > atomic_load(&engine->position))
-		pending->code = err_set(&pending->info, ERR_COMMAND_RUNNING, "",
-			"the command with this id is in the batch that is being written");
+		pending->code = running(pending);
 	if (pending->code)
 		return;
 	pending->result.repeated = result.repeated;

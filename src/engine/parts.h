@@ -70,6 +70,11 @@ enum err journal_seq_of(struct store *store, int64_t position, uint64_t *ret_seq
 enum err snapshot_write(
 	struct store *store, const char *node, const struct loaded *loaded, struct err_info *info) MUST_CHECK;
 
+/* Puts the salts of a command's first submission in the place of those of its repeat, so that equal texts have equal hashes:
+ * in the rows and in the command's body. Where there are none (erased) nothing changes. Engine thread. */
+enum err vault_resalt(struct store *store, struct command *command, struct vault_row *rows, size_t row_count,
+	struct err_info *info) MUST_CHECK;
+
 /* ---- the engine ---- */
 
 struct commit {

@@ -49,8 +49,10 @@ struct pending *pending_new(
 	pending->command.lists.ranges = take(&at, lists->ranges, ranges_size);
 	pending->command.lists.runs = take(&at, lists->runs, runs_size);
 	pending->row_count = row_count;
-	for (size_t i = 0; i < row_count; i++)
+	for (size_t i = 0; i < row_count; i++) {
 		row_copy(&pending->rows[i], &rows[i], &at);
+		pending->rows[i].command_id = command->id;
+	}
 	pending->reply = reply;
 	pending->result = (struct engine_result){.kind = command->kind, .shard = ENGINE_SHARD, .command = command->id};
 	pending->code = ERR_OK;

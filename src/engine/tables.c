@@ -6,14 +6,15 @@
 const struct field vault_fields[] = {FIELD(struct vault_row, hash, FIELD_HASH, .flags = FIELD_REQUIRED,
 					     .doc = "salted hash of the text, as in the journal"),
 	FIELD(struct vault_row, org_id, FIELD_ID, .doc = "whose it is"),
+	FIELD(struct vault_row, command_id, FIELD_ID, .doc = "the command that cites it"),
 	FIELD(struct vault_row, kind, FIELD_TEXT, .max = 40, .doc = "what the text is: beneficiary, reason"),
 	FIELD(struct vault_row, text, FIELD_TEXT, .flags = FIELD_SEALED, .doc = "the text; absent: erased"),
 	FIELD(struct vault_row, salt, FIELD_BYTES, .flags = FIELD_SEALED, .max = 16, .doc = "its salt; absent: erased"),
 	FIELD(struct vault_row, created_at, FIELD_TIME, .doc = "when it was written"),
 	FIELD(struct vault_row, erased_at, FIELD_TIME, .doc = "when it was erased"), FIELD_END};
 
-static const struct store_index vault_indexes[] = {
-	{.name = "by_org", .fields = {"org_id", "created_at"}}, {.name = NULL}};
+static const struct store_index vault_indexes[] = {{.name = "by_org", .fields = {"org_id", "created_at"}},
+	{.name = "by_command", .fields = {"command_id", "kind"}}, {.name = NULL}};
 
 const struct store_collection vault_collection = {.name = "vault",
 	.class = STORE_VALUE,

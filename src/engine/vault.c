@@ -2,6 +2,7 @@
  * destroying text and salt. Any thread; vault_get blocks on the store. */
 #include "parts.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "carbond/base/sign.h"
@@ -43,4 +44,35 @@ void vault_erase_change(struct vault_row *row, int64_t now_us, struct store_chan
 	row->erased_at = now_us;
 	*ret_change = (struct store_change){
 		.collection = &vault_collection, .row = row, .verb = STORE_PUT, .condition = STORE_ALWAYS};
+}
+
+/* The body's citation of a hash, or NULL. */
+static void *citation(struct command *command, const struct hash *hash)
+{
+	uint8_t *body = (uint8_t *)command + offsetof(struct command, verifier_register);
+	return memmem(body, command_body_size(command->kind), hash, sizeof *hash);
+}
+
+enum err vault_resalt(
+	struct store *store, struct command *command, struct vault_row *rows, size_t row_count, struct err_info *info)
+{
+	struct arena *arena = arena_new(0);
+	enum err err = arena ? ERR_OK : ERR_NO_MEMORY;
+	for (size_t i = 0; i < row_count && !err; i++) {
+		struct vault_row low, *found = NULL;
+		size_t count = 0;
+		field_clear(vault_fields, &low);
+		low.command_id = command->id;
+		low.kind = rows[i].kind;
+		struct store_query query = {
+			.collection = &vault_collection, .index = "by_command", .low = &low, .prefix = 2, .most = 1};
+		err = store_find(store, &query, arena, (void **)&found, &count, info);
+		void *cited = citation(command, &rows[i].hash);
+		if (err || count == 0 || found->salt.size != SALT_SIZE || !rows[i].text || !cited)
+			continue;
+		rows[i].hash = seal_text_hash(found->salt.data, rows[i].text);
+		memcpy(cited, &rows[i].hash, sizeof rows[i].hash);
+	}
+	arena_free(&arena);
+	return err;
 }

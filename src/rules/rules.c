@@ -420,6 +420,12 @@ enum err rules_execute(struct rules *rules, const struct command *command, int64
 	return ERR_OK;
 }
 
+uint64_t rules_repeat_position(const struct rules *rules, struct id org, struct id command)
+{
+	const struct repeat *repeat = repeats_find(&rules->repeats, org, command);
+	return repeat ? repeat->position : 0;
+}
+
 void rules_fail_event(struct rules *rules, uint32_t index)
 {
 	rules->fail_event = index;
