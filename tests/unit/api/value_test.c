@@ -114,7 +114,7 @@ static int64_t integer(const json_t *document, const char *name)
 
 static json_t *post(int status, const char *key, const char *path, const char *idempotency, const char *body)
 {
-	char request[256];
+	char request[512];
 	snprintf(request, sizeof request, "POST %s", path);
 	return call_for(status, key, request, idempotency, body);
 }
@@ -288,6 +288,57 @@ static void a_serial_moves_by_its_text(void **state)
 	json_decref(sent);
 }
 
+static int watch(const char *key)
+{
+	char request[512];
+	int sock = client_open(port);
+	int size = snprintf(
+		request, sizeof request, "GET /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n", key);
+	assert_true(client_send(sock, request, (size_t)size));
+	return sock;
+}
+
+/* Reads until `text` has come; what came before it stays in `all`. */
+static void watch_until(int sock, char *all, size_t size, const char *text)
+{
+	size_t used = strlen(all);
+	while (!strstr(all, text)) {
+		size_t got = client_read(sock, all + used, size - 1 - used);
+		if (got == 0)
+			fail_msg("the stream ended before %s: %s", text, all);
+		used += got;
+		all[used] = 0;
+	}
+}
+
+static void watchers_see_what_concerns_them(void **state)
+{
+	(void)state;
+	static char seen_by_buyer[64 << 10], seen_by_stranger[64 << 10], seen_by_auditor[64 << 10];
+	const char *sells = service_key(seller, "trader", 0);
+	int64_t batch = issue(1000, 2);
+	int watching[] = {watch(service_key(buyer, "trader", 1)), watch(service_key(checker, "trader", 2)),
+		watch(service_key(house.id, "auditor", 3))};
+	watch_until(watching[0], seen_by_buyer, sizeof seen_by_buyer, "event-stream");
+	watch_until(watching[1], seen_by_stranger, sizeof seen_by_stranger, "event-stream");
+	watch_until(watching[2], seen_by_auditor, sizeof seen_by_auditor, "event-stream");
+	char body[256], to[ID_TEXT_SIZE];
+	snprintf(body, sizeof body, "{\"to_org_id\":\"%s\",\"batch\":%lld,\"kg\":7}", id_text(buyer, to),
+		(long long)batch);
+	json_decref(post(201, sells, "/v1/transfers", new_key(), body));
+	/* the stranger's own event comes after the one that it must not see */
+	snprintf(body, sizeof body, "/v1/accounts/%s/hold", id_text(checker, to));
+	json_decref(post(200, root_key, body, new_key(), "{\"reason\":\"a test\"}"));
+	watch_until(watching[0], seen_by_buyer, sizeof seen_by_buyer, "event: transferred");
+	watch_until(watching[1], seen_by_stranger, sizeof seen_by_stranger, "event: account_held");
+	watch_until(watching[2], seen_by_auditor, sizeof seen_by_auditor, "event: account_held");
+	assert_null(strstr(seen_by_stranger, "transferred"));
+	assert_null(strstr(seen_by_buyer, "account_held"));
+	assert_non_null(strstr(seen_by_auditor, "event: transferred"));
+	for (int i = 0; i < 3; i++)
+		close(watching[i]);
+}
+
 static void the_export_is_the_journal_line_by_line(void **state)
 {
 	(void)state;
@@ -318,6 +369,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(a_kilogram_from_issue_to_a_public_certificate),
 		cmocka_unit_test(refusals_say_why), cmocka_unit_test(a_serial_moves_by_its_text),
+		cmocka_unit_test(watchers_see_what_concerns_them),
 		cmocka_unit_test(the_export_is_the_journal_line_by_line)};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
