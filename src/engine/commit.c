@@ -151,9 +151,9 @@ static void batch_commit(struct engine *engine)
 	if (!info.detail[0])
 		err_set(&info, err, "", "the journal could not be written");
 	state_drop(engine);
-	batch_refuse(engine, err, &info);
-	if (is_final(err))
+	if (is_final(err)) /* before anybody hears of it */
 		engine_latch(engine, err, &info);
+	batch_refuse(engine, err, &info);
 }
 
 /* ---- commands ---- */
