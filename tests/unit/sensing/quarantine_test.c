@@ -127,7 +127,7 @@ static void keeps_what_it_has_and_counts_the_rest(void **state)
 	/* the first ones are all there */
 	for (int i = 0; i < ROWS_MAX; i++) {
 		bool found = false;
-		char value[8];
+		char value[16];
 		snprintf(value, sizeof value, "%d", i);
 		for (size_t r = 0; r < count; r++)
 			found |= strcmp(rows[r].value, value) == 0;
