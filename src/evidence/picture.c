@@ -114,7 +114,10 @@ static enum err newest_hour(void *context, const struct mrv_sensor *sensor, int6
 	for (size_t i = 0; err == ERR_OK && i < chunk->count; i++)
 		if (chunk->buckets[i].hour_us == hour_us)
 			return fill_hour(&chunk->buckets[i], sensor, ret_hour, info);
-	return err || !picture->with_open ? err : open_hour(picture, sensor, hour_us, arena, ret_hour, info);
+	/* the hour behind the period is not closed for its sake, so it does not count before it is */
+	if (err || !picture->with_open || hour_us >= picture->the_case.to_us)
+		return err;
+	return open_hour(picture, sensor, hour_us, arena, ret_hour, info);
 }
 
 /* ---- given revisions ---- */
