@@ -643,9 +643,11 @@ enum err review_run(struct evidence *evidence, struct err_info *info)
 	/* reviews of periods that are not decided stay open: they alone are no reason to look again */
 	if (err || (!again && seq == evidence->seen_audit_seq && id_equal(newest, evidence->seen_review)))
 		goto out;
-	/* the chains' kilograms come from the views */
-	err = engine_wait_position(
-		evidence->engine, engine_position(evidence->engine), clock_monotonic_us() + COMMAND_DEADLINE_US);
+	/* the chains' kilograms come from the views, the submissions' states from our own consumer */
+	int64_t position = engine_position(evidence->engine), deadline_us = clock_monotonic_us() + COMMAND_DEADLINE_US;
+	err = engine_wait_position(evidence->engine, position, deadline_us);
+	if (err == ERR_OK)
+		err = chain_wait(evidence, position, deadline_us, info);
 	if (err == ERR_OK)
 		err = each_chain(&look);
 	if (err == ERR_OK)
