@@ -147,10 +147,11 @@ const char *http_router_allow(struct arena *arena, const struct http_route *cons
 {
 	char text[64];
 	size_t size = 0;
-	for (int method = 0; method < HTTP_METHODS; method++) {
+	for (unsigned method = 0; method < HTTP_METHODS; method++) {
 		bool there = routes[method] || (method == HTTP_HEAD && routes[HTTP_GET]);
 		if (there)
-			size += (size_t)snprintf(text + size, sizeof text - size, "%s, ", http_method_text(method));
+			size += (size_t)snprintf(
+				text + size, sizeof text - size, "%s, ", http_method_text((enum http_method)method));
 	}
 	snprintf(text + size, sizeof text - size, "OPTIONS");
 	return arena_print(arena, "%s", text);
