@@ -128,7 +128,11 @@ static void calibration_that_raises_earns_nothing(void **state)
 	(void)state;
 	struct world *world = world_new();
 	struct audit_actor actor = world_operator(world);
-	world_fill_all(world, 0, 25);
+	world_fill_all(world, 0, 10);
+	for (size_t i = 0; i < WORLD_SENSORS; i++)
+		if (i != WORLD_FLOW)
+			world_fill(world, i, 10, 25, i == WORLD_PURITY ? 0.99 : i == WORLD_VENT ? 4 : 1000);
+	world_fill(world, WORLD_FLOW, 12, 25, 1000);
 	struct id period = world_period(world, 0, 24);
 	assert_int_equal(world_submit(world, period, id_new(clock_wall_us())).state, 2);
 	world_attest_and_issue(world, period);
@@ -156,10 +160,15 @@ static void calibration_that_raises_earns_nothing(void **state)
 	struct submission *links;
 	assert_int_equal(world_links(world, period, &links), 1);
 	assert_false(world_batch(world, 1).held);
-	/* late data afterwards does not smuggle it in: nothing changed in them, so nothing comes of it */
-	world_fill(world, WORLD_FLOW, 26, 27, 1000);
+	/* late data afterwards do not smuggle it in: two hours more, at the old factor */
+	int64_t first_kg = world_batch(world, 1).kg;
+	world_fill(world, WORLD_FLOW, 10, 12, 1000);
+	MUST(sensing_close_hours(world->sensing, world->sensors[WORLD_FLOW], world->start_us,
+		world->start_us + 25 * HOUR, world_deadline(), &info));
 	MUST(evidence_review(world->evidence, world_deadline(), &info));
-	assert_int_equal(world_links(world, period, &links), 1);
+	assert_int_equal(world_links(world, period, &links), 2);
+	struct submission *difference = id_equal(links[0].id, period) ? &links[1] : &links[0];
+	assert_in_range(difference->kg, first_kg * 19 / 220, first_kg * 21 / 220);
 	world_free(world);
 }
 
