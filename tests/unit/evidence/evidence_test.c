@@ -161,7 +161,6 @@ static void calibration_that_raises_earns_nothing(void **state)
 	assert_int_equal(world_links(world, period, &links), 1);
 	assert_false(world_batch(world, 1).held);
 	/* late data afterwards do not smuggle it in: two hours more, at the old factor */
-	int64_t first_kg = world_batch(world, 1).kg;
 	world_fill(world, WORLD_FLOW, 10, 12, 1000);
 	MUST(sensing_close_hours(world->sensing, world->sensors[WORLD_FLOW], world->start_us,
 		world->start_us + 25 * HOUR, world_deadline(), &info));
