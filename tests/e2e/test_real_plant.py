@@ -1,6 +1,7 @@
 """The real amine plant (cesar1: 67 signals every two minutes) through real mosquitto into carbond, with the broker restarted
 and carbond killed −9 ten times on the way: afterwards every stored series equals the file value for value, hourly aggregates
-equal an independent computation, and nothing is doubled (P12, decision 9, "durable before acknowledged")."""
+equal an independent computation, and nothing is doubled (P12, decision 9, "durable before acknowledged"). In the same run the
+simulated plant meters CO2; a batch is issued from it, and the offline verifier agrees to the kilogram."""
 import csv
 import datetime
 import json
@@ -13,9 +14,18 @@ import time
 import pytest
 
 from harness import CARBONCTL, SHARED_DATA, TOP, Broker, Daemon, scratch, wait_until
+from story import Story
 
 SEED = int(os.environ.get("CARBOND_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
 KILLS, BROKER_RESTARTS, SECONDS = 10, 2, 30
+
+
+HOUR = datetime.datetime.now(datetime.timezone.utc).replace(minute=0, second=0, microsecond=0)
+DAY = datetime.timedelta(days=1)
+
+
+def iso(moment):
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def recording(folder):
@@ -70,26 +80,33 @@ def replayed():
         series = load(path, columns)
         total = sum(len(points) for points in series.values())
         broker = Broker(folder / "broker")
-        daemon = Daemon(folder / "carbond", broker).init("amine").start()
+        daemon = Daemon(folder / "carbond", broker).init().start()
+        story = Story(daemon, folder).people().plant(broker, iso(HOUR - 3 * DAY), iso(HOUR - 2 * DAY))
         rows = max(len(points) for points in series.values())
         environment = {**os.environ, "CARBOND_URL": f"http://127.0.0.1:{daemon.port}", "CARBOND_API_KEY": daemon.key}
-        replay = subprocess.Popen([str(CARBONCTL), "replay", str(path), "--map", str(map_path), "--org", "amine", "--unit", "cesar1",
+        replay = subprocess.Popen([str(CARBONCTL), "replay", str(path), "--map", str(map_path), "--org", "acme", "--unit", "cesar1",
                                    "--create", "--broker", f"127.0.0.1:{broker.port}", "--rows-per-second", str(rows // SECONDS)],
                                   env=environment, stdout=open(folder / "replay.log", "wb"), stderr=subprocess.STDOUT)
+        # two further days of the simulated plant, at six times the rate, while everything is being hit
+        meter = subprocess.Popen([str(CARBONCTL), "simulate", "--broker", f"127.0.0.1:{broker.port}", "--from", iso(HOUR - 2 * DAY),
+                                  "--to", iso(HOUR), "--step", "10s"], stdout=open(folder / "meter.log", "wb"), stderr=subprocess.STDOUT)
         try:
             disturb(rng, replay, broker, daemon)
             assert replay.wait(180) == 0, (folder / "replay.log").read_text()[-3000:]
+            assert meter.wait(180) == 0, (folder / "meter.log").read_text()[-3000:]
             units = daemon.get("/v1/units")["items"]
             unit = next(unit for unit in units if unit["slug"] == "cesar1")
             sensors = {sensor["tag"]: sensor["id"] for sensor in daemon.get(f"/v1/sensors?unit_id={unit['id']}&limit=200")["items"]}
             first = min(points[0][0] for points in series.values())
             last = max(points[-1][0] for points in series.values())
             wait_until(lambda: all_arrived(daemon, sensors, series), "every reading is stored", 60)
+            daemon.story = story
             yield daemon, series, sensors, first, last, total
             assert daemon.stop() == 0, daemon.process.text()[-3000:]
         finally:
-            if replay.poll() is None:
-                replay.kill()
+            for process in (replay, meter):
+                if process.poll() is None:
+                    process.kill()
             if daemon.process.alive():
                 daemon.stop()
             broker.stop()
@@ -157,3 +174,16 @@ def test_nothing_is_quarantined_or_doubled(replayed):
         rows = daemon.get(f"/v1/sensors/{sensor}/readings?from={first}&to={last + 1}&step=31d&agg=count&limit=10")["items"]
         counted += sum(row["count"] for row in rows)
     assert counted == total
+
+
+def test_batch_of_the_simulated_plant_agrees_to_the_kilogram(replayed):
+    story = replayed[0].story.project()
+    sensor = next(sensor["id"] for sensor in story.daemon.get(f"/v1/sensors?unit_id={story.unit}&limit=100")["items"] if sensor["tag"] == "FT-101")
+    points = story.daemon.get(f"/v1/sensors/{sensor}/readings?from={iso(HOUR - 3 * DAY)}&to={iso(HOUR)}&step=3d&agg=count")["items"]
+    assert sum(point["count"] for point in points) == 24 * 60 + 2 * 24 * 360
+    submission = story.submit(story.period(iso(HOUR - 3 * DAY), iso(HOUR - datetime.timedelta(hours=1))))[0]
+    story.issue(submission["id"])
+    run = subprocess.run([str(CARBONCTL), "verify", str(story.pack(submission["id"])), "--trust", str(story.folder / "keys.json")], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout
+    assert f"{submission['kg']} kg removal" in run.stdout
+    print(run.stdout)
