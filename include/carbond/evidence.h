@@ -158,9 +158,6 @@ enum err evidence_submit(struct evidence *evidence, const struct audit_actor *ac
 enum err evidence_job(struct evidence *evidence, struct id job, struct arena *arena, struct job *ret_job,
 	struct err_info *info) MUST_CHECK;
 
-/* After the engine withdrew or refused a submission: unpins what nothing else cites. Repeatable. */
-enum err evidence_release(struct evidence *evidence, struct id submission, struct err_info *info) MUST_CHECK;
-
 /* Writes the pack of a submission through `write`: core, then what is there of signatures, issue record and checkpoint.
  * Blocks. ERR_NOT_FOUND, ERR_EVIDENCE_CHANGED, or what `write` returns. */
 enum err evidence_pack(struct evidence *evidence, struct id submission,

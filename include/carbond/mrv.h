@@ -230,6 +230,16 @@ struct mrv_read {
 	struct hash content_hash;
 };
 
+/* What the last step takes: z·u from variances, floor to 10 kg, buffer. Amounts in mg; a component is one independent
+ * standard uncertainty. */
+struct mrv_budget {
+	int64_t gross_mg, net_mg;
+	const int64_t *components_mg; /* each is squared and added */
+	size_t component_count;
+	unsigned __int128 random_mg2; /* Σ (mᵢ·u_rand)², already squared */
+	int64_t z_milli, buffer_ppm;
+};
+
 struct mrv_result {
 	int64_t gross_mg, net_mg, uncertainty_mg, deduction_mg; /* u, and z·u */
 	int64_t kg; /* floor to 10 kg of net − z·u, before holds; the quantity */
@@ -243,6 +253,7 @@ struct mrv_result {
 	struct mrv_claim *claims; /* slot 0: all hours of the claimable points */
 	struct mrv_read *reads;   /* in (sensor, hour) order */
 	size_t line_count, hour_count, substitution_count, claim_count, read_count;
+	struct mrv_budget budget; /* what u is made of */
 };
 
 /* Quantifies. ERR_INVALID_FIELD (project does not fit the methodology), ERR_METER_MISSING (a role or quantity has no meter),
@@ -250,15 +261,7 @@ struct mrv_result {
 enum err mrv_quantify(const struct mrv_case *the_case, const struct mrv_source *source, struct arena *arena,
 	struct mrv_result **ret_result, struct err_info *info) MUST_CHECK;
 
-/* The last step alone: z·u from variances, floor to 10 kg, buffer. Amounts in mg; a component is a line's systematic and
- * independent standard uncertainty. */
-struct mrv_budget {
-	int64_t gross_mg, net_mg;
-	const int64_t *components_mg; /* each is squared and added */
-	size_t component_count;
-	unsigned __int128 random_mg2; /* Σ (mᵢ·u_rand)², already squared */
-	int64_t z_milli, buffer_ppm;
-};
+/* Closes a budget into a result: u, z·u, kilograms, buffer. */
 void mrv_budget_close(const struct mrv_budget *budget, struct mrv_result *result);
 
 /* Integers only: what core/result.json holds and the dry run answers. A new reference; NULL without memory. */
@@ -400,9 +403,5 @@ struct mrv_pack {
  * a step failed; info names the first differing item. `arena` should have a limit of about 1 GiB. */
 enum err mrv_verify_pack(const uint8_t *data, size_t size, const struct mrv_check_options *options, struct arena *arena,
 	struct mrv_pack *ret_pack, struct err_info *info) MUST_CHECK;
-
-/* For `carbonctl sign`: archive, sums, root and manifest alone, without recomputing. */
-enum err mrv_pack_open(const uint8_t *data, size_t size, struct arena *arena, struct mrv_pack *ret_pack,
-	struct err_info *info) MUST_CHECK;
 
 #endif

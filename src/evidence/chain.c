@@ -115,18 +115,3 @@ enum err chain_wait(struct evidence *evidence, int64_t position, int64_t deadlin
 	pthread_mutex_unlock(&evidence->lock);
 	return err;
 }
-
-enum err evidence_release(struct evidence *evidence, struct id submission, struct err_info *info)
-{
-	struct arena *arena = arena_new(EVIDENCE_ARENA_BYTES);
-	struct submission row;
-	if (!arena)
-		return err_set(info, ERR_NO_MEMORY, "", "no memory for the submission");
-	enum err err = submission_read(evidence, submission, arena, &row, info);
-	if (err == ERR_OK && row.state != STATE_WITHDRAWN && row.state != STATE_REFUSED)
-		err = err_set(info, ERR_PERIOD_STATE, "", "only a withdrawn or refused submission is released");
-	if (err == ERR_OK)
-		err = submission_unpin(evidence, &row, arena, info);
-	arena_free(&arena);
-	return err;
-}

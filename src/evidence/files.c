@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "carbond/base/log.h"
 #include "parts.h"
 
 enum { FILES_MAX = 256, PATH_SIZE = 4096 };
@@ -37,6 +38,10 @@ static enum err publish_file(struct evidence *evidence, const char *path, bool f
 		err = factors ? evidence_factors_publish(evidence, &daemon, document, arena, &row, &fault)
 			      : evidence_methodology_publish(evidence, &daemon, document, arena, &row, &fault);
 	arena_free(&arena);
+	if (err == ERR_DUPLICATE) { /* a file that was edited under its version changes nothing that is published */
+		log_failure("published_differs", &fault, "file", path, NULL);
+		return ERR_OK;
+	}
 	return err ? err_set(info, err, fault.pointer, "%s: %s %s", path, fault.pointer, fault.detail) : ERR_OK;
 }
 

@@ -606,22 +606,19 @@ static enum err check_issue(struct check *check, struct err_info *info)
 static const struct check_step {
 	const char *name, *passed;
 	const char *needs; /* an attachment: skipped without it */
-	bool opens;        /* part of mrv_pack_open */
 	enum err (*run)(struct check *check, struct err_info *info);
 } steps[] = {
-	{"archive", "the archive is byte for byte what its contents make", NULL, true, check_archive},
-	{"sums", "every entry has its SHA-256", NULL, true, check_sums},
-	{"root", "the evidence root is the Merkle root of the core", NULL, true, check_root},
-	{"manifest", "the manifest is well formed", NULL, true, check_manifest},
-	{"documents", "methodology, factors, project and sensors are the ones vouched for", NULL, false,
-		check_documents},
-	{"buckets", "every hour has its content hash", NULL, false, check_buckets},
-	{"quantity", "recomputed from the readings, every line is the same", NULL, false, check_quantity},
-	{"credit", "kilograms, buffer and supplier's share follow from it", NULL, false, check_credit},
-	{"claims", "the claimed hours lie inside the period", NULL, false, check_claims},
-	{"signatures", "every signature holds over the evidence root", "attachments/signatures.json", false,
-		check_signatures},
-	{"issue", "the issue record is under a signed checkpoint", "attachments/issue.json", false, check_issue},
+	{"archive", "the archive is byte for byte what its contents make", NULL, check_archive},
+	{"sums", "every entry has its SHA-256", NULL, check_sums},
+	{"root", "the evidence root is the Merkle root of the core", NULL, check_root},
+	{"manifest", "the manifest is well formed", NULL, check_manifest},
+	{"documents", "methodology, factors, project and sensors are the ones vouched for", NULL, check_documents},
+	{"buckets", "every hour has its content hash", NULL, check_buckets},
+	{"quantity", "recomputed from the readings, every line is the same", NULL, check_quantity},
+	{"credit", "kilograms, buffer and supplier's share follow from it", NULL, check_credit},
+	{"claims", "the claimed hours lie inside the period", NULL, check_claims},
+	{"signatures", "every signature holds over the evidence root", "attachments/signatures.json", check_signatures},
+	{"issue", "the issue record is under a signed checkpoint", "attachments/issue.json", check_issue},
 };
 
 static void report(const struct check *check, const struct mrv_step *step)
@@ -630,14 +627,12 @@ static void report(const struct check *check, const struct mrv_step *step)
 		check->options->step(check->options->context, step);
 }
 
-static enum err run_steps(struct check *check, bool open_only, struct err_info *info)
+static enum err run_steps(struct check *check, struct err_info *info)
 {
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
 		struct mrv_step step = {.name = steps[i].name};
 		struct err_info fault = {0};
 		enum err err = ERR_OK;
-		if (open_only && !steps[i].opens)
-			break;
 		if (steps[i].needs && !find(check, steps[i].needs)) {
 			step.verdict = MRV_SKIP;
 			snprintf(step.detail, sizeof step.detail, "there is no %s yet", steps[i].needs);
@@ -655,27 +650,15 @@ static enum err run_steps(struct check *check, bool open_only, struct err_info *
 	return ERR_OK;
 }
 
-static enum err run(const uint8_t *data, size_t size, const struct mrv_check_options *options, bool open_only,
-	struct arena *arena, struct mrv_pack *ret_pack, struct err_info *info)
+enum err mrv_verify_pack(const uint8_t *data, size_t size, const struct mrv_check_options *options, struct arena *arena,
+	struct mrv_pack *ret_pack, struct err_info *info)
 {
 	struct check check = {.data = data, .size = size, .options = options, .arena = arena, .pack = ret_pack};
 	*ret_pack = (struct mrv_pack){0};
 	check.work = arena_new(WORK_ARENA_BYTES);
 	if (!check.work)
 		return err_set(info, ERR_NO_MEMORY, "", "no memory to check the pack");
-	enum err err = run_steps(&check, open_only, info);
+	enum err err = run_steps(&check, info);
 	arena_free(&check.work);
 	return err;
-}
-
-enum err mrv_verify_pack(const uint8_t *data, size_t size, const struct mrv_check_options *options, struct arena *arena,
-	struct mrv_pack *ret_pack, struct err_info *info)
-{
-	return run(data, size, options, false, arena, ret_pack, info);
-}
-
-enum err mrv_pack_open(
-	const uint8_t *data, size_t size, struct arena *arena, struct mrv_pack *ret_pack, struct err_info *info)
-{
-	return run(data, size, NULL, true, arena, ret_pack, info);
 }

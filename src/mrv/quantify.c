@@ -515,6 +515,7 @@ static enum err close_result(struct work *work, int64_t buffer_ppm)
 		.random_mg2 = work->random_mg2,
 		.z_milli = rules->z_milli,
 		.buffer_ppm = buffer_ppm};
+	result->budget = budget;
 	mrv_budget_close(&budget, result);
 	struct mrv_line *net = add_line(work, "net", "Net of deductions", "sum of the lines above");
 	struct mrv_line *uncertainty = add_line(work, "uncertainty", "Conservative deduction", rules->source);
