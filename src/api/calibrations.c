@@ -14,43 +14,19 @@ static const struct field calibrations_query_fields[] = {
 		.doc = "Only those of this sensor, in order of valid_from"),
 	FIELD_END};
 
-static enum err read_calibration(struct http_request *request, struct calibration *ret_row, struct err_info *info)
-{
-	enum err err;
-
-	field_clear(calibration_fields, ret_row);
-	err = http_path_id(request, "id", &ret_row->id, info);
-	if (!err)
-		err = store_get(api_of(request)->store, &calibrations_collection, ret_row, http_arena(request), info);
-	return err ? err : api_check_org(request, ret_row->org_id, info);
-}
-
 static enum err calibrations_list(struct http_request *request, struct err_info *info)
 {
 	const struct calibrations_query *given = http_query(request);
 	struct calibration low = {.org_id = given->org_id, .sensor_id = given->sensor_id};
-	struct store_query query = {.collection = &calibrations_collection};
-	enum err err = ERR_OK;
+	const struct api_parent parent = {given->sensor_id, "by_sensor", api_sensor_org};
 
-	if (!id_is_none(given->sensor_id)) {
-		err = api_sensor_org(request, given->sensor_id, &low.org_id, info);
-		query.index = "by_sensor";
-		query.prefix = 2;
-	} else if (!id_is_none(given->org_id) || !api_reaches_all(request)) {
-		err = api_choose_org(request, given->org_id, &low.org_id, info);
-		query.index = "by_org";
-		query.prefix = 1;
-	}
-	if (err)
-		return err;
-	query.low = query.prefix ? &low : NULL;
-	return api_answer_found(request, &query, calibration_fields, info);
+	return api_list_rows(request, &calibrations_collection, &low, &parent, info);
 }
 
 static enum err calibrations_get(struct http_request *request, struct err_info *info)
 {
 	struct calibration row;
-	enum err err = read_calibration(request, &row, info);
+	enum err err = api_read_row(request, &calibrations_collection, &row, info);
 
 	return err ? err : http_answer_row(request, calibration_fields, &row, row.version);
 }
@@ -73,7 +49,7 @@ static enum err calibrations_delete(struct http_request *request, struct err_inf
 {
 	struct calibration row;
 	struct audit_actor actor = api_actor(request);
-	enum err err = read_calibration(request, &row, info);
+	enum err err = api_read_row(request, &calibrations_collection, &row, info);
 
 	if (!err)
 		err = sensing_calibration_delete(

@@ -12,44 +12,19 @@ static const struct field points_query_fields[] = {
 		.doc = "Organisation; the caller's own where left out, all for a key that sees all"),
 	FIELD(struct points_query, unit_id, FIELD_ID, .doc = "Only those of this unit"), FIELD_END};
 
-static enum err read_point(struct http_request *request, struct metering_point *ret_row, struct err_info *info)
-{
-	enum err err;
-
-	field_clear(metering_point_fields, ret_row);
-	err = http_path_id(request, "id", &ret_row->id, info);
-	if (!err)
-		err = store_get(
-			api_of(request)->store, &metering_points_collection, ret_row, http_arena(request), info);
-	return err ? err : api_check_org(request, ret_row->org_id, info);
-}
-
 static enum err points_list(struct http_request *request, struct err_info *info)
 {
 	const struct points_query *given = http_query(request);
 	struct metering_point low = {.org_id = given->org_id, .unit_id = given->unit_id};
-	struct store_query query = {.collection = &metering_points_collection};
-	enum err err = ERR_OK;
+	const struct api_parent parent = {given->unit_id, "by_unit", api_unit_org};
 
-	if (!id_is_none(given->unit_id)) {
-		err = api_unit_org(request, given->unit_id, &low.org_id, info);
-		query.index = "by_unit";
-		query.prefix = 2;
-	} else if (!id_is_none(given->org_id) || !api_reaches_all(request)) {
-		err = api_choose_org(request, given->org_id, &low.org_id, info);
-		query.index = "by_org";
-		query.prefix = 1;
-	}
-	if (err)
-		return err;
-	query.low = query.prefix ? &low : NULL;
-	return api_answer_found(request, &query, metering_point_fields, info);
+	return api_list_rows(request, &metering_points_collection, &low, &parent, info);
 }
 
 static enum err points_get(struct http_request *request, struct err_info *info)
 {
 	struct metering_point row;
-	enum err err = read_point(request, &row, info);
+	enum err err = api_read_row(request, &metering_points_collection, &row, info);
 
 	return err ? err : http_answer_row(request, metering_point_fields, &row, row.version);
 }
@@ -72,7 +47,7 @@ static enum err points_update(struct http_request *request, struct err_info *inf
 {
 	struct metering_point row;
 	struct audit_actor actor = api_actor(request);
-	enum err err = read_point(request, &row, info);
+	enum err err = api_read_row(request, &metering_points_collection, &row, info);
 	int64_t read_version = row.version;
 
 	if (!err)
@@ -87,7 +62,7 @@ static enum err points_delete(struct http_request *request, struct err_info *inf
 {
 	struct metering_point row;
 	struct audit_actor actor = api_actor(request);
-	enum err err = read_point(request, &row, info);
+	enum err err = api_read_row(request, &metering_points_collection, &row, info);
 
 	if (!err)
 		err = sensing_point_delete(

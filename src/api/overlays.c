@@ -17,35 +17,16 @@ static enum err overlays_list(struct http_request *request, struct err_info *inf
 {
 	const struct overlays_query *given = http_query(request);
 	struct overlay low = {.org_id = given->org_id, .sensor_id = given->sensor_id};
-	struct store_query query = {.collection = &overlays_collection};
-	enum err err = ERR_OK;
+	const struct api_parent parent = {given->sensor_id, "by_sensor", api_sensor_org};
 
-	if (!id_is_none(given->sensor_id)) {
-		err = api_sensor_org(request, given->sensor_id, &low.org_id, info);
-		query.index = "by_sensor";
-		query.prefix = 2;
-	} else if (!id_is_none(given->org_id) || !api_reaches_all(request)) {
-		err = api_choose_org(request, given->org_id, &low.org_id, info);
-		query.index = "by_org";
-		query.prefix = 1;
-	}
-	if (err)
-		return err;
-	query.low = query.prefix ? &low : NULL;
-	return api_answer_found(request, &query, overlay_fields, info);
+	return api_list_rows(request, &overlays_collection, &low, &parent, info);
 }
 
 static enum err overlays_get(struct http_request *request, struct err_info *info)
 {
 	struct overlay row;
-	enum err err;
+	enum err err = api_read_row(request, &overlays_collection, &row, info);
 
-	field_clear(overlay_fields, &row);
-	err = http_path_id(request, "id", &row.id, info);
-	if (!err)
-		err = store_get(api_of(request)->store, &overlays_collection, &row, http_arena(request), info);
-	if (!err)
-		err = api_check_org(request, row.org_id, info);
 	return err ? err : http_answer_row(request, overlay_fields, &row, row.version);
 }
 

@@ -1,4 +1,5 @@
-/* What the resources of configuration share: whose a row is that hangs on another, and which version a change expects. */
+/* What the resources of configuration share: how a row is read and how rows are listed, whose a row is that hangs on another,
+ * and which version a change expects. Their collections have the key "id" and a member "org_id". Workers. */
 #ifndef API_PARENTS_H
 #define API_PARENTS_H
 
@@ -17,5 +18,22 @@ enum err api_unit_org(
 	struct http_request *request, struct id unit, struct id *ret_org, struct err_info *info) MUST_CHECK;
 enum err api_sensor_org(
 	struct http_request *request, struct id sensor, struct id *ret_org, struct err_info *info) MUST_CHECK;
+
+/* Reads the row that the path's {id} names. ERR_INVALID_ID, ERR_NOT_FOUND (also outside the actor's scope). */
+enum err api_read_row(struct http_request *request, const struct store_collection *collection, void *ret_row,
+	struct err_info *info) MUST_CHECK;
+
+/* What a list is narrowed to beside the organisation: a parent, whose organisation `org_of` finds, by an index that begins with
+ * (org_id, parent). */
+struct api_parent {
+	struct id id; /* zero: not narrowed */
+	const char *index;
+	enum err (*org_of)(struct http_request *request, struct id parent, struct id *ret_org, struct err_info *info);
+};
+
+/* Answers a page: the rows of the parent where one is named, else of an organisation, else (for who sees all) of all. `low` is a
+ * row that holds the query's org_id and the parent's id; `parent` may be NULL. */
+enum err api_list_rows(struct http_request *request, const struct store_collection *collection, void *low,
+	const struct api_parent *parent, struct err_info *info) MUST_CHECK;
 
 #endif

@@ -13,37 +13,19 @@ static const struct field projects_query_fields[] = {
 		.doc = "Organisation; the caller's own where left out, all for a key that sees all"),
 	FIELD(struct projects_query, unit_id, FIELD_ID, .doc = "Projects of this unit"), FIELD_END};
 
-static enum err read_project(struct http_request *request, struct project *ret_row, struct err_info *info)
-{
-	field_clear(project_fields, ret_row);
-	enum err err = http_path_id(request, "id", &ret_row->id, info);
-	if (!err)
-		err = store_get(api_of(request)->store, &projects_collection, ret_row, http_arena(request), info);
-	return err ? err : api_check_org(request, ret_row->org_id, info);
-}
-
 static enum err projects_list(struct http_request *request, struct err_info *info)
 {
 	const struct projects_query *given = http_query(request);
 	struct project low = {.org_id = given->org_id, .unit_id = given->unit_id};
-	struct store_query query = {.collection = &projects_collection, .low = &low};
-	enum err err = ERR_OK;
-	if (!id_is_none(given->unit_id)) {
-		err = api_unit_org(request, given->unit_id, &low.org_id, info);
-		query.index = "by_unit";
-		query.prefix = 2;
-	} else if (!id_is_none(given->org_id) || !api_reaches_all(request)) {
-		err = api_choose_org(request, given->org_id, &low.org_id, info);
-		query.index = "by_org";
-		query.prefix = 1;
-	}
-	return err ? err : api_answer_found(request, &query, project_fields, info);
+	const struct api_parent parent = {given->unit_id, "by_unit", api_unit_org};
+
+	return api_list_rows(request, &projects_collection, &low, &parent, info);
 }
 
 static enum err projects_get(struct http_request *request, struct err_info *info)
 {
 	struct project row;
-	enum err err = read_project(request, &row, info);
+	enum err err = api_read_row(request, &projects_collection, &row, info);
 	return err ? err : http_answer_row(request, project_fields, &row, row.version);
 }
 
@@ -65,7 +47,7 @@ static enum err projects_update(struct http_request *request, struct err_info *i
 {
 	struct project row;
 	struct audit_actor actor = api_actor(request);
-	enum err err = read_project(request, &row, info);
+	enum err err = api_read_row(request, &projects_collection, &row, info);
 	int64_t read_version = row.version;
 	if (!err)
 		err = http_body_over(request, &row, info);

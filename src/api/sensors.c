@@ -17,17 +17,6 @@ static const struct field sensors_query_fields[] = {
 		.doc = "Only the one with this tag; with unit_id"),
 	FIELD_END};
 
-static enum err read_sensor(struct http_request *request, struct sensor *ret_row, struct err_info *info)
-{
-	enum err err;
-
-	field_clear(sensor_fields, ret_row);
-	err = http_path_id(request, "id", &ret_row->id, info);
-	if (!err)
-		err = store_get(api_of(request)->store, &sensors_collection, ret_row, http_arena(request), info);
-	return err ? err : api_check_org(request, ret_row->org_id, info);
-}
-
 /* The narrowest index that the filters lead to. */
 static enum err choose(struct http_request *request, const struct sensors_query *given, struct sensor *low,
 	struct store_query *query, struct err_info *info)
@@ -76,7 +65,7 @@ static enum err sensors_list(struct http_request *request, struct err_info *info
 static enum err sensors_get(struct http_request *request, struct err_info *info)
 {
 	struct sensor row;
-	enum err err = read_sensor(request, &row, info);
+	enum err err = api_read_row(request, &sensors_collection, &row, info);
 
 	return err ? err : http_answer_row(request, sensor_fields, &row, row.version);
 }
@@ -99,7 +88,7 @@ static enum err sensors_update(struct http_request *request, struct err_info *in
 {
 	struct sensor row;
 	struct audit_actor actor = api_actor(request);
-	enum err err = read_sensor(request, &row, info);
+	enum err err = api_read_row(request, &sensors_collection, &row, info);
 	int64_t read_version = row.version;
 
 	if (!err)
@@ -114,7 +103,7 @@ static enum err sensors_delete(struct http_request *request, struct err_info *in
 {
 	struct sensor row;
 	struct audit_actor actor = api_actor(request);
-	enum err err = read_sensor(request, &row, info);
+	enum err err = api_read_row(request, &sensors_collection, &row, info);
 
 	if (!err)
 		err = sensing_sensor_delete(

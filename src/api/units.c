@@ -12,39 +12,18 @@ static const struct field units_query_fields[] = {
 		.doc = "Organisation; the caller's own where left out, all for a key that sees all"),
 	FIELD_END};
 
-/* The unit of the path, if the actor may see it. */
-static enum err read_unit(struct http_request *request, struct unit *ret_row, struct err_info *info)
-{
-	enum err err;
-
-	field_clear(unit_fields, ret_row);
-	err = http_path_id(request, "id", &ret_row->id, info);
-	if (!err)
-		err = store_get(api_of(request)->store, &units_collection, ret_row, http_arena(request), info);
-	return err ? err : api_check_org(request, ret_row->org_id, info);
-}
-
 static enum err units_list(struct http_request *request, struct err_info *info)
 {
 	const struct units_query *given = http_query(request);
 	struct unit low = {.org_id = given->org_id};
-	struct store_query query = {.collection = &units_collection};
 
-	if (!id_is_none(given->org_id) || !api_reaches_all(request)) {
-		enum err err = api_choose_org(request, given->org_id, &low.org_id, info);
-		if (err)
-			return err;
-		query.index = "by_org";
-		query.low = &low;
-		query.prefix = 1;
-	}
-	return api_answer_found(request, &query, unit_fields, info);
+	return api_list_rows(request, &units_collection, &low, NULL, info);
 }
 
 static enum err units_get(struct http_request *request, struct err_info *info)
 {
 	struct unit row;
-	enum err err = read_unit(request, &row, info);
+	enum err err = api_read_row(request, &units_collection, &row, info);
 
 	return err ? err : http_answer_row(request, unit_fields, &row, row.version);
 }
@@ -67,7 +46,7 @@ static enum err units_update(struct http_request *request, struct err_info *info
 {
 	struct unit row;
 	struct audit_actor actor = api_actor(request);
-	enum err err = read_unit(request, &row, info);
+	enum err err = api_read_row(request, &units_collection, &row, info);
 	int64_t read_version = row.version;
 
 	if (!err)
@@ -82,7 +61,7 @@ static enum err units_delete(struct http_request *request, struct err_info *info
 {
 	struct unit row;
 	struct audit_actor actor = api_actor(request);
-	enum err err = read_unit(request, &row, info);
+	enum err err = api_read_row(request, &units_collection, &row, info);
 
 	if (!err)
 		err = sensing_unit_delete(
@@ -189,7 +168,7 @@ static enum err units_graph(struct http_request *request, struct err_info *info)
 	size_t point_count = 0, sensor_count = 0;
 	struct graph graph = {0};
 	struct err_info fault = {0};
-	enum err err = read_unit(request, &unit, info);
+	enum err err = api_read_row(request, &units_collection, &unit, info);
 
 	if (!err)
 		err = graph_read(request, &unit, &points, &point_count, &sensors, &sensor_count, info);
