@@ -173,17 +173,28 @@ static const char *escaped(struct arena *arena, const char *text)
 	return out;
 }
 
+#define PAGE_STYLE                                                                                             \
+	"body{font:17px/1.5 system-ui,sans-serif;color:#1c2b24;background:#eef2ee;margin:0;padding:2rem 1rem}" \
+	"main{max-width:46rem;margin:auto;background:#fff;padding:2rem 2.5rem;border-top:.5rem solid #2c6e49}" \
+	"h1{font-size:2.6rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}"                                \
+	".of{text-transform:uppercase;letter-spacing:.12em;font-size:.8rem;color:#2c6e49;margin:0}"            \
+	"table{border-collapse:collapse;width:100%%}td,th{padding:.35rem 1rem .35rem 0;text-align:left;"       \
+	"vertical-align:top;border-bottom:1px solid #dfe6df}th{font-weight:500;color:#5a6b61;width:9rem}"      \
+	"code{font-size:.85em;overflow-wrap:anywhere}a{color:#2c6e49}"
+
 static bool page_parts(FILE *page, const struct certificate *certificate)
 {
 	for (size_t i = 0; i < certificate->parts.count; i++) {
 		const struct certificate_part *part = &((const struct certificate_part *)certificate->parts.items)[i];
 		char root[HASH_TEXT_SIZE];
 		fprintf(page,
-			"<tr><td><a href=\"/v1/serials/%s\"><code>%s</code></a></td><td>%lld</td><td>%lld</td>"
-			"<td>%s, %s</td><td><code>%s</code></td></tr>\n",
-			part->serial, part->serial, (long long)part->kg, (long long)part->vintage,
-			event_credit_kind_names[part->kind], event_durability_names[part->durability],
-			hash_text(part->evidence_root, root));
+			"<h2><a href=\"/v1/serials/%s\"><code>%s</code></a></h2>\n<table>\n<tr><th>Amount</th><td>%lld "
+			"kg, %s, "
+			"%s</td></tr>\n<tr><th>Captured</th><td>%lld, unit %s, %s, by methodology %s</td></tr>\n"
+			"<tr><th>Evidence root</th><td><code>%s</code></td></tr>\n</table>\n",
+			part->serial, part->serial, (long long)part->kg, event_credit_kind_names[part->kind],
+			event_durability_names[part->durability], (long long)part->vintage, part->unit, part->country,
+			part->methodology, hash_text(part->evidence_root, root));
 	}
 	return !ferror(page);
 }
@@ -197,12 +208,11 @@ static bool page_write(FILE *page, struct arena *arena, const struct certificate
 	fprintf(page,
 		"<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
 		"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-		"<title>Certificate %lld: %lld kg CO2 retired</title>\n<style>body{font:16px/1.5 "
-		"sans-serif;max-width:60rem;"
-		"margin:2rem auto;padding:0 1rem}table{border-collapse:collapse}td,th{padding:.2rem .8rem .2rem 0;"
-		"text-align:left;vertical-align:top}code{font-size:.85em;word-break:break-all}</style></head><body>\n"
-		"<h1>%lld kg of CO2 retired</h1>\n<table>\n",
-		(long long)certificate->number, (long long)certificate->kg, (long long)certificate->kg);
+		"<title>Certificate %lld: %lld kg CO2 retired</title>\n<style>" PAGE_STYLE
+		"</style></head><body><main>\n"
+		"<p class=\"of\">Certificate of retirement</p>\n<h1>%lld kg of CO<sub>2</sub></h1>\n"
+		"<p>retired for ever, for <strong>%s</strong></p>\n<table>\n",
+		(long long)certificate->number, (long long)certificate->kg, (long long)certificate->kg, beneficiary);
 	fprintf(page, "<tr><th>Certificate</th><td>%lld (<code>%s</code>)</td></tr>\n", (long long)certificate->number,
 		id_text(certificate->id, id));
 	fprintf(page, "<tr><th>Beneficiary</th><td>%s, %s</td></tr>\n", beneficiary, certificate->country);
@@ -212,10 +222,8 @@ static bool page_write(FILE *page, struct arena *arena, const struct certificate
 	fprintf(page, "<tr><th>Retired</th><td>%s, journal %lld.%lld</td></tr>\n</table>\n",
 		clock_text(certificate->retired_at, at), (long long)certificate->shard,
 		(long long)certificate->position);
-	fprintf(page, "<h2>Serials</h2>\n<table><tr><th>Serial</th><th>kg</th><th>Vintage</th><th>Kind</th>"
-		      "<th>Evidence root</th></tr>\n");
 	bool written = page_parts(page, certificate);
-	fprintf(page, "</table>\n<p><a href=\"/v1/certificates/%s\">as JSON</a></p></body></html>\n", id);
+	fprintf(page, "<p><a href=\"/v1/certificates/%s\">as JSON</a></p>\n</main></body></html>\n", id);
 	return written && !ferror(page);
 }
 

@@ -359,7 +359,10 @@ static void add_headers(const struct http_request *request, struct http_answer *
 		MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
 	MHD_add_response_header(response, "X-Request-Id", request->id);
 	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-	MHD_add_response_header(response, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+	/* two policies would both hold: a page that brings its own replaces this one */
+	if (!MHD_get_response_header(response, "Content-Security-Policy"))
+		MHD_add_response_header(
+			response, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
 	MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
 	if (options->server)
 		MHD_add_response_header(response, "Server", options->server);
