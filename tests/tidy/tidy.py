@@ -272,8 +272,12 @@ def check_docs(top, build):
         if run.returncode:
             return [f"carbond docs failed: {run.stderr.strip()[:200]}"]
         names = sorted(str(path.relative_to(fresh)) for path in pathlib.Path(fresh).rglob("*") if path.is_file())
-        return [f"docs/{name} is stale (./dev docs)" for name in names
-                if not (top / "docs" / name).exists() or not filecmp.cmp(top / "docs" / name, pathlib.Path(fresh) / name, False)]
+        faults = [f"docs/{name} is stale (./dev docs)" for name in names
+                  if not (top / "docs" / name).exists() or not filecmp.cmp(top / "docs" / name, pathlib.Path(fresh) / name, False)]
+    example = subprocess.run([build / "src/daemon/carbond", "config", "--example"], capture_output=True, text=True).stdout
+    if example != (top / "config/carbond.yaml").read_text():
+        faults.append("config/carbond.yaml is stale (./dev docs)")
+    return faults
 
 
 def check_commands(top, build):
