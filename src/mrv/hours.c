@@ -47,6 +47,23 @@ static void reads_add(struct reads *reads, size_t sensor, int64_t hour_us, const
 		.content_hash = hour->content_hash};
 }
 
+enum err reads_cite(struct reads *reads, const struct mrv_case *the_case, const struct mrv_source *source,
+	size_t sensor, struct err_info *info)
+{
+	struct arena *arena = arena_new(0);
+	enum err err = arena ? ERR_OK : err_set(info, ERR_NO_MEMORY, "", "no memory for an hour of readings");
+	for (int64_t hour_us = the_case->from_us; err == ERR_OK && hour_us < the_case->to_us;
+		hour_us += CLOCK_US_PER_HOUR) {
+		struct mrv_hour hour = {0};
+		arena_reset(arena);
+		err = source->hour(source->context, &the_case->sensors[sensor], hour_us, arena, &hour, info);
+		if (err == ERR_OK && hour.revision != 0)
+			reads_add(reads, sensor, hour_us, &hour);
+	}
+	arena_free(&arena);
+	return err;
+}
+
 static int compare_reads(const void *a, const void *b)
 {
 	const struct mrv_read *left = a, *right = b;

@@ -181,6 +181,9 @@ struct window; /* the hour before, the hour, the hour after */
 struct reads *reads_new(void);
 void reads_free(struct reads **reads);
 /* Sorted, each once, in the arena. */
+/* Cites what a sensor showed over the case's hours without reading it: a redundant sensor of a claimed point. */
+enum err reads_cite(struct reads *reads, const struct mrv_case *the_case, const struct mrv_source *source,
+	size_t sensor, struct err_info *info) MUST_CHECK;
 enum err reads_list(
 	struct reads *reads, struct arena *arena, struct mrv_read **ret_reads, size_t *ret_count) MUST_CHECK;
 

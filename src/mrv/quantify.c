@@ -612,6 +612,22 @@ static enum err start(struct work *work)
 	return ERR_OK;
 }
 
+/* Redundant sensors of claimed points are cited, not claimed (claim lock): an auditor sees what they showed. */
+static enum err cite_redundant(struct work *work)
+{
+	const struct mrv_case *the_case = work->the_case;
+	enum err err = ERR_OK;
+	for (size_t s = 0; err == ERR_OK && s < the_case->sensor_count; s++) {
+		bool is_cited = false;
+		for (size_t p = 0; p < the_case->point_count; p++)
+			is_cited |= the_case->points[p].claimable && !the_case->sensors[s].primary &&
+				    id_equal(the_case->points[p].id, the_case->sensors[s].point_id);
+		if (is_cited)
+			err = reads_cite(work->reads, the_case, work->source, s, work->info);
+	}
+	return err;
+}
+
 enum err mrv_quantify(const struct mrv_case *the_case, const struct mrv_source *source, struct arena *arena,
 	struct mrv_result **ret_result, struct err_info *info)
 {
@@ -638,6 +654,8 @@ enum err mrv_quantify(const struct mrv_case *the_case, const struct mrv_source *
 		err = check_balance(&work);
 	if (err == ERR_OK)
 		err = check_nameplate(&work);
+	if (err == ERR_OK)
+		err = cite_redundant(&work);
 	if (err == ERR_OK)
 		err = close_result(&work, buffer_ppm);
 	if (err)

@@ -4,6 +4,7 @@ import datetime
 import json
 import random
 import subprocess
+import tarfile
 
 import pytest
 
@@ -63,6 +64,14 @@ def test_offline_verifier_agrees_to_the_kilogram(world):
     text = verify(world, world.pack(world.submission["id"]))
     assert "PASS" in text and "FAIL" not in text
     assert str(world.submission["kg"]) in text.replace(",", "")
+
+
+def test_redundant_sensors_are_cited_and_not_claimed(world):
+    """Claim lock: the second flow meter's hours are in the pack, the weather's are not."""
+    sensors = {row["tag"]: row["id"] for row in world.daemon.get(f"/v1/sensors?unit_id={world.unit}&limit=100")["items"]}
+    names = tarfile.open(world.pack(world.submission["id"])).getnames()
+    hours = {tag: sum(f"/{sensor}/" in name for name in names) for tag, sensor in sensors.items()}
+    assert hours["FT-102"] >= 72 and hours["FT-101"] >= 72 and hours["TT-001"] == 0, hours
 
 
 def test_flipped_byte_fails_and_is_named(world):
