@@ -231,7 +231,7 @@ transfer_and_retire() {
 # What can be done now; every line works when pasted.
 invite() {
 	say "a retired tonne with its evidence. To see for yourself (each line works when pasted):"
-	show "$build/cli/carbonctl verify $data/pack.tar --trust $data/trust.json"
+	show "$build/cli/carbonctl verify $data/pack.tar --trust $data/trust.json --registry $(jq -r .registry "$data/carbond/node.json")"
 	local second sensor
 	second=$(date -u +%Y-%m-%dT%H:%M:%S)
 	sensor=$(ctl operator sensors list --json | jq -r '.items[] | select(.tag == "TT-001").id')
