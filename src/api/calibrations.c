@@ -57,7 +57,7 @@ static enum err calibrations_delete(struct http_request *request, struct err_inf
 	return err ? err : http_answer_empty(request);
 }
 
-static const enum err calibration_errors[] = {ERR_NOT_FOUND, ERR_DUPLICATE, ERR_CONDITION_FAILED, ERR_OK};
+static const enum err calibration_errors[] = {ERR_NOT_FOUND, ERR_DUPLICATE, ERR_CONDITION_FAILED, ERR_IN_USE, ERR_OK};
 
 const struct http_route api_calibrations_routes[] = {
 	HTTP_ROUTE(HTTP_GET, "/v1/calibrations", "calibration:read", .kind = HTTP_WORK, .flags = HTTP_PAGED, .cost = 2,
@@ -76,5 +76,6 @@ const struct http_route api_calibrations_routes[] = {
 	HTTP_ROUTE(HTTP_DELETE, "/v1/calibrations/{id}", "calibration:write", .kind = HTTP_WORK, .flags = HTTP_IF_MATCH,
 		.cost = 4, .success = 204, .errors = calibration_errors, .handler = calibrations_delete,
 		.operation = "calibrations.delete",
-		.doc = "Deletes a certificate that was entered by mistake; its record stays"),
+		.doc = "Deletes a certificate that was entered by mistake and that no submitted period cites; its "
+		       "record stays"),
 	{.path = NULL}};

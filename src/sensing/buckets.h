@@ -17,6 +17,10 @@ void buckets_stop(struct sensing *sensing);
 extern const struct store_collection buckets_collection, open_buckets_collection, rollups_collection, pins_collection,
 	bucket_owners_collection, reading_streams_collection;
 
+/* Whether a submitted period cites hours of the sensor in [from_us, to_us): whether any pin reaches into them. Blocks. */
+enum err buckets_cited(struct store *store, struct id sensor, int64_t from_us, int64_t to_us, struct arena *arena,
+	bool *ret_cited, struct err_info *info) MUST_CHECK;
+
 /* What the shards must know of a sensor; a copy, so that no picture is held across I/O. */
 struct bucket_rules {
 	struct id org_id;

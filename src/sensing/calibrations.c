@@ -2,6 +2,9 @@
  * position in the audit log. A certificate is never edited, an overlay never taken back. Worker threads. */
 #include <string.h>
 
+#include "carbond/base/decimal.h"
+
+#include "buckets.h"
 #include "parts.h"
 
 /* A sensor's gain is near one; these bounds catch a factor entered as percent. */
@@ -107,6 +110,25 @@ enum err sensing_calibration_create(
 	return err ? err : change_run(&attempt, create_calibration);
 }
 
+/* What a batch was quantified with stays: a later certificate can supersede it, and is reviewed. With as-found drift it priced
+ * the hours before it too. */
+static enum err check_not_cited(struct attempt *attempt, const struct calibration *row)
+{
+	struct decimal drift = {0};
+	bool is_cited = false;
+	enum err err = decimal_parse(row->as_found_drift, &drift);
+
+	if (!err)
+		err = buckets_cited(attempt->sensing->store, row->sensor_id,
+			drift.mantissa ? INT64_MIN : row->valid_from_us, row->valid_until_us, attempt->arena, &is_cited,
+			attempt->info);
+	if (!err && is_cited)
+		err = err_set(attempt->info, ERR_IN_USE, NULL,
+			"a submitted period cites hours that the certificate covers; record a further certificate "
+			"instead");
+	return err;
+}
+
 static enum err delete_calibration(struct attempt *attempt)
 {
 	struct calibration old;
@@ -127,6 +149,8 @@ static enum err delete_calibration(struct attempt *attempt)
 		err = change_expect(attempt, old.version);
 	if (!err)
 		err = sensor_of(attempt, &old.org_id, old.sensor_id, &sensor, &guard);
+	if (!err)
+		err = check_not_cited(attempt, &old);
 	if (err)
 		return err;
 	change.org = old.org_id;

@@ -28,6 +28,18 @@ bool pins_hold(const struct pin_row *row, int64_t hour_us)
 	return false;
 }
 
+enum err buckets_cited(struct store *store, struct id sensor, int64_t from_us, int64_t to_us, struct arena *arena,
+	bool *ret_cited, struct err_info *info)
+{
+	struct pin_row row;
+	enum err err = pins_read(store, sensor, arena, &row, info);
+	const struct pin_run *runs = row.runs.items;
+	*ret_cited = false;
+	for (size_t i = 0; !err && i < row.runs.count; i++)
+		*ret_cited |= runs[i].from_us < to_us && runs[i].to_us > from_us;
+	return err;
+}
+
 struct store_change pins_change(struct pin_row *row)
 {
 	struct store_change change = {.collection = &pins_collection,

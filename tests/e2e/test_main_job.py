@@ -107,6 +107,14 @@ def test_meter_hours_back_a_credit_once(world):
             assert "claim" in done["error"], done
 
 
+def test_certificate_that_a_batch_used_stays(world):
+    sensors = {row["tag"]: row["id"] for row in world.daemon.get(f"/v1/sensors?unit_id={world.unit}&limit=100")["items"]}
+    for tag, expected in (("FT-101", 409), ("TT-001", 204)):
+        row = world.daemon.get(f"/v1/calibrations?sensor_id={sensors[tag]}")["items"][0]
+        status, answer, _ = world.daemon.request("DELETE", f"/v1/calibrations/{row['id']}", None, {"If-Match": f'"{row["version"]}"'}, key=world.keys["operator"])
+        assert status == expected, (tag, answer)
+
+
 def test_separation_of_duties(world):
     daemon, path = world.daemon, f"/v1/periods/{world.submission['id']}"
     key = {"Idempotency-Key": uuid7()}
