@@ -17,7 +17,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CARBOND_BUILD", TOP / "build/dev")).resolve()
 CARBOND, CARBONCTL = BUILD / "src/daemon/carbond", BUILD / "cli/carbonctl"
-SHARED_DATA = TOP.parent / "shared/data"
+SHARED_DATA = pathlib.Path(os.environ.get("CARBOND_SHARED_DATA", TOP.parent / "shared/data"))
 
 
 def free_port():
