@@ -17,7 +17,8 @@
 #include "parts.h"
 
 static const struct store_collection *const own_collections[] = {&units_collection, &metering_points_collection,
-	&sensors_collection, &calibrations_collection, &overlays_collection, &unit_configurations_collection, &pins_collection, NULL};
+	&sensors_collection, &calibrations_collection, &overlays_collection, &unit_configurations_collection,
+	&pins_collection, NULL};
 
 struct bench {
 	char folder[64];
