@@ -103,8 +103,7 @@ static void answer_take(int connection, char *answer)
 		if (!end)
 			continue;
 		char *length = strcasestr(answer, "Content-Length: ");
-		expected = (size_t)(end + 4 - answer) +
-			   (length && length < end ? strtoul(length + 16, NULL, 10) : 0);
+		expected = (size_t)(end + 4 - answer) + (length && length < end ? strtoul(length + 16, NULL, 10) : 0);
 	}
 	if (strncmp(answer, "HTTP/1.1 2", 10) == 0)
 		return;
