@@ -16,12 +16,14 @@ struct read_run {
 	int64_t first_hour, hours, revision;
 };
 
-/* A day of one sensor's buckets; one for each sensor. */
+/* A day of one sensor's buckets; one for each sensor. An empty day is known as well: a look-back over months of them asks
+ * once a day. */
 struct chunk {
 	struct arena *arena;
 	int64_t from_us;
 	struct bucket *buckets;
 	size_t count;
+	bool is_read, may_be_open; /* some hour of the day has readings that are not closed, if open ones count */
 };
 
 struct picture_hours {
@@ -94,28 +96,52 @@ static enum err open_hour(struct picture *picture, const struct mrv_sensor *sens
 	return ERR_OK;
 }
 
+/* Whether anything was measured in the day that has no closed hour. */
+static enum err look_for_open(
+	struct picture *picture, const struct mrv_sensor *sensor, struct chunk *chunk, struct err_info *info)
+{
+	struct range_query query = {.sensor = sensor->id,
+		.from_us = chunk->from_us,
+		.to_us = chunk->from_us + CHUNK_US,
+		.aggregate = AGGREGATE_RAW,
+		.most = 1};
+	struct range_row *rows = NULL;
+	size_t count = 0;
+	int64_t next_us = 0;
+	enum err err = sensing_range(picture->evidence->sensing, &query, chunk->arena, &rows, &count, &next_us, info);
+	chunk->may_be_open = count > 0;
+	return err;
+}
+
+static enum err read_chunk(struct picture *picture, const struct mrv_sensor *sensor, int64_t from_us,
+	struct chunk *chunk, struct err_info *info)
+{
+	if (chunk->is_read && chunk->from_us == from_us)
+		return ERR_OK;
+	if (!chunk->arena && !(chunk->arena = arena_new(EVIDENCE_ARENA_BYTES)))
+		return err_set(info, ERR_NO_MEMORY, "", "no memory for the hours");
+	arena_reset(chunk->arena);
+	*chunk = (struct chunk){.arena = chunk->arena, .from_us = from_us, .may_be_open = picture->with_open};
+	enum err err = sensing_buckets(picture->evidence->sensing, sensor->id, from_us, from_us + CHUNK_US,
+		chunk->arena, &chunk->buckets, &chunk->count, info);
+	if (err == ERR_OK && picture->with_open && chunk->count == 0)
+		err = look_for_open(picture, sensor, chunk, info);
+	chunk->is_read = err == ERR_OK;
+	return err;
+}
+
 static enum err newest_hour(void *context, const struct mrv_sensor *sensor, int64_t hour_us, struct arena *arena,
 	struct mrv_hour *ret_hour, struct err_info *info)
 {
 	struct picture *picture = context;
 	struct chunk *chunk = &picture->hours->chunks[sensor_index(picture, sensor)];
-	int64_t from_us = hour_us / CHUNK_US * CHUNK_US;
-	enum err err = ERR_OK;
+	enum err err = read_chunk(picture, sensor, hour_us / CHUNK_US * CHUNK_US, chunk, info);
 	*ret_hour = (struct mrv_hour){0};
-	if (!chunk->arena && !(chunk->arena = arena_new(EVIDENCE_ARENA_BYTES)))
-		return err_set(info, ERR_NO_MEMORY, "", "no memory for the hours");
-	if (!chunk->buckets || chunk->from_us != from_us) {
-		arena_reset(chunk->arena);
-		chunk->buckets = NULL;
-		err = sensing_buckets(picture->evidence->sensing, sensor->id, from_us, from_us + CHUNK_US, chunk->arena,
-			&chunk->buckets, &chunk->count, info);
-		chunk->from_us = from_us;
-	}
 	for (size_t i = 0; err == ERR_OK && i < chunk->count; i++)
 		if (chunk->buckets[i].hour_us == hour_us)
 			return fill_hour(&chunk->buckets[i], sensor, ret_hour, info);
 	/* the hour behind the period is not closed for its sake, so it does not count before it is */
-	if (err || !picture->with_open || hour_us >= picture->the_case.to_us)
+	if (err || !chunk->may_be_open || hour_us >= picture->the_case.to_us)
 		return err;
 	return open_hour(picture, sensor, hour_us, arena, ret_hour, info);
 }
