@@ -76,7 +76,7 @@ struct http_options {
 	unsigned workers;    /* query × Q */
 	size_t worker_queue; /* 503 + Retry-After beyond */
 	unsigned connections_max;
-	int64_t header_deadline_us, body_deadline_us, idle_deadline_us, answer_deadline_us;
+	int64_t header_deadline_us, body_deadline_us, idle_deadline_us, answer_deadline_us, stall_deadline_us;
 	const char *certificate_file; /* PEM, NULL: no TLS */
 	const char *key_file;
 	bool behind_proxy;

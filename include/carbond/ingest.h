@@ -21,6 +21,7 @@ struct ingest_options {
 	bool mqtt;    /* connect to a broker */
 	struct mqtt_broker broker;
 	unsigned connections;    /* mqtt × M; 0: 1 */
+	size_t batch_messages;   /* of MQTT made durable together at most; 0: 1,000 */
 	const char *share_group; /* NULL: each node takes every message */
 	/* Called once, on the writer's thread, when the process must stop: ERR_POSITION_TAKEN (another writer leads),
 	 * ERR_STORE_LATCHED, ERR_STORE_CORRUPT and the like (decision 9). Must only set a flag or raise a signal. */

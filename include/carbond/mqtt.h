@@ -25,7 +25,8 @@ struct mqtt_broker {
 	const char *tls_certificate; /* PEM file of a certificate of our own, or NULL */
 	const char *tls_key;         /* its key, PEM */
 	int keepalive_s;             /* 5..65535; 0: 30 s */
-	int64_t connect_us;          /* time for TCP, TLS and CONNACK; 0: 10 s */
+	int64_t connect_us;          /* time for TCP, TLS and CONNACK, and again for SUBACK; 0: 10 s */
+	int64_t retry_longest_us;    /* the longest pause between attempts; 0: 30 s */
 };
 
 /* Call once before the first use and once after the last one. Main thread. */
@@ -63,6 +64,7 @@ struct mqtt_consumer_options {
 	size_t batch_messages; /* 0: 1,000 */
 	size_t batch_bytes;    /* of topics and payloads; 0: 1 MiB. A larger single message is a batch of its own */
 	int inflight;          /* unacknowledged messages that the broker may have sent, 1..65535; 0: 1,000 */
+	size_t message_bytes;  /* a longer payload is offered cut to one byte more than this; 0: whole */
 
 	/* Makes a batch durable; messages are borrowed for the call, in the order of arrival. On the consumer's thread; may
 	 * block, but for no longer than the keep-alive. ERR_OK: acknowledged. ERR_NO_SPACE, ERR_BUSY, ERR_DEADLINE,
@@ -70,20 +72,22 @@ struct mqtt_consumer_options {
 	 * after half the keep-alive the connection is dropped unacknowledged, and the broker delivers again at the next one.
 	 * ERR_STOPPING: dropped unacknowledged, no further attempt is needed. Any other error: MQTT_FAILED. */
 	enum err (*commit)(void *context, const struct mqtt_message *messages, size_t count);
-	/* On the consumer's thread at each change of state; `detail` is a sentence. May be NULL. */
+	/* On the consumer's thread at each change of state, and while connecting at each new reason why it fails; `detail` is a
+	 * sentence. May be NULL. */
 	void (*changed)(void *context, enum mqtt_state state, const char *detail);
 	void *context;
 };
 
-/* Starts the thread, which connects and goes on connecting (back-off 0.1 s … 30 s with jitter). `name` is the thread's
+/* Starts the thread, which connects and goes on connecting: pauses from 0.1 s doubled up to the longest, half of each random;
+ * short again once a connection has outlasted the pause before it. `name` is the thread's
  * (≤ 15 characters). ERR_NO_MEMORY, ERR_INVALID_CONFIG (a filter or id the protocol forbids, unreadable files), ERR_IO. */
 enum err mqtt_consumer_start(const struct mqtt_consumer_options *options, const char *name,
 	struct mqtt_consumer **ret_consumer, struct err_info *info) MUST_CHECK;
 /* Finishes the running commit, acknowledges what it made durable, disconnects and joins. The broker keeps the session. NULL
  * is allowed; the pointer becomes NULL. */
 void mqtt_consumer_stop(struct mqtt_consumer **consumer);
-/* Any thread. */
-enum mqtt_state mqtt_consumer_state(const struct mqtt_consumer *consumer);
+/* Any thread; `detail` (of `size` bytes, may be NULL) becomes the sentence that `changed` was given last. */
+enum mqtt_state mqtt_consumer_state(struct mqtt_consumer *consumer, char *detail, size_t size);
 
 /* ---- publisher: driven by its caller's thread, which may block; one thread at a time ---- */
 

@@ -84,7 +84,18 @@ void metric_add(enum metric metric, int64_t amount);    /* counters */
 void metric_set(enum metric metric, int64_t value);     /* gauges */
 void metric_observe_us(enum metric metric, int64_t us); /* histograms, buckets 100 µs … 30 s */
 int64_t metric_value(enum metric metric);               /* counter or gauge; a histogram's count */
-/* Values that are read when asked for, with labels: `write` appends lines through `emit`. ERR_NO_MEMORY. */
+
+enum metric_family {
+#define METRIC_FAMILY(name, kind, label, help) METRIC_FAMILY_##name,
+#include "carbond/metric_families.def"
+#undef METRIC_FAMILY
+	METRIC_FAMILY_COUNT
+};
+
+/* Values that are read when asked for, with labels: `write` emits the head of a family, then its values. ERR_NO_MEMORY. */
+void metric_family_head(enum metric_family family, void (*emit)(void *sink, const char *line), void *sink);
+void metric_family_value(enum metric_family family, const char *label, int64_t value,
+	void (*emit)(void *sink, const char *line), void *sink);
 enum err metric_source_add(
 	void (*write)(void *context, void (*emit)(void *sink, const char *line), void *sink), void *context) MUST_CHECK;
 void metric_source_remove(void *context);

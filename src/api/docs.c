@@ -149,6 +149,33 @@ static void write_errors(FILE *out, const char *version)
 	}
 }
 
+static const char *lower(const char *upper, char *name, size_t capacity)
+{
+	size_t size = 0;
+	for (const char *at = upper; *at && size + 1 < capacity; at++)
+		name[size++] = (char)(*at >= 'A' && *at <= 'Z' ? *at - 'A' + 'a' : *at);
+	name[size] = 0;
+	return name;
+}
+
+static void write_families(FILE *out)
+{
+	static const struct {
+		const char *name, *kind, *label, *help;
+	} rows[] = {
+#define METRIC_FAMILY(name, kind, label, help) {#name, #kind, label, help},
+#include "carbond/metric_families.def"
+#undef METRIC_FAMILY
+	};
+	fputs("\n## With a label\n\n| name | kind | |\n|---|---|---|\n", out);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char name[96];
+		bool counter = strcmp(rows[i].kind, "COUNTER") == 0;
+		fprintf(out, "| `carbond_%s%s{%s}` | %s | %s |\n", lower(rows[i].name, name, sizeof name),
+			counter ? "_total" : "", rows[i].label, counter ? "counter" : "gauge", rows[i].help);
+	}
+}
+
 static void write_metrics(FILE *out, const char *version)
 {
 	static const struct {
@@ -159,17 +186,14 @@ static void write_metrics(FILE *out, const char *version)
 #undef METRIC
 	};
 	(void)version;
-	fputs("# Metrics\n\nGenerated from `metrics.def`; do not edit. `GET /metrics` in Prometheus text format.\n\n"
+	fputs("# Metrics\n\nGenerated from `metrics.def` and `metric_families.def`; do not edit. `GET /metrics` in "
+	      "Prometheus text format. Each row says what is counted, then what a bad value means and what to do.\n\n"
 	      "| name | kind | unit | |\n|---|---|---|---|\n",
 		out);
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		char name[96];
-		size_t size = 0;
-		for (const char *at = rows[i].name; *at && size + 1 < sizeof name; at++)
-			name[size++] = (char)(*at >= 'A' && *at <= 'Z' ? *at - 'A' + 'a' : *at);
-		name[size] = 0;
 		bool counter = strcmp(rows[i].kind, "COUNTER") == 0, histogram = strcmp(rows[i].kind, "HISTOGRAM") == 0;
-		fprintf(out, "| `carbond_%s%s` | %s | %s | %s |\n", name,
+		fprintf(out, "| `carbond_%s%s` | %s | %s | %s |\n", lower(rows[i].name, name, sizeof name),
 			counter     ? "_total"
 			: histogram ? "_seconds"
 				    : "",
@@ -178,6 +202,7 @@ static void write_metrics(FILE *out, const char *version)
 				    : "gauge",
 			rows[i].unit, rows[i].help);
 	}
+	write_families(out);
 }
 
 enum err api_write_docs(const char *folder, const char *version, struct err_info *info)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "carbond/cache.h"
@@ -20,6 +21,7 @@
 #define MS_US             INT64_C(1000)
 #define RETENTION_EACH_US (10 * CLOCK_US_PER_MINUTE)
 #define COLLECTIONS_MAX   128
+#define OTHER_FILES       256 /* stores, their readers, the broker, exports */
 
 static const char *text_or_null(const char *text)
 {
@@ -288,8 +290,11 @@ static enum err start_ingest(void *context, struct err_info *info)
 			.tls_ca = text_or_null(conf->mqtt_tls_ca),
 			.tls_certificate = text_or_null(conf->mqtt_tls_certificate),
 			.tls_key = text_or_null(conf->mqtt_tls_key),
-			.keepalive_s = (int)conf->mqtt_keepalive_s},
+			.keepalive_s = (int)conf->mqtt_keepalive_s,
+			.connect_us = conf->mqtt_connect_deadline_ms * MS_US,
+			.retry_longest_us = conf->mqtt_retry_longest_ms * MS_US},
 		.connections = (unsigned)conf->mqtt_connections,
+		.batch_messages = (size_t)conf->mqtt_batch_messages,
 		.share_group = text_or_null(conf->mqtt_share_group),
 		.fatal = ingest_failed,
 		.context = daemon};
@@ -327,6 +332,28 @@ static void stop_admin(void *context)
 	admin_stop(&((struct daemon *)context)->admin);
 }
 
+/* As many connections as there are file descriptors for, the soft limit raised to the hard one: beyond them connections
+ * could not even be answered 503. */
+static unsigned connections_allowed(unsigned wanted)
+{
+	struct rlimit files;
+	rlim_t needed = (rlim_t)wanted + wanted / 4 + OTHER_FILES;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= needed)
+		return wanted;
+	files.rlim_cur = files.rlim_max < needed ? files.rlim_max : needed;
+	if (setrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur >= needed)
+		return wanted;
+	rlim_t room = files.rlim_cur > OTHER_FILES ? files.rlim_cur - OTHER_FILES : 0;
+	unsigned allowed = room > 20 ? (unsigned)(room - room / 5) : 16;
+	char number[16];
+	snprintf(number, sizeof(number), "%u", allowed);
+	log_line(LOG_LEVEL_WARN, "few_files",
+		"the limit of open files (LimitNOFILE, ulimit -n) allows fewer connections than http.connections_max",
+		"connections", number, NULL);
+	return allowed;
+}
+
 static enum err start_http(void *context, struct err_info *info)
 {
 	static struct api_check checks[] = {{"daemon", daemon_is_ready, NULL}, {"store", store_is_ready, NULL},
@@ -339,11 +366,12 @@ static enum err start_http(void *context, struct err_info *info)
 		.threads = (unsigned)conf->http_threads,
 		.workers = (unsigned)conf->http_workers,
 		.worker_queue = (size_t)conf->http_worker_queue,
-		.connections_max = (unsigned)conf->http_connections_max,
+		.connections_max = connections_allowed((unsigned)conf->http_connections_max),
 		.header_deadline_us = conf->http_header_deadline_ms * MS_US,
 		.body_deadline_us = conf->http_body_deadline_ms * MS_US,
 		.idle_deadline_us = conf->http_idle_deadline_ms * MS_US,
 		.answer_deadline_us = conf->http_answer_deadline_ms * MS_US,
+		.stall_deadline_us = conf->http_stall_deadline_ms * MS_US,
 		.certificate_file = text_or_null(conf->http_tls_certificate),
 		.key_file = text_or_null(conf->http_tls_key),
 		.behind_proxy = conf->http_behind_proxy};

@@ -36,10 +36,7 @@ static void batch_refuse(struct engine *engine, enum err code, const struct err_
 
 static void publish(struct engine *engine)
 {
-	for (int state = 0; state < KG_STATE_COUNT; state++)
-		atomic_store(&engine->state_kg[state], rules_state_kg(engine->state.rules, (enum kg_state)state));
-	atomic_store(&engine->position, (int64_t)rules_position(engine->state.rules));
-	metric_set(METRIC_ENGINE_POSITION, (int64_t)rules_position(engine->state.rules));
+	engine_show_totals(engine);
 	engine_notify(engine);
 }
 

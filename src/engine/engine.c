@@ -88,14 +88,24 @@ bool engine_ready(struct engine *engine, char *reason, size_t size)
 static void kilograms_write(void *context, void (*emit)(void *sink, const char *line), void *sink)
 {
 	struct engine *engine = context;
-	emit(sink, "# HELP carbond_kilograms Kilograms of CO2 in each state");
-	emit(sink, "# TYPE carbond_kilograms gauge");
+	metric_family_head(METRIC_FAMILY_KILOGRAMS, emit, sink);
+	for (int state = 0; state < KG_STATE_COUNT; state++)
+		metric_family_value(METRIC_FAMILY_KILOGRAMS, event_kg_state_names[state],
+			atomic_load(&engine->state_kg[state]), emit, sink);
+}
+
+void engine_show_totals(struct engine *engine)
+{
+	int64_t issued_kg = rules_issued_kg(engine->state.rules), sum_kg = 0;
 	for (int state = 0; state < KG_STATE_COUNT; state++) {
-		char line[96];
-		snprintf(line, sizeof line, "carbond_kilograms{state=\"%s\"} %lld", event_kg_state_names[state],
-			(long long)atomic_load(&engine->state_kg[state]));
-		emit(sink, line);
+		int64_t kg = rules_state_kg(engine->state.rules, (enum kg_state)state);
+		atomic_store(&engine->state_kg[state], kg);
+		sum_kg += kg;
 	}
+	metric_set(METRIC_ENGINE_ISSUED_KILOGRAMS, issued_kg);
+	metric_set(METRIC_ENGINE_UNBALANCED_KILOGRAMS, issued_kg - sum_kg);
+	atomic_store(&engine->position, (int64_t)rules_position(engine->state.rules));
+	metric_set(METRIC_ENGINE_POSITION, (int64_t)rules_position(engine->state.rules));
 }
 
 /* ---- start ---- */
@@ -178,10 +188,7 @@ enum err engine_start(const struct engine_options *options, struct engine **ret_
 		err = ERR_NO_MEMORY;
 	if (err)
 		goto out;
-	for (int state = 0; state < KG_STATE_COUNT; state++)
-		atomic_store(&engine->state_kg[state], rules_state_kg(engine->state.rules, (enum kg_state)state));
-	atomic_store(&engine->position, (int64_t)rules_position(engine->state.rules));
-	metric_set(METRIC_ENGINE_POSITION, (int64_t)rules_position(engine->state.rules));
+	engine_show_totals(engine);
 	err = metric_source_add(kilograms_write, engine);
 	if (!err)
 		err = thread_start("engine", engine_run, engine, &engine->thread);

@@ -121,6 +121,8 @@ struct engine {
 
 /* Takes what the mailbox holds, executes, commits, answers: the engine thread's whole life. */
 void engine_run(void *engine);
+/* Position and kilograms of the state, for metrics and readers; on the engine's thread, or before it runs. */
+void engine_show_totals(struct engine *engine);
 /* Loads the state anew after a failed append. Engine thread. */
 enum err engine_load(struct engine *engine, struct err_info *info) MUST_CHECK;
 /* Wakes all that wait for positions. Any thread. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "http_internal.h"
 
@@ -15,6 +16,7 @@ struct http_events {
 
 	pthread_mutex_t lock; /* rank: after server->lock */
 	struct MHD_Connection *mhd;
+	int socket; /* open while the stream is not gone */
 	char **ring;
 	size_t capacity, first, count, head_offset;
 	bool suspended;
@@ -105,8 +107,12 @@ enum err http_answer_events(struct http_request *request, size_t most, struct ht
 		free(ring);
 		return ERR_NO_MEMORY;
 	}
-	*events = (struct http_events){
-		.refs = 2, .server = request->server, .mhd = request->mhd, .ring = ring, .capacity = most};
+	*events = (struct http_events){.refs = 2,
+		.server = request->server,
+		.mhd = request->mhd,
+		.socket = request->connection->socket,
+		.ring = ring,
+		.capacity = most};
 	pthread_mutex_init(&events->lock, NULL);
 	request->answer.given = true;
 	request->answer.status = 200;
@@ -153,6 +159,8 @@ static enum err push(struct http_events *events, char *frame)
 		err = ERR_NOT_FOUND;
 	} else if (events->count == events->capacity) {
 		events->cut = true;
+		/* the library asks for more only when the client reads, which it does not */
+		shutdown(events->socket, SHUT_RDWR);
 		wake(events);
 		err = ERR_NOT_FOUND;
 	} else {

@@ -84,7 +84,7 @@ struct http_server {
 	uint16_t port;
 	int listen_socket, listen_stop;
 	struct thread *acceptor;
-	int64_t idle_us, header_us, body_us, answer_us;
+	int64_t idle_us, header_us, body_us, answer_us, stall_us;
 	atomic_int connection_count;
 	atomic_int open_requests;
 	atomic_llong body_bytes; /* held by all requests */

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,6 +72,9 @@ static void accept_all(struct http_server *server)
 			accept4(server->listen_socket, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (sock >= 0) {
 			atomic_fetch_add(&server->connection_count, 1); /* until close_connection */
+			/* the kernel ends a connection whose peer takes nothing of what was written for so long */
+			unsigned stall_ms = (unsigned)(server->stall_us / 1000);
+			(void)setsockopt(sock, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof stall_ms);
 			/* on failure the library has closed the socket; the client sees a connection that ends */
 			if (MHD_add_connection(server->daemon, sock, (struct sockaddr *)&peer, size) != MHD_YES) {
 				atomic_fetch_sub(&server->connection_count, 1);

@@ -324,6 +324,7 @@ static enum err copy_options(struct http_server *server, const struct http_optio
 	server->body_us = or_default(options->body_deadline_us, 30 * CLOCK_US_PER_SECOND);
 	server->idle_us = or_default(options->idle_deadline_us, 60 * CLOCK_US_PER_SECOND);
 	server->answer_us = or_default(options->answer_deadline_us, 30 * CLOCK_US_PER_SECOND);
+	server->stall_us = or_default(options->stall_deadline_us, 30 * CLOCK_US_PER_SECOND);
 	return http_router_new(arena, options->tables, &server->router, info);
 }
 

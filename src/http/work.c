@@ -25,6 +25,7 @@ static struct http_request *take(struct work *work)
 		work->first = (work->first + 1) % work->capacity;
 		work->count--;
 		work->reserved--;
+		metric_add(METRIC_HTTP_WAITING, -1);
 	}
 	pthread_mutex_unlock(&work->lock);
 	return request;
@@ -77,6 +78,7 @@ void http_work_put(struct work *work, struct http_request *request)
 	pthread_mutex_lock(&work->lock);
 	work->ring[(work->first + work->count) % work->capacity] = request;
 	work->count++;
+	metric_add(METRIC_HTTP_WAITING, 1);
 	pthread_cond_signal(&work->filled);
 	pthread_mutex_unlock(&work->lock);
 }

@@ -184,6 +184,8 @@ static enum err start_connection(
 		.client_id = connection->client_id,
 		.topics = topics,
 		.share_group = ingest->share_group,
+		.batch_messages = options->batch_messages,
+		.message_bytes = LIMIT_JSON_BYTES,
 		.commit = commit,
 		.changed = changed,
 		.context = connection};
@@ -263,10 +265,12 @@ enum err ingest_ready(struct ingest *ingest, char *reason, size_t size)
 		return err;
 	}
 	for (unsigned i = 0; i < ingest->connection_count; i++) {
-		enum mqtt_state state = mqtt_consumer_state(ingest->connections[i].consumer);
+		char why[128];
+		enum mqtt_state state = mqtt_consumer_state(ingest->connections[i].consumer, why, sizeof why);
 		if (state == MQTT_CONNECTED)
 			continue;
-		snprintf(reason, size, "MQTT connection %u is %s", i, mqtt_state_names[state]);
+		snprintf(reason, size, "MQTT connection %u is %s%s%s", i, mqtt_state_names[state], *why ? ": " : "",
+			why);
 		return ERR_IO;
 	}
 	return ERR_OK;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #define BATCH_MESSAGES  1000
 #define BATCH_BYTES     (1u << 20)
 #define INFLIGHT        1000
+#define KEPT_BATCHES    4 /* as many times batch_bytes of buffer are kept for the next batch */
 #define HOLD_FIRST_US   INT64_C(50000)
 #define HOLD_LONGEST_US CLOCK_US_PER_SECOND
 #define SERVE_WAIT_US   CLOCK_US_PER_SECOND /* keep-alive is looked after this often */
@@ -36,12 +38,14 @@ struct mqtt_consumer {
 	void (*changed)(void *context, enum mqtt_state state, const char *detail);
 	void *context;
 	char *filters[TOPICS_MAX];
-	size_t filter_count, batch_messages, batch_bytes;
+	size_t filter_count, batch_messages, batch_bytes, message_bytes;
 	struct thread *thread;
 	int wake_fd;
 
 	/* shared */
-	atomic_int state;
+	pthread_mutex_t lock; /* innermost: of state and detail, which only the consumer's thread changes */
+	enum mqtt_state state;
+	char detail[sizeof((struct err_info *)0)->detail];
 	atomic_bool stopping;
 
 	/* the consumer's thread */
@@ -60,13 +64,34 @@ struct mqtt_consumer {
 	bool out_of_memory;  /* a message could not be kept: the connection must go, unacknowledged */
 };
 
+static bool is_up(enum mqtt_state state)
+{
+	return state == MQTT_CONNECTED || state == MQTT_HOLDING;
+}
+
+static void count_state(enum mqtt_state before, enum mqtt_state state)
+{
+	if (is_up(state) && !is_up(before))
+		metric_add(METRIC_MQTT_CONNECTIONS, 1);
+	if (is_up(before) && !is_up(state) && state != MQTT_STOPPED)
+		metric_add(METRIC_MQTT_LOST, 1);
+	metric_add(METRIC_MQTT_CONNECTED, (int)is_up(state) - (int)is_up(before));
+	metric_add(METRIC_MQTT_HOLDING, (int)(state == MQTT_HOLDING) - (int)(before == MQTT_HOLDING));
+}
+
+/* A reason to fail that stays the same is told once. */
 static void set_state(struct mqtt_consumer *consumer, enum mqtt_state state, const char *detail)
 {
-	enum mqtt_state before = (enum mqtt_state)atomic_exchange(&consumer->state, (int)state);
-	if (state == MQTT_CONNECTED && before != MQTT_CONNECTED && before != MQTT_HOLDING)
-		metric_add(METRIC_MQTT_CONNECTIONS, 1);
-	if (before != state && consumer->changed)
-		consumer->changed(consumer->context, state, detail);
+	enum mqtt_state before = consumer->state;
+	if (before == state && (state != MQTT_CONNECTING || strcmp(consumer->detail, detail) == 0))
+		return;
+	pthread_mutex_lock(&consumer->lock);
+	consumer->state = state;
+	snprintf(consumer->detail, sizeof consumer->detail, "%s", detail);
+	pthread_mutex_unlock(&consumer->lock);
+	count_state(before, state);
+	if (consumer->changed)
+		consumer->changed(consumer->context, state, consumer->detail);
 }
 
 /* ---- the batch ---- */
@@ -124,6 +149,8 @@ static void keep_message(void *owner, const struct mosquitto_message *message)
 		return;
 	}
 	size_t topic_size = strlen(message->topic) + 1, size = (size_t)message->payloadlen;
+	if (consumer->message_bytes && size > consumer->message_bytes)
+		size = consumer->message_bytes + 1; /* enough to be seen as too long */
 	if (!reserve_message(consumer) || !reserve_bytes(consumer, topic_size + size + 1)) {
 		consumer->out_of_memory = true;
 		return;
@@ -149,6 +176,11 @@ static void clear_batch(struct mqtt_consumer *consumer)
 {
 	consumer->count = consumer->bytes_used = 0;
 	consumer->out_of_memory = false;
+	if (consumer->bytes_capacity > KEPT_BATCHES * consumer->batch_bytes) {
+		free(consumer->bytes); /* one huge message was there */
+		consumer->bytes = NULL;
+		consumer->bytes_capacity = 0;
+	}
 }
 
 static enum err offer_batch(struct mqtt_consumer *consumer)
@@ -179,8 +211,10 @@ static enum verdict commit_batch(struct mqtt_consumer *consumer)
 	if (consumer->out_of_memory)
 		return UNCOMMITTED;
 	for (;;) {
+		int64_t started_us = clock_monotonic_us();
 		enum err err = offer_batch(consumer);
 		if (err == ERR_OK) {
+			metric_observe_us(METRIC_MQTT_COMMIT, clock_monotonic_us() - started_us);
 			metric_add(METRIC_MQTT_MESSAGES, (int64_t)consumer->count);
 			metric_add(METRIC_MQTT_BYTES, (int64_t)consumer->bytes_used);
 			set_state(consumer, MQTT_CONNECTED, "the batch is durable");
@@ -234,10 +268,22 @@ static bool subscribe(struct mqtt_consumer *consumer)
 	return true;
 }
 
-/* Serves an open connection until it is lost, given up or stopped. True: try again. */
-static bool serve(struct mqtt_consumer *consumer)
+/* Why a connection that has not been lost is given up; NULL: it is not. */
+static const char *complaint(const struct mqtt_consumer *consumer, int64_t opened_us)
+{
+	if (consumer->subscription_refused)
+		return "the broker refuses the subscription: its access rules must let this user read carbond/v1/#";
+	if (consumer->subscriptions_open > 0 && clock_monotonic_us() - opened_us >= consumer->link.broker.connect_us)
+		return "the broker does not answer SUBSCRIBE";
+	return NULL;
+}
+
+/* Serves an open connection until it is lost, given up or stopped. True: try again; `why` says what happened. */
+static bool serve(struct mqtt_consumer *consumer, struct err_info *why)
 {
 	struct link *link = &consumer->link;
+	const struct link_broker *broker = &link->broker;
+	int64_t opened_us = clock_monotonic_us();
 	bool more = false, live = subscribe(consumer);
 	while (live && !atomic_load(&consumer->stopping)) {
 		if (!more)
@@ -248,20 +294,24 @@ static bool serve(struct mqtt_consumer *consumer)
 		if (verdict != COMMITTED) {
 			link_drop(link);
 			clear_batch(consumer);
+			err_set(why, ERR_BUSY, NULL,
+				"given up unacknowledged, since the batch could not be made durable");
 			return verdict == UNCOMMITTED;
 		}
 		clear_batch(consumer);
 		live = live && !link->taken && link_write(link) && link_misc(link);
-		if (live && consumer->subscription_refused) {
-			set_state(consumer, MQTT_CONNECTING, "the broker refuses the subscription");
+		const char *wrong = live ? complaint(consumer, opened_us) : NULL;
+		if (wrong) {
 			link_close(link);
+			err_set(why, ERR_IO, NULL, "%s:%u: %s", broker->host, broker->port, wrong);
 			return true;
 		}
 		if (live && consumer->subscriptions_open == 0) {
 			set_state(consumer, MQTT_CONNECTED, "subscribed");
-			link_backoff_reset(link);
+			link_backoff_served(link, clock_monotonic_us() - opened_us);
 		}
 	}
+	err_set(why, ERR_IO, NULL, "%s:%u: %s", broker->host, broker->port, link_reason(link));
 	return !atomic_load(&consumer->stopping);
 }
 
@@ -273,10 +323,10 @@ static void run(void *argument)
 		struct err_info info = {0};
 		enum err err = link_open(link, &info);
 		bool again = err != ERR_STOPPING;
-		if (err == ERR_OK) {
-			again = serve(consumer);
-			snprintf(info.detail, sizeof info.detail, "%s", link_reason(link));
-		}
+		if (err == ERR_OK)
+			again = serve(consumer, &info);
+		else if (again)
+			metric_add(METRIC_MQTT_FAILED_ATTEMPTS, 1);
 		if (link->taken) {
 			set_state(consumer, MQTT_TAKEN,
 				"another client connected with this client id and has the session now");
@@ -289,8 +339,7 @@ static void run(void *argument)
 		link_pause(link, link_backoff_us(link));
 	}
 	link_close(link);
-	enum mqtt_state state = (enum mqtt_state)atomic_load(&consumer->state);
-	if (state != MQTT_TAKEN && state != MQTT_FAILED)
+	if (consumer->state != MQTT_TAKEN && consumer->state != MQTT_FAILED)
 		set_state(consumer, MQTT_STOPPED, "stopped");
 }
 
@@ -307,6 +356,7 @@ static void consumer_free(struct mqtt_consumer *consumer)
 	free(consumer->held);
 	free(consumer->messages);
 	free(consumer->bytes);
+	pthread_mutex_destroy(&consumer->lock);
 	free(consumer);
 }
 
@@ -341,6 +391,7 @@ static enum err consumer_prepare(
 	consumer->context = options->context;
 	consumer->batch_messages = options->batch_messages ? options->batch_messages : BATCH_MESSAGES;
 	consumer->batch_bytes = options->batch_bytes ? options->batch_bytes : BATCH_BYTES;
+	consumer->message_bytes = options->message_bytes;
 	consumer->link.owner = consumer;
 	consumer->link.on_message = keep_message;
 	consumer->link.on_subscribed = note_subscription;
@@ -374,6 +425,7 @@ enum err mqtt_consumer_start(const struct mqtt_consumer_options *options, const 
 	if (!consumer)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the consumer");
 	consumer->wake_fd = consumer->link.wake_fd = -1;
+	pthread_mutex_init(&consumer->lock, NULL);
 	err = consumer_prepare(consumer, options, info);
 	if (!err) {
 		err = thread_start(name, run, consumer, &consumer->thread);
@@ -402,7 +454,12 @@ void mqtt_consumer_stop(struct mqtt_consumer **consumer)
 	*consumer = NULL;
 }
 
-enum mqtt_state mqtt_consumer_state(const struct mqtt_consumer *consumer)
+enum mqtt_state mqtt_consumer_state(struct mqtt_consumer *consumer, char *detail, size_t size)
 {
-	return (enum mqtt_state)atomic_load(&consumer->state);
+	pthread_mutex_lock(&consumer->lock);
+	enum mqtt_state state = consumer->state;
+	if (detail)
+		snprintf(detail, size, "%s", consumer->detail);
+	pthread_mutex_unlock(&consumer->lock);
+	return state;
 }

@@ -74,6 +74,7 @@ enum err link_prepare(struct link *link, const struct mqtt_broker *broker, const
 	mine->port = broker->port;
 	mine->keepalive_s = broker->keepalive_s > 0 ? broker->keepalive_s : LINK_KEEPALIVE_S;
 	mine->connect_us = broker->connect_us > 0 ? broker->connect_us : LINK_CONNECT_US;
+	mine->retry_longest_us = broker->retry_longest_us > 0 ? broker->retry_longest_us : LINK_BACKOFF_LONGEST_US;
 	random_bytes(&link->random, sizeof link->random);
 	link_backoff_reset(link);
 	return err;
@@ -93,6 +94,13 @@ void link_dispose(struct link *link)
 
 /* ---- libmosquitto's callbacks ---- */
 
+/* At once, while errno is still that of the library's failure. */
+static void note_reason(struct link *link, int reason)
+{
+	link->error = reason == MOSQ_ERR_ERRNO ? errno : 0;
+	link->reason = reason;
+}
+
 static void connected(
 	struct mosquitto *mosquitto, void *object, int reason, int flags, const mosquitto_property *properties)
 {
@@ -107,7 +115,7 @@ static void disconnected(struct mosquitto *mosquitto, void *object, int reason, 
 	struct link *link = object;
 	(void)mosquitto, (void)properties;
 	if (link->connected || link->reason == 0)
-		link->reason = reason;
+		note_reason(link, reason);
 	link->connected = false;
 	link->taken |= reason == MQTT_RC_SESSION_TAKEN_OVER;
 }
@@ -302,7 +310,7 @@ static enum err await_connack(struct link *link, int64_t deadline_us, struct err
 		if (rc == MOSQ_ERR_SUCCESS && !link->connected && mosquitto_socket(link->mosquitto) >= 0)
 			rc = mosquitto_loop_write(link->mosquitto, 1);
 		if (rc != MOSQ_ERR_SUCCESS && link->reason == 0)
-			link->reason = rc;
+			note_reason(link, rc);
 		if (rc == MOSQ_ERR_TLS)
 			return tls_failed(link, info);
 		if (rc != MOSQ_ERR_SUCCESS)
@@ -388,7 +396,7 @@ bool link_pause(const struct link *link, int64_t length_us)
 static bool alive(struct link *link, int rc)
 {
 	if (rc != MOSQ_ERR_SUCCESS && link->reason == 0)
-		link->reason = rc;
+		note_reason(link, rc);
 	return rc == MOSQ_ERR_SUCCESS && mosquitto_socket(link->mosquitto) >= 0;
 }
 
@@ -429,20 +437,31 @@ const char *link_reason(const struct link *link)
 {
 	if (link->reason >= MQTT_RC_UNSPECIFIED)
 		return mosquitto_reason_string(link->reason);
-	return link->reason == 0 ? "the broker closed the connection" : mosquitto_strerror(link->reason);
+	if (link->reason == MOSQ_ERR_ERRNO && link->error != 0)
+		return strerror(link->error);
+	return link->reason == 0 || link->reason == MOSQ_ERR_ERRNO ? "the broker closed the connection"
+								   : mosquitto_strerror(link->reason);
 }
 
 /* ---- back-off ---- */
 
 int64_t link_backoff_us(struct link *link)
 {
-	int64_t pause_us = link->backoff_us;
-	link->backoff_us = pause_us * 2 > LINK_BACKOFF_LONGEST_US ? LINK_BACKOFF_LONGEST_US : pause_us * 2;
+	int64_t longest_us = link->broker.retry_longest_us;
+	int64_t pause_us = link->backoff_us < longest_us ? link->backoff_us : longest_us;
+	link->backoff_us = pause_us * 2;
 	/* xorshift: gateways that lost one broker together should not come back together */
 	link->random ^= link->random << 13;
 	link->random ^= link->random >> 7;
 	link->random ^= link->random << 17;
-	return pause_us / 2 + (int64_t)(link->random % (uint64_t)(pause_us / 2 + 1));
+	link->paused_us = pause_us / 2 + (int64_t)(link->random % (uint64_t)(pause_us / 2 + 1));
+	return link->paused_us;
+}
+
+void link_backoff_served(struct link *link, int64_t up_us)
+{
+	if (up_us >= link->paused_us)
+		link_backoff_reset(link);
 }
 
 void link_backoff_reset(struct link *link)

@@ -19,7 +19,7 @@ struct link_broker {
 	char *host, *username, *password_file, *tls_ca, *tls_certificate, *tls_key;
 	uint16_t port;
 	int keepalive_s;
-	int64_t connect_us;
+	int64_t connect_us, retry_longest_us;
 };
 
 struct link {
@@ -37,10 +37,12 @@ struct link {
 	/* link.c */
 	struct mosquitto *mosquitto; /* NULL: closed */
 	bool connected;
-	bool taken;      /* the broker says that another client took the session */
-	int reason;      /* of the CONNACK or of the end */
-	uint64_t random; /* of the jitter */
-	int64_t backoff_us;
+	bool taken;         /* the broker says that another client took the session */
+	int reason;         /* of the CONNACK or of the end */
+	int error;          /* errno, where the reason is MOSQ_ERR_ERRNO */
+	uint64_t random;    /* of the jitter */
+	int64_t backoff_us; /* the next pause at most */
+	int64_t paused_us;  /* the last one */
 };
 
 /* Copies the options and fills in the defaults. ERR_NO_MEMORY, ERR_INVALID_CONFIG. */
@@ -71,6 +73,9 @@ const char *link_reason(const struct link *link);
 
 /* The pause before the next attempt, doubled each time up to the longest, with jitter (half of it random). */
 int64_t link_backoff_us(struct link *link);
+/* A connection has served for `up_us`: once it has outlasted the pause before it, the next pause is the shortest again. One
+ * that is lost sooner each time, to a broker that answers nonsense, is not tried again in a hurry. */
+void link_backoff_served(struct link *link, int64_t up_us);
 void link_backoff_reset(struct link *link);
 
 #endif

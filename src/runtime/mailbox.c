@@ -162,21 +162,15 @@ size_t mailbox_depth(const struct mailbox *mailbox)
 	return depth;
 }
 
-static void write_family(const char *family, const char *kind, const char *help,
-	uint64_t (*read)(struct mailbox *mailbox), void (*emit)(void *sink, const char *line), void *sink)
+static void write_family(enum metric_family family, uint64_t (*read)(struct mailbox *mailbox),
+	void (*emit)(void *sink, const char *line), void *sink)
 {
-	char line[160];
-	snprintf(line, sizeof line, "# HELP %s %s", family, help);
-	emit(sink, line);
-	snprintf(line, sizeof line, "# TYPE %s %s", family, kind);
-	emit(sink, line);
+	metric_family_head(family, emit, sink);
 	for (struct mailbox *mailbox = list; mailbox; mailbox = mailbox->next) {
 		pthread_mutex_lock(&mailbox->lock);
 		uint64_t value = read(mailbox);
 		pthread_mutex_unlock(&mailbox->lock);
-		snprintf(
-			line, sizeof line, "%s{mailbox=\"%s\"} %llu", family, mailbox->name, (unsigned long long)value);
-		emit(sink, line);
+		metric_family_value(family, mailbox->name, (int64_t)value, emit, sink);
 	}
 }
 
@@ -199,12 +193,9 @@ void mailboxes_write(void (*emit)(void *sink, const char *line), void *sink)
 {
 	pthread_mutex_lock(&list_lock);
 	if (list) {
-		write_family(
-			"carbond_mailbox_depth", "gauge", "Items that wait in the mailbox", read_depth, emit, sink);
-		write_family("carbond_mailbox_capacity", "gauge", "Items that the mailbox can hold", read_capacity,
-			emit, sink);
-		write_family("carbond_mailbox_refused_total", "counter", "Items refused because the mailbox was full",
-			read_refused, emit, sink);
+		write_family(METRIC_FAMILY_MAILBOX_DEPTH, read_depth, emit, sink);
+		write_family(METRIC_FAMILY_MAILBOX_CAPACITY, read_capacity, emit, sink);
+		write_family(METRIC_FAMILY_MAILBOX_REFUSED, read_refused, emit, sink);
 	}
 	pthread_mutex_unlock(&list_lock);
 }

@@ -26,6 +26,19 @@ static const struct row rows[] = {
 #undef METRIC
 };
 
+static const struct family {
+	const char *name;
+	enum kind kind;
+	const char *label, *help;
+} families[] = {
+#define METRIC_FAMILY(name, kind, label, help) {#name, kind, label, help},
+#include "carbond/metric_families.def"
+#undef METRIC_FAMILY
+};
+
+static const char *const endings[] = {"_total", "", "_seconds"};
+static const char *const kinds[] = {"counter", "gauge", "histogram"};
+
 static const int64_t bucket_tops_us[] = {100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000,
 	1000000, 2500000, 5000000, 10000000, 30000000};
 #define BUCKET_COUNT (sizeof bucket_tops_us / sizeof *bucket_tops_us)
@@ -125,15 +138,42 @@ static void write_histogram(FILE *out, const char *name, struct value *value)
 		(double)sum_us / (double)CLOCK_US_PER_SECOND, name, (long long)count);
 }
 
+#define NAME_SIZE 96
+
+/* carbond_<lower-case name><ending of its kind> */
+static void full_name(char name[NAME_SIZE], const char *upper, enum kind kind)
+{
+	size_t size = (size_t)snprintf(name, NAME_SIZE, "carbond_");
+	for (const char *at = upper; *at && size < NAME_SIZE - 16; at++)
+		name[size++] = (char)tolower((unsigned char)*at);
+	snprintf(name + size, NAME_SIZE - size, "%s", endings[kind]);
+}
+
+void metric_family_head(enum metric_family family, void (*emit)(void *sink, const char *line), void *sink)
+{
+	const struct family *row = &families[family];
+	char name[NAME_SIZE], line[512];
+	full_name(name, row->name, row->kind);
+	snprintf(line, sizeof line, "# HELP %s %s", name, row->help);
+	emit(sink, line);
+	snprintf(line, sizeof line, "# TYPE %s %s", name, kinds[row->kind]);
+	emit(sink, line);
+}
+
+void metric_family_value(enum metric_family family, const char *label, int64_t value,
+	void (*emit)(void *sink, const char *line), void *sink)
+{
+	const struct family *row = &families[family];
+	char name[NAME_SIZE], line[256];
+	full_name(name, row->name, row->kind);
+	snprintf(line, sizeof line, "%s{%s=\"%s\"} %lld", name, row->label, label, (long long)value);
+	emit(sink, line);
+}
+
 static void write_row(FILE *out, const struct row *row, struct value *value)
 {
-	static const char *const endings[] = {"_total", "", "_seconds"};
-	static const char *const kinds[] = {"counter", "gauge", "histogram"};
-	char name[96] = "carbond_";
-	size_t size = strlen(name);
-	for (const char *at = row->name; *at && size < 64; at++)
-		name[size++] = (char)tolower((unsigned char)*at);
-	snprintf(name + size, sizeof name - size, "%s", endings[row->kind]);
+	char name[NAME_SIZE];
+	full_name(name, row->name, row->kind);
 	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, row->help, name, kinds[row->kind]);
 	if (row->kind == HISTOGRAM)
 		write_histogram(out, name, value);

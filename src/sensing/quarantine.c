@@ -261,14 +261,10 @@ void quarantine_written(struct quarantine *quarantine, const struct quarantined 
 static void write_metrics(void *context, void (*emit)(void *sink, const char *line), void *sink)
 {
 	struct quarantine *quarantine = context;
-	char line[160];
-	emit(sink, "# HELP carbond_quarantined_readings_total Readings refused, by reason");
-	emit(sink, "# TYPE carbond_quarantined_readings_total counter");
-	for (int i = 0; i < QUARANTINE_REASON_COUNT; i++) {
-		snprintf(line, sizeof line, "carbond_quarantined_readings_total{reason=\"%s\"} %lld",
-			quarantine_reasons[i], atomic_load(&quarantine->by_reason[i]));
-		emit(sink, line);
-	}
+	metric_family_head(METRIC_FAMILY_QUARANTINED_READINGS, emit, sink);
+	for (int i = 0; i < QUARANTINE_REASON_COUNT; i++)
+		metric_family_value(METRIC_FAMILY_QUARANTINED_READINGS, quarantine_reasons[i],
+			atomic_load(&quarantine->by_reason[i]), emit, sink);
 }
 
 /* ---- life cycle ---- */

@@ -215,6 +215,16 @@ def check_magic(top):
     return faults
 
 
+def check_metric_help(top):
+    """Each metric's help says what is counted, then what a bad value means and what to do: two sentences."""
+    faults = []
+    for name in ("metrics.def", "metric_families.def"):
+        for row, words in re.findall(r'^METRIC(?:_FAMILY)?\((\w+),.*"([^"]+)"\)$', (top / "include/carbond" / name).read_text(), flags=re.M):
+            if not re.search(r"\. [A-Z]", words):
+                faults.append(f"{name}: {row}: say in a second sentence what a bad value means and what to do")
+    return faults
+
+
 def check_unfinished(top):
     faults = []
     for path in sources(top, "src", "include", "cli"):
@@ -299,6 +309,7 @@ TREE_CHECKS = {
     "no banned function, no sleeping test": check_banned,
     "pure rooms read no clock, file or randomness": check_pure,
     "numbers and names of tables are unique": check_magic,
+    "metrics say what a bad value means": check_metric_help,
     "nothing is marked unfinished": check_unfinished,
     "every file says what it decides": check_first_comment,
     "public functions are documented": check_headers_documented,
@@ -313,6 +324,7 @@ BREAKS = {
     check_banned: ("src/base/err.c", "void f(void);\nvoid f(void) { strcpy(a, b); }\n"),
     check_pure: ("src/series/codec.c", "long now(void) { return time(0); }\n"),
     check_magic: ("include/carbond/base/errors.def", 'ERROR(INTERNAL, 1, 500, "internal", "twice")\n'),
+    check_metric_help: ("include/carbond/metrics.def", 'METRIC(SILENT, COUNTER, "things", "Things counted")\n'),
     check_unfinished: ("src/base/err.c", "/* TODO */\n"),
     check_first_comment: ("src/base/unsaid.c", "int unsaid;\n"),
     check_headers_documented: ("include/carbond/base/err.h", "\nint undocumented(void);\n"),

@@ -83,7 +83,10 @@ static enum err commit(
 	struct sqlite_file *file, struct sqlite_request *const *requests, size_t count, struct err_info *info)
 {
 	file->committed = false;
+	int64_t start_us = clock_monotonic_us();
 	enum err err = sqlite_run(&file->writer, "COMMIT", info);
+	if (file->class != STORE_VIEWS) /* which is not synced: it can be made anew */
+		metric_observe_us(METRIC_STORE_SYNC, clock_monotonic_us() - start_us);
 	if (!err)
 		return ERR_OK;
 	if (err == ERR_IO || err == ERR_STORE_CORRUPT)
@@ -165,6 +168,7 @@ static bool is_turned_away(struct sqlite_file *file, struct sqlite_request *requ
 		request->code = err_set(&request->info, ERR_NO_SPACE, NULL, "the disk of the data directory is full");
 	else
 		return false;
+	metric_add(METRIC_STORE_REFUSED, 1);
 	sem_post(&request->done);
 	return true;
 }

@@ -85,7 +85,7 @@ static struct mqtt_consumer *start(const struct broker *broker, const char *clie
 
 static bool is_connected(void *context)
 {
-	return mqtt_consumer_state(context) == MQTT_CONNECTED;
+	return mqtt_consumer_state(context, NULL, 0) == MQTT_CONNECTED;
 }
 
 struct wanted {
@@ -317,7 +317,7 @@ static bool offered(void *context)
 
 static bool is_holding(void *context)
 {
-	return mqtt_consumer_state(context) == MQTT_HOLDING;
+	return mqtt_consumer_state(context, NULL, 0) == MQTT_HOLDING;
 }
 
 /* Nothing may be on the wire while the commit has not succeeded; right afterwards all PUBACKs are. */
@@ -483,7 +483,7 @@ static void reconnects_after_a_broker_restart(void **state)
 
 static bool is_taken(void *context)
 {
-	return mqtt_consumer_state(context) == MQTT_TAKEN;
+	return mqtt_consumer_state(context, NULL, 0) == MQTT_TAKEN;
 }
 
 /* Two daemons with one node's name: the first one gives up, there is no war for the session. */
@@ -504,8 +504,8 @@ static void a_taken_session_is_not_fought_for(void **state)
 	struct mqtt_publisher *publisher = publisher_new(&broker);
 	publish(publisher, 0, 50);
 	await(second, 50);
-	assert_int_equal(mqtt_consumer_state(one), MQTT_TAKEN);
-	assert_int_equal(mqtt_consumer_state(two), MQTT_CONNECTED);
+	assert_int_equal(mqtt_consumer_state(one, NULL, 0), MQTT_TAKEN);
+	assert_int_equal(mqtt_consumer_state(two, NULL, 0), MQTT_CONNECTED);
 	/* the first one came back once, saw whose the session is now, and left it */
 	assert_true(atomic_load(&first->states[MQTT_CONNECTED]) <= 2);
 	assert_true(atomic_load(&second->states[MQTT_CONNECTED]) <= 2);
@@ -565,7 +565,7 @@ static void a_share_group_divides_the_load(void **state)
 
 static bool is_failed(void *context)
 {
-	return mqtt_consumer_state(context) == MQTT_FAILED;
+	return mqtt_consumer_state(context, NULL, 0) == MQTT_FAILED;
 }
 
 static void an_error_that_does_not_pass_stops_the_consumer(void **state)
