@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "carbond/conf.h"
@@ -221,6 +222,32 @@ static int run_daemon(const char *first, const char *second, int argc, char **ar
 	free(words);
 	return cli_fail(
 		CLI_REFUSED, "the carbond binary cannot be run: %s (CARBOND_DAEMON names it)", strerror(reason));
+}
+
+bool cli_daemon_line(const char *verb, char *line, size_t size)
+{
+	int ends[2], status = 0;
+	size_t used = 0;
+	line[0] = 0;
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return false;
+	pid_t child = fork();
+	if (child == 0) {
+		char *words[] = {(char *)(uintptr_t) "carbond", (char *)(uintptr_t)verb, NULL};
+		dup2(ends[1], STDOUT_FILENO);
+		dup2(ends[1], STDERR_FILENO);
+		exec_daemon(words);
+		dprintf(STDERR_FILENO, "the carbond binary cannot be run: %s (CARBOND_DAEMON names it)\n",
+			strerror(errno));
+		_exit(127);
+	}
+	close(ends[1]);
+	for (ssize_t got = 1; child > 0 && got > 0 && used + 1 < size; used += got > 0 ? (size_t)got : 0)
+		got = read(ends[0], line + used, size - 1 - used);
+	close(ends[0]);
+	line[used] = 0;
+	line[strcspn(line, "\n")] = 0;
+	return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 int cli_daemon_verb(int argc, char **argv)

@@ -92,7 +92,9 @@ int cli_send(struct arena *arena, const struct cli_call *call, struct net_respon
 		.body = call->body,
 		.body_size = call->body_size,
 		.answer_bytes_max = 48u << 20,
-		.deadline_us = call->is_endless ? INT64_MAX : clock_monotonic_us() + CALL_US,
+		.deadline_us = call->is_endless
+				       ? INT64_MAX
+				       : clock_monotonic_us() + (call->deadline_us ? call->deadline_us : CALL_US),
 		.attempts = call->attempts ? call->attempts : 4,
 		.repeatable = call->idempotency_key != NULL,
 		.sink = call->sink,

@@ -10,8 +10,9 @@ struct cli_call {
 	const char *accept, *content_type, *if_match, *idempotency_key;
 	const char *body;
 	size_t body_size;
-	int attempts;    /* 0: the default */
-	bool is_endless; /* a stream: no deadline */
+	int attempts;        /* 0: the default */
+	int64_t deadline_us; /* for all attempts together; 0: the default */
+	bool is_endless;     /* a stream: no deadline */
 	enum err (*sink)(void *context, const void *data, size_t size);
 	void *context;
 };

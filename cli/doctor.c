@@ -1,11 +1,15 @@
 /* carbonctl doctor: what a daemon on this machine needs, one line a check, and what to do where something is wrong. It changes
  * nothing. One thread. */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
@@ -65,10 +69,29 @@ static void check_config(struct doctor *doctor, struct finding *finding)
 	advise(finding, "correct it; `carbond --check-config` lists all");
 }
 
+/* The first file in the folder that is not its owner's, as after a restore by root. */
+static bool foreign_file(const char *folder, const struct stat *owner, char *name, size_t size)
+{
+	DIR *directory = opendir(folder);
+	const struct dirent *entry;
+	struct stat status;
+	bool found = false;
+	while (directory && !found && (entry = readdir(directory))) {
+		found = strcmp(entry->d_name, "..") != 0 &&
+			fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+			status.st_uid != owner->st_uid;
+		snprintf(name, size, "%s", entry->d_name);
+	}
+	if (directory)
+		closedir(directory);
+	return found;
+}
+
 static void check_data_folder(struct doctor *doctor, struct finding *finding)
 {
 	const char *folder = doctor->conf ? doctor->conf->data_dir : "";
 	struct stat status;
+	char name[256] = "";
 	if (!doctor->conf) {
 		find(finding, SKIPPED, "the configuration does not say where it is");
 	} else if (stat(folder, &status) != 0) {
@@ -84,6 +107,9 @@ static void check_data_folder(struct doctor *doctor, struct finding *finding)
 		find(finding, WARNING, "%s belongs to user %u, you are %u", folder, (unsigned)status.st_uid,
 			(unsigned)geteuid());
 		advise(finding, "run carbonctl as the owner, or as root, to see more");
+	} else if (foreign_file(folder, &status, name, sizeof name)) {
+		find(finding, BAD, "%s/%s is not its owner's (user %u)", folder, name, (unsigned)status.st_uid);
+		advise(finding, "chown -R --reference=%s %s", folder, folder);
 	} else {
 		find(finding, GOOD, "%s, owner %u, mode %03o", folder, (unsigned)status.st_uid,
 			(unsigned)status.st_mode & 0777);
@@ -142,6 +168,19 @@ static void check_files(struct doctor *doctor, struct finding *finding)
 	}
 }
 
+#define WATCHDOG_LEAST_S 10 /* carbond answers it every second or so, but not while a disk hangs */
+
+/* The seconds of a systemd time span in whole units ("30", "30s", "2min"); 0 where it is none. */
+static long long span_s(const char *text)
+{
+	char *unit;
+	long long number = strtoll(text, &unit, 10);
+	unit[strcspn(unit, "\r\n")] = 0;
+	if (!*unit || strcmp(unit, "s") == 0 || strcmp(unit, "sec") == 0)
+		return number;
+	return strcmp(unit, "min") == 0 ? number * 60 : strcmp(unit, "ms") == 0 ? number / 1000 : 0;
+}
+
 static void check_watchdog(struct doctor *doctor, struct finding *finding)
 {
 	static const char *const places[] = {
@@ -154,49 +193,104 @@ static void check_watchdog(struct doctor *doctor, struct finding *finding)
 	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
 		FILE *file = fopen(places[i], "re");
 		char line[512];
-		bool found = false;
+		long long seconds = 0;
 		if (!file)
 			continue;
 		while (fgets(line, sizeof line, file))
-			found |= strncmp(line, "WatchdogSec=", 12) == 0;
+			if (strncmp(line, "WatchdogSec=", 12) == 0)
+				seconds = span_s(line + 12);
 		fclose(file);
-		find(finding, found ? GOOD : WARNING, "%s %s WatchdogSec", places[i], found ? "has" : "has no");
-		if (!found)
-			advise(finding, "add WatchdogSec=60, so that a daemon that hangs is started again");
+		find(finding,
+			seconds >= WATCHDOG_LEAST_S ? GOOD
+			: seconds                   ? BAD
+						    : WARNING,
+			"%s: WatchdogSec is %s%lld s", places[i], seconds ? "" : "missing: ", seconds);
+		if (seconds < WATCHDOG_LEAST_S)
+			advise(finding,
+				"set WatchdogSec=30: a daemon that hangs is started again, a busy one is not killed");
 		return;
 	}
 	find(finding, WARNING, "there is no carbond.service");
 	advise(finding, "install config/systemd/carbond.service, if carbond is to run as a service");
 }
 
+/* Who listens where carbond should, when that is not carbond. */
+static bool port_taken(const struct conf *conf)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
+	char port[16];
+	bool taken = false;
+	snprintf(port, sizeof port, "%lld", (long long)conf->http_port);
+	if (getaddrinfo(conf->http_address, port, &hints, &found) != 0)
+		return false;
+	int on = 1, file = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (file >= 0 && setsockopt(file, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0)
+		taken = bind(file, found->ai_addr, found->ai_addrlen) != 0 && errno == EADDRINUSE;
+	if (file >= 0)
+		close(file);
+	freeaddrinfo(found);
+	return taken;
+}
+
+static void check_start(struct doctor *doctor, struct finding *finding)
+{
+	char line[300];
+	if (!doctor->conf) {
+		find(finding, SKIPPED, "the configuration is not valid");
+	} else if (!cli_daemon_line("check", line, sizeof line)) {
+		find(finding, BAD, "%s", line);
+		advise(finding,
+			"carbond would not start with this: restore the file that it names, or install the version "
+			"of carbond that wrote the data");
+	} else {
+		find(finding, GOOD, "%s", line);
+	}
+}
+
 /* ---- the daemon ---- */
+
+#define PATIENCE_US (5 * CLOCK_US_PER_SECOND)
+
+/* The status of an answer to GET, 0 without one. */
+static int ask(struct doctor *doctor, const char *path, struct net_response *ret_response, struct err_info *info)
+{
+	struct cli_call call = {.method = "GET", .path = path, .attempts = 1, .deadline_us = PATIENCE_US};
+	*ret_response = (struct net_response){0};
+	cli_send(doctor->arena, &call, ret_response, info);
+	return ret_response->status;
+}
 
 static void check_daemon(struct doctor *doctor, struct finding *finding)
 {
+	struct net_response response;
 	struct err_info info = {0};
-	int status;
-	if (cli_try(doctor->arena, "GET", "/healthz", NULL, NULL, &status, &info) == CLI_UNREACHABLE) {
+	int status = ask(doctor, "/healthz", &response, &info);
+	if (status == 0) {
 		find(finding, BAD, "%s", info.detail);
 		advise(finding, "start carbond, or give --url; its log says why it ended");
+		if (doctor->conf && port_taken(doctor->conf)) {
+			find(finding, BAD, "port %lld of %s is taken by a process that does not answer as carbond",
+				(long long)doctor->conf->http_port, doctor->conf->http_address);
+			advise(finding, "`ss -ltnp` names it: stop it, or set http.port");
+		}
 		return;
 	}
 	doctor->reachable = true;
 	find(finding, status == 200 ? GOOD : BAD, "%s answers %d", cli_settings()->url, status);
 	if (status != 200)
-		advise(finding, "is this carbond? %s should answer /healthz with 200", cli_settings()->url);
+		advise(finding,
+			"another process has the port: `ss -ltnp` names it; stop it, or set http.port or --url");
 }
 
 static void check_ready(struct doctor *doctor, struct finding *finding)
 {
 	struct net_response response;
 	struct err_info info = {0};
-	struct cli_call call = {.method = "GET", .path = "/readyz", .attempts = 1};
 	if (!doctor->reachable) {
 		find(finding, SKIPPED, "the daemon is not reachable");
 		return;
 	}
-	cli_send(doctor->arena, &call, &response, &info);
-	if (response.status == 200) {
+	if (ask(doctor, "/readyz", &response, &info) == 200) {
 		find(finding, GOOD, "takes traffic");
 		return;
 	}
@@ -207,14 +301,14 @@ static void check_ready(struct doctor *doctor, struct finding *finding)
 
 static void check_key(struct doctor *doctor, struct finding *finding)
 {
+	struct net_response response;
 	struct err_info info = {0};
-	int status;
 	if (!doctor->reachable || !cli_settings()->key) {
 		find(finding, SKIPPED,
 			doctor->reachable ? "no --key and no CARBOND_API_KEY" : "the daemon is not reachable");
 		return;
 	}
-	cli_try(doctor->arena, "GET", "/v1/organisations?limit=1", NULL, NULL, &status, &info);
+	int status = ask(doctor, "/v1/organisations?limit=1", &response, &info);
 	if (status == 401) {
 		find(finding, BAD, "the key is not accepted");
 		advise(finding, "`carbonctl keys create` makes a new one by the admin socket");
@@ -240,11 +334,6 @@ static void check_socket(struct doctor *doctor, struct finding *finding)
 	const char *version = json_string_value(json_object_get(result, "version"));
 	find(finding, GOOD, "carbond %s answers, pid %lld", version ? version : "?",
 		(long long)json_integer_value(json_object_get(result, "pid")));
-	if (json_is_true(json_object_get(result, "clock_halted"))) {
-		find(finding, WARNING,
-			"what expires by time waits: the clock jumped, or the kernel does not vouch for it");
-		advise(finding, "check the clock, then `carbonctl clock confirm`");
-	}
 }
 
 static void check_broker(struct doctor *doctor, struct finding *finding)
@@ -278,12 +367,28 @@ static void check_broker(struct doctor *doctor, struct finding *finding)
 	mqtt_stop();
 }
 
+/* What the daemon itself knows: a check, a verdict and an advice each, as they come. */
+static void add_daemon_findings(struct doctor *doctor, json_t *list)
+{
+	json_t *result = NULL, *request = document_own(doctor->arena, json_pack("{s:s}", "verb", "doctor"));
+	struct err_info info;
+	if (request && cli_admin(doctor->arena, request, &result, &info) == ERR_OK)
+		json_array_extend(list, result);
+}
+
 static const struct {
 	const char *name;
 	void (*check)(struct doctor *doctor, struct finding *finding);
 } checks[] = {{"configuration", check_config}, {"data folder", check_data_folder}, {"disk space", check_space},
-	{"clock", check_clock}, {"open files", check_files}, {"watchdog", check_watchdog}, {"broker", check_broker},
-	{"daemon", check_daemon}, {"ready", check_ready}, {"api key", check_key}, {"admin socket", check_socket}};
+	{"clock", check_clock}, {"open files", check_files}, {"watchdog", check_watchdog}, {"start", check_start},
+	{"broker", check_broker}, {"daemon", check_daemon}, {"ready", check_ready}, {"api key", check_key},
+	{"admin socket", check_socket}};
+
+static const char *member(const json_t *row, const char *name)
+{
+	const char *text = json_string_value(json_object_get(row, name));
+	return text ? text : "";
+}
 
 int cli_doctor(int argc, char **argv)
 {
@@ -297,15 +402,22 @@ int cli_doctor(int argc, char **argv)
 	for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
 		struct finding finding = {.verdict = GOOD};
 		checks[i].check(&doctor, &finding);
-		bad += finding.verdict == BAD;
 		json_array_append_new(
 			list, json_pack("{s:s, s:s, s:s, s:s}", "check", checks[i].name, "verdict",
 				      verdict_names[finding.verdict], "detail", finding.detail, "todo", finding.todo));
+	}
+	add_daemon_findings(&doctor, list);
+	size_t index;
+	const json_t *row;
+	json_array_foreach(list, index, row)
+	{
+		const char *verdict = member(row, "verdict"), *todo = member(row, "todo");
+		bad += strcmp(verdict, verdict_names[BAD]) == 0;
 		if (cli_settings()->json)
 			continue;
-		printf("%-8s %-14s %s\n", verdict_names[finding.verdict], checks[i].name, finding.detail);
-		if (finding.todo[0])
-			printf("%24s→ %s\n", "", finding.todo);
+		printf("%-8s %-14s %s\n", verdict, member(row, "check"), member(row, "detail"));
+		if (*todo)
+			printf("%24s→ %s\n", "", todo);
 	}
 	if (cli_settings()->json)
 		cli_print(doctor.arena, list, NULL);

@@ -161,7 +161,7 @@ struct sensing_options {
 	int64_t flush_us;           /* open buckets are flushed at most this often; default 5 min */
 	int64_t memory_bytes;       /* open readings in memory before an early flush */
 	int64_t log_retention_us;   /* readings-log payloads older than this whose buckets are closed are pruned */
-	size_t quarantine_rows_max; /* 0: 200,000 */
+	size_t quarantine_rows_max; /* refused items kept each in full; 0: 200,000 */
 	/* An active organisation by slug or UUID text, from memory, never blocking: identity's, handed in by daemon. NULL: any
 	 * organisation that is named by its UUID. */
 	bool (*find_org)(void *context, const char *text, struct id *ret_org);

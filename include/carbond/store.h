@@ -61,6 +61,9 @@ struct store_options {
  * process), ERR_SCHEMA_NEWER, ERR_SCHEMA_DIFFERS, ERR_MIGRATION_EDITED, ERR_INVALID_CONFIG (a schema row cannot be kept),
  * ERR_IO, ERR_NO_SPACE, ERR_STORE_CORRUPT. Damaged views are deleted and made anew. */
 enum err store_open(const struct store_options *options, struct store **ret_store, struct err_info *info) MUST_CHECK;
+/* Would store_open take what is there? Changes nothing, takes no lock, needs no collections; ERR_OK also where there is no store
+ * yet. ERR_SCHEMA_NEWER, ERR_MIGRATION_EDITED, ERR_IO, ERR_STORE_CORRUPT, ERR_INVALID_CONFIG. */
+enum err store_check(const struct store_options *options, struct err_info *info) MUST_CHECK;
 /* Finishes queued writes and closes. NULL is allowed; the pointer becomes NULL. */
 void store_close(struct store **store);
 /* False after a failed fsync or a lost lock: the process must exit (decision 9). False also while space is below the low

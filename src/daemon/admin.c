@@ -93,6 +93,10 @@ static enum err carry_out(
 		*ret_result = status(daemon);
 		return ERR_OK;
 	}
+	if (strcmp(verb, "doctor") == 0) {
+		*ret_result = health_findings(daemon, clock_wall_us());
+		return ERR_OK;
+	}
 	if (strcmp(verb, "backup") == 0)
 		return backup(daemon, request, ret_result, info);
 	if (strcmp(verb, "checkpoint") == 0)

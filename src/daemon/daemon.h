@@ -84,7 +84,9 @@ extern const size_t daemon_stage_count;
 /* The number of stages up to and including the one called `name`. */
 size_t daemon_stages_through(const char *name);
 
-/* Where data, migrations and shipped documents are; then starts the first `stages` stages. */
+/* Where data, migrations and shipped documents are. ERR_INVALID_CONFIG. */
+enum err daemon_places(struct daemon *daemon, struct err_info *info) MUST_CHECK;
+/* daemon_places; then starts the first `stages` stages. */
 enum err daemon_start(struct daemon *daemon, size_t stages, struct err_info *info) MUST_CHECK;
 void daemon_stop(struct daemon *daemon);
 
@@ -119,12 +121,22 @@ void admin_stop(struct admin **admin);
  * {slug, title, detail, pointer}}. On the admin thread. NULL without memory. */
 json_t *admin_answer(struct daemon *daemon, const json_t *request);
 
+/* ---- health.c; the admin thread ---- */
+
+/* [{"check", "verdict": ok, warning or bad, "detail", "todo"}]: what has ended, gone quiet, filled up or grown old; a new
+ * reference, NULL without memory. Blocks on the store. */
+json_t *health_findings(struct daemon *daemon, int64_t now_us);
+/* The time of the last backup, also into its metric; 0: none. Notes one. */
+int64_t health_backup_read(const struct daemon *daemon);
+void health_backup_note(const struct daemon *daemon, int64_t now_us);
+
 /* ---- verbs.c, docs.c: each returns an exit code; `words` are the verb's own words, configuration taken out ---- */
 
 int verb_run(struct daemon *daemon, int count, char **words);
 int verb_init(struct daemon *daemon, int count, char **words);
 int verb_backup(struct daemon *daemon, int count, char **words);
 int verb_restore(struct daemon *daemon, int count, char **words);
+int verb_check(struct daemon *daemon, int count, char **words);
 int verb_journal(struct daemon *daemon, int count, char **words);
 int verb_docs(struct daemon *daemon, int count, char **words);
 int verb_config(struct daemon *daemon, int count, char **words);

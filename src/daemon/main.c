@@ -22,6 +22,8 @@ static const struct verb verbs[] = {
 	{"backup", verb_backup, "FOLDER [--with-keys]", "backs up the data of a stopped daemon"},
 	{"restore", verb_restore, "FOLDER [--drill]",
 		"puts a backup into an empty data directory; --drill tries it in a folder of its own"},
+	{"check", verb_check, "",
+		"whether it would start here: listener, shipped files, keys, schema; changes nothing"},
 	{"journal", verb_journal, "dump [--from NUMBER] [--to NUMBER]",
 		"prints the journal of a stopped daemon as JSON lines"},
 	{"config", verb_config, "[--example]", "prints the configuration in force, or an example with every key"},

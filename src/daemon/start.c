@@ -130,6 +130,7 @@ static enum err start_store(void *context, struct err_info *info)
 
 	if (!options.collections)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the list of collections");
+	health_backup_read(daemon);
 	return store_open(&options, &daemon->store, info);
 }
 
@@ -203,6 +204,7 @@ static enum err start_sensing(void *context, struct err_info *info)
 		.flush_us = conf->ingest_flush_s * CLOCK_US_PER_SECOND,
 		.memory_bytes = conf->ingest_memory_mb << 20,
 		.log_retention_us = conf->ingest_log_days * CLOCK_US_PER_DAY,
+		.quarantine_rows_max = (size_t)conf->ingest_quarantine_rows,
 		.find_org = find_org,
 		.find_org_context = daemon->identity};
 
@@ -511,15 +513,20 @@ enum err daemon_check_listener(const struct conf *conf, struct err_info *info)
 	return ERR_OK;
 }
 
+enum err daemon_places(struct daemon *daemon, struct err_info *info)
+{
+	enum err err = find_data(daemon, info);
+
+	return err ? err : find_shipped(daemon, info);
+}
+
 enum err daemon_start(struct daemon *daemon, size_t stages, struct err_info *info)
 {
 	enum err err = crypto_start();
 
 	if (err)
 		return err_set(info, err, NULL, "the cryptographic library did not start");
-	err = find_data(daemon, info);
-	if (!err)
-		err = find_shipped(daemon, info);
+	err = daemon_places(daemon, info);
 	return err ? err : stages_start(daemon_stages, stages, daemon, &daemon->started, info);
 }
 

@@ -1,4 +1,4 @@
-/* The verbs that need a store and no running daemon: init, backup, restore with its drill, journal dump. Each runs under the
+/* The verbs that need a store and no running daemon: check, init, backup, restore with its drill, journal dump. Each runs under the
  * data directory's lock, prints its result on standard output and one line on standard error when it fails. Main thread. */
 #include <ftw.h>
 #include <stdio.h>
@@ -88,6 +88,33 @@ int verb_run(struct daemon *daemon, int count, char **words)
 	return daemon_run(daemon);
 }
 
+/* ---- check: would it start? Changes nothing, and may run beside the daemon ---- */
+
+int verb_check(struct daemon *daemon, int count, char **words)
+{
+	struct err_info info = {0};
+	enum err err;
+
+	(void)words;
+	if (count > 0)
+		return usage("check", "");
+	log_set_level(LOG_LEVEL_WARN);
+	err = daemon_check_listener(daemon->conf, &info);
+	if (!err)
+		err = daemon_places(daemon, &info);
+	if (!err)
+		err = node_read(daemon->conf->data_dir, daemon->conf->node, &daemon->identity_file, &info);
+	node_wipe(&daemon->identity_file);
+	if (!err)
+		err = store_check(&(struct store_options){.uri = daemon->store_uri,
+					  .migrations_folder = daemon->migrations_folder},
+			&info);
+	if (err)
+		return failed("check", &info);
+	printf("%s, node %s: keys and schema fit this carbond\n", daemon->data_folder, daemon->conf->node);
+	return DAEMON_EXIT_OK;
+}
+
 /* ---- init ---- */
 
 static void print_first(
@@ -152,7 +179,11 @@ enum err daemon_backup(struct daemon *daemon, const char *folder, bool keys, str
 {
 	enum err err = store_backup(daemon->store, folder, info);
 
-	return err ? err : node_copy(daemon->data_folder, folder, keys, info);
+	if (!err)
+		err = node_copy(daemon->data_folder, folder, keys, info);
+	if (!err)
+		health_backup_note(daemon, clock_wall_us());
+	return err;
 }
 
 int verb_backup(struct daemon *daemon, int count, char **items)

@@ -215,13 +215,14 @@ static enum err replayer_follow(struct engine *engine, struct loaded *loaded, st
 		(int64_t)rules_position(loaded->rules) < atomic_load(&engine->position))
 		err = journal_replay(engine->store, loaded, REPLAY_BATCHES, info);
 	int64_t behind = (int64_t)(rules_position(loaded->rules) - loaded->snapshot_position);
-	if (err || atomic_load(&engine->stopping) || behind < engine->snapshot_events)
-		return err;
-	err = snapshot_write(engine->store, engine->node, loaded, info);
-	if (!err) {
-		loaded->snapshot_position = rules_position(loaded->rules);
-		metric_add(METRIC_ENGINE_SNAPSHOTS, 1);
+	if (!err && !atomic_load(&engine->stopping) && behind >= engine->snapshot_events) {
+		err = snapshot_write(engine->store, engine->node, loaded, info);
+		if (!err) {
+			loaded->snapshot_position = rules_position(loaded->rules);
+			metric_add(METRIC_ENGINE_SNAPSHOTS, 1);
+		}
 	}
+	metric_set(METRIC_ENGINE_SNAPSHOT_POSITION, (int64_t)loaded->snapshot_position);
 	return err;
 }
 

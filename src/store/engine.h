@@ -110,6 +110,8 @@ struct store_engine {
 	const char *scheme; /* "sqlite:" */
 	enum err (*open)(const struct store_options *options, const char *place, const struct store_tables *tables,
 		void **ret_engine, struct err_info *info);
+	/* Looks whether open would refuse the schema of what is there, changing nothing; NULL: open alone can tell. */
+	enum err (*check)(const struct store_options *options, const char *place, struct err_info *info);
 	void (*close)(void *engine);
 	bool (*healthy)(void *engine, enum err *ret_err);
 	/* Sets prev_hash (of the stream's head) and calls store_batch_close before it writes. */

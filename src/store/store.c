@@ -66,6 +66,15 @@ out:
 	return err;
 }
 
+enum err store_check(const struct store_options *options, struct err_info *info)
+{
+	const char *place = NULL;
+	const struct store_engine *engine = store_engine_of(options->uri, &place);
+	if (!engine)
+		return err_set(info, ERR_INVALID_CONFIG, NULL, "store.uri \"%s\" names no store", options->uri);
+	return engine->check ? engine->check(options, place, info) : ERR_OK;
+}
+
 void store_close(struct store **store)
 {
 	struct store *closing = *store;

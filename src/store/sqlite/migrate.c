@@ -209,6 +209,21 @@ static enum err apply(struct sqlite_file *file, const struct migration *migratio
 	return err;
 }
 
+enum err sqlite_check_history(struct sqlite_file *file, const char *folder, struct err_info *info)
+{
+	struct migrations migrations = {.arena = arena_new(0)};
+	if (!migrations.arena)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for migrations");
+	bool new = true;
+	enum err err = load(&migrations, folder, file, info);
+	if (!err)
+		err = is_new(file, &new, info);
+	if (!err && !new)
+		err = check_history(&migrations, file, info);
+	arena_free(&migrations.arena);
+	return err;
+}
+
 enum err sqlite_migrate(struct sqlite_file *file, const char *folder, struct err_info *info)
 {
 	struct migrations migrations = {.arena = arena_new(0)};

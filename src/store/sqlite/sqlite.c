@@ -185,6 +185,22 @@ out:
 	return err;
 }
 
+static enum err check(const struct store_options *options, const char *folder, struct err_info *info)
+{
+	enum err err = ERR_OK;
+	for (enum store_class class = STORE_VALUE; class < STORE_VIEWS && !err; class ++) {
+		struct sqlite_file file = {.class = class, .name = file_names[class]};
+		err = join(file.path, folder, file_names[class], info);
+		if (err || access(file.path, F_OK) != 0)
+			continue;
+		err = sqlite_connect(&file, false, &file.writer, info);
+		if (!err)
+			err = sqlite_check_history(&file, options->migrations_folder, info);
+		sqlite_disconnect(&file.writer);
+	}
+	return err;
+}
+
 /* Anything wrong with views is cured by making them anew, but for a full or broken disk. */
 static bool is_doubt(enum err err)
 {
@@ -288,6 +304,7 @@ static enum err open_back(const struct store_options *options, const char *place
 const struct store_engine store_sqlite = {
 	.scheme = "sqlite:",
 	.open = open_back,
+	.check = check,
 	.close = close_back,
 	.healthy = healthy,
 	.write = sqlite_write,

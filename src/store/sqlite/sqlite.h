@@ -145,6 +145,8 @@ enum err sqlite_sync_folder(const char *folder, struct err_info *info) MUST_CHEC
 
 /* migrate.c, schema.c: on the opening thread, inside one transaction of the writer's connection */
 enum err sqlite_migrate(struct sqlite_file *file, const char *folder, struct err_info *info) MUST_CHECK;
+/* Whether sqlite_migrate would refuse the file's history; reads alone, through the connection `writer`. */
+enum err sqlite_check_history(struct sqlite_file *file, const char *folder, struct err_info *info) MUST_CHECK;
 enum err sqlite_make_texts(struct sqlite *back, struct err_info *info) MUST_CHECK;
 enum err sqlite_make_tables(struct sqlite_file *file, struct err_info *info) MUST_CHECK;
 
