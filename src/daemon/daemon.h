@@ -105,8 +105,8 @@ bool daemon_reload(struct daemon *daemon);
 
 /* ---- retention.c: the thread that drops raw readings and prunes logs as they age ---- */
 
-enum err retention_start(struct sensing *sensing, int64_t interval_us, struct retention **ret_retention,
-	struct err_info *info) MUST_CHECK;
+enum err retention_start(struct sensing *sensing, struct engine *engine, int64_t interval_us,
+	struct retention **ret_retention, struct err_info *info) MUST_CHECK;
 void retention_stop(struct retention **retention);
 
 /* ---- admin.c: the local admin socket; one thread ---- */

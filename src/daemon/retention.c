@@ -1,14 +1,17 @@
 /* The thread that lets go of what has aged: raw readings past their sensor's retention that no period cites, and payloads of
- * readings logs whose hours are closed. Its own thread, because it blocks on the store. */
+ * readings logs whose hours are closed. Nothing goes while the clock is not to be trusted: a step of a year ahead would take a
+ * year's readings with it. Its own thread, because it blocks on the store. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "carbond/engine.h"
 #include "carbond/sensing.h"
 #include "daemon.h"
 
 struct retention {
 	struct sensing *sensing;
+	struct engine *engine; /* its clock */
 	int64_t interval_us;
 	struct thread *thread;
 	pthread_mutex_t lock;
@@ -34,16 +37,20 @@ static bool wait_for_turn(struct retention *retention)
 static void run(void *argument)
 {
 	struct retention *retention = argument;
+	int64_t now_us = clock_wall_us();
 
-	while (wait_for_turn(retention)) {
+	/* the time of the turn before: a jump has been seen by now if there was one */
+	for (; wait_for_turn(retention); now_us = clock_wall_us()) {
 		struct err_info info = {0};
-		if (sensing_retain(retention->sensing, clock_wall_us(), &info))
+		if (engine_clock_halted(retention->engine))
+			continue;
+		if (sensing_retain(retention->sensing, now_us, &info))
 			log_failure("retention_failed", &info, NULL);
 	}
 }
 
-enum err retention_start(
-	struct sensing *sensing, int64_t interval_us, struct retention **ret_retention, struct err_info *info)
+enum err retention_start(struct sensing *sensing, struct engine *engine, int64_t interval_us,
+	struct retention **ret_retention, struct err_info *info)
 {
 	struct retention *retention = calloc(1, sizeof(*retention));
 	pthread_condattr_t monotonic;
@@ -52,6 +59,7 @@ enum err retention_start(
 	if (!retention)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for retention");
 	retention->sensing = sensing;
+	retention->engine = engine;
 	retention->interval_us = interval_us;
 	pthread_mutex_init(&retention->lock, NULL);
 	pthread_condattr_init(&monotonic);

@@ -263,7 +263,7 @@ static enum err start_retention(void *context, struct err_info *info)
 {
 	struct daemon *daemon = context;
 
-	return retention_start(daemon->sensing, RETENTION_EACH_US, &daemon->retention, info);
+	return retention_start(daemon->sensing, daemon->engine, RETENTION_EACH_US, &daemon->retention, info);
 }
 
 static void stop_retention(void *context)

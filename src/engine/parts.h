@@ -38,13 +38,15 @@ struct engine_clock {
 	int64_t (*monotonic_us)(void *context);
 	bool (*synchronised)(void *context);
 	void *context;
-	int64_t offset_us; /* wall − monotonic when last looked at */
+	int64_t offset_us; /* wall − monotonic as it was last right: at the start or confirmed, and followed while it drifts */
+	int64_t looked_us; /* monotonic */
 	int64_t next_tick_us;
 	atomic_bool halted, confirm;
 };
 
 void clock_start(struct engine_clock *clock, const struct engine_options *options);
-/* The wall time now; sees jumps against the monotonic clock, which halt expiry until confirmed. Engine thread. */
+/* The time now as the journal takes it: the wall's, of an unconfirmed jump ahead half a day at most. Sees jumps against the
+ * monotonic clock, which halt expiry until confirmed. Engine thread. */
 int64_t clock_look(struct engine_clock *clock);
 /* True when a tick is due; engine thread. */
 bool clock_tick_due(struct engine_clock *clock);

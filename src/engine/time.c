@@ -1,13 +1,17 @@
 /* Decides what time it is in the journal and whether anything may expire (decision 10): while running, wall time that moves
- * more than a minute against the clock that never jumps halts expiry until somebody confirms it; so does a start on a clock
- * that the kernel does not call synchronised. Engine thread. */
+ * more than a minute against the clock that never jumps, at once or by many small steps, halts expiry until somebody
+ * confirms it; so does a start on a clock that the kernel does not call synchronised. The journal's time never goes back, so
+ * a jump ahead counts in it for half a day at most before it is confirmed: else one wrong step would have every command
+ * refused whose id was made by a right clock (decision 11), for as long as the step was wide. Engine thread. */
 #include "parts.h"
 
 #include <sys/timex.h>
 #include <time.h>
 
-#define JUMP_US (60 * CLOCK_US_PER_SECOND)
-#define TICK_US CLOCK_US_PER_SECOND
+#define JUMP_US     (60 * CLOCK_US_PER_SECOND)
+#define TICK_US     CLOCK_US_PER_SECOND
+#define BELIEVED_US (RULES_REPEATS_US / 2)
+#define DRIFT_PART  1000 /* a clock that gains or loses less than 1/1000 of the time drifts, and does not jump */
 
 static int64_t kernel_wall_us(void *context)
 {
@@ -37,23 +41,39 @@ void clock_start(struct engine_clock *clock, const struct engine_options *option
 	clock->monotonic_us = options->monotonic_us ? options->monotonic_us : kernel_boot_us;
 	clock->synchronised = options->clock_synchronised ? options->clock_synchronised : kernel_synchronised;
 	clock->context = options->context;
-	clock->offset_us = clock->wall_us(clock->context) - clock->monotonic_us(clock->context);
+	clock->looked_us = clock->monotonic_us(clock->context);
+	clock->offset_us = clock->wall_us(clock->context) - clock->looked_us;
 	/* what fell due while we were down expires at the first tick only on a clock that can be trusted */
 	atomic_init(&clock->halted, !clock->synchronised(clock->context));
 	atomic_init(&clock->confirm, false);
 }
 
+/* The two clocks part slowly in any machine: what is drift becomes the new normal. */
+static void drift_follow(struct engine_clock *clock, int64_t moved_us, int64_t passed_us)
+{
+	int64_t drift_us = passed_us / DRIFT_PART;
+	if (moved_us < drift_us)
+		drift_us = moved_us > -drift_us ? moved_us : -drift_us;
+	clock->offset_us += drift_us;
+}
+
 int64_t clock_look(struct engine_clock *clock)
 {
 	int64_t wall_us = clock->wall_us(clock->context);
-	int64_t offset_us = wall_us - clock->monotonic_us(clock->context);
-	int64_t moved_us = offset_us - clock->offset_us;
-	clock->offset_us = offset_us;
-	if (atomic_exchange(&clock->confirm, false))
+	int64_t now_us = clock->monotonic_us(clock->context);
+	int64_t moved_us = wall_us - now_us - clock->offset_us;
+	int64_t passed_us = now_us - clock->looked_us;
+	clock->looked_us = now_us;
+	if (atomic_exchange(&clock->confirm, false)) {
 		atomic_store(&clock->halted, false);
-	else if (moved_us > JUMP_US || moved_us < -JUMP_US)
+		clock->offset_us = wall_us - now_us;
+		return wall_us;
+	}
+	if (moved_us > JUMP_US || moved_us < -JUMP_US)
 		atomic_store(&clock->halted, true);
-	return wall_us;
+	else
+		drift_follow(clock, moved_us, passed_us);
+	return moved_us > BELIEVED_US ? wall_us - (moved_us - BELIEVED_US) : wall_us;
 }
 
 bool clock_tick_due(struct engine_clock *clock)

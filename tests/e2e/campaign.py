@@ -114,10 +114,10 @@ class Holdings:
 class World:
     """A broker, a carbond, a plant whose periods are issued, a laboratory that sends all the time, and their people."""
 
-    def __init__(self, folder, seed, settings=None):
+    def __init__(self, folder, seed, settings=None, environment=None):
         self.folder, self.seed, self.rng = pathlib.Path(folder), seed, random.Random(seed)
         self.broker = Broker(self.folder / "broker")
-        self.daemon = Daemon(self.folder / "carbond", self.broker, {**SETTINGS, **(settings or {})}).init().start()
+        self.daemon = Daemon(self.folder / "carbond", self.broker, {**SETTINGS, **(settings or {})}).init().start(environment=environment)
         self.epoch = int(time.time()) // 3600 * HOUR
         self.holdings, self.commands, self.lock = Holdings(), [], threading.Lock()
         self.position, self.receipts, self.packs, self.backups = 0, {}, [], []
@@ -160,7 +160,7 @@ class World:
         self.series = {}
         for tag in ("H-1", "H-2", "M-1", "M-2"):
             row = post("/v1/sensors", {"metering_point_id": point, "tag": tag, "quantity": "temperature", "unit": "Cel",
-                                       "sampling_period_us": SECOND, "range_low": -100, "range_high": 10000})
+                                       "sampling_period_us": SECOND, "range_low": -100, "range_high": 10000, "oldest_us": 1000 * 24 * HOUR})
             self.series[tag] = Series(tag, row["id"], begin)
         self.lab = unit
 
@@ -194,7 +194,15 @@ class World:
         return command
 
     def settle(self, command):
-        wait_until(lambda: command.answered or self.send(command), f"{command.path} is answered")
+        """Asks until there is an answer; ConnectionError: the daemon is gone."""
+        def answered():
+            if command.answered or self.send(command):
+                return True
+            if not self.daemon.process.alive():
+                raise ConnectionError("carbond is gone")
+            return False
+
+        wait_until(answered, f"{command.path} is answered")
         return command
 
     def settle_all(self):

@@ -18,13 +18,16 @@ from harness import CARBOND, CARBONCTL, Daemon, can_connect, scratch, wait_until
 
 KINDS = ["load", "period-close", "issue", "claim-race", "transfer", "retire", "back-fill", "flush", "snapshot", "backup", "checkpoint",
          "configuration", "start", "stop"]
-DEAR_EACH = 5  # a dear check each so many points
+DEAR_EACH = 4  # a dear check each so many points
+# how long the acts take, to begin with: it is learned while the campaign runs
+USUAL_SECONDS = {"load": 0.3, "period-close": 0.1, "issue": 0.15, "claim-race": 0.05, "transfer": 0.008, "retire": 0.008, "back-fill": 0.4, "snapshot": 0.2,
+                 "backup": 0.15, "checkpoint": 0.03, "configuration": 0.03, "start": 0.2, "stop": 0.1}
 
 
 class Killer:
     def __init__(self, world):
         self.world, self.rng, self.load, self.checks = world, random.Random(f"kill/{world.seed}"), Load(world), Checks(world)
-        self.durations, self.points, self.restarts, self.labels = {}, 0, [], {}
+        self.durations, self.points, self.restarts, self.labels = dict(USUAL_SECONDS), 0, [], {}
 
     # one point
 
@@ -46,8 +49,8 @@ class Killer:
     def recover(self):
         began = time.monotonic()
         self.world.daemon.start()
-        self.durations["start"] = time.monotonic() - began
-        self.restarts.append(self.durations["start"])
+        self.restarts.append(time.monotonic() - began)
+        self.learn("start", self.restarts[-1])
 
     def end(self):
         """All that is dear, and every reading since the beginning."""
@@ -75,16 +78,21 @@ class Killer:
 
         thread = threading.Thread(target=run)
         thread.start()
-        ended.wait(self.rng.uniform(0, 1.1 * self.durations.get(kind, 0.1)))
+        ended.wait(self.moment(kind))
         inside = not ended.is_set()
+        if inside:  # as far as is known it might have lasted longer
+            self.durations[kind] *= 1.1
         assert not (ended.is_set() and failures), failures  # it failed without any fault
         self.kill()
         thread.join(120)
         assert not thread.is_alive(), f"{kind} hangs after the kill"
         return inside
 
+    def moment(self, kind):
+        return self.rng.uniform(0, 1.1 * self.durations[kind])
+
     def learn(self, kind, took):
-        self.durations[kind] = (self.durations.get(kind, took) + took) / 2
+        self.durations[kind] = (self.durations[kind] + took) / 2
 
     def kill(self):
         assert self.world.daemon.process.alive(), "carbond has ended by itself:\n" + self.world.daemon.process.text()[-3000:]
@@ -244,7 +252,7 @@ class Killer:
         for _ in range(self.rng.randrange(1, 4)):
             self.world.daemon.start(ready=False)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.world.daemon.process.process.wait(self.rng.uniform(0, 1.1 * self.durations.get("start", 0.2)))
+                self.world.daemon.process.process.wait(self.moment("start"))
             inside = inside or not can_connect(self.world.daemon.port)
             self.kill()
         return inside
@@ -254,8 +262,8 @@ class Killer:
         began = time.monotonic()
         process.process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            code = process.process.wait(self.rng.uniform(0, 1.1 * self.durations.get("stop", 0.2)))
-            self.durations["stop"] = time.monotonic() - began
+            code = process.process.wait(self.moment("stop"))
+            self.learn("stop", time.monotonic() - began)
             assert code == 0, "it did not stop well:\n" + process.text()[-3000:]
         inside = process.alive()
         process.kill()

@@ -414,6 +414,74 @@ static void a_hold_expires_by_the_tick_but_not_in_a_clock_jump(void **state)
 	world_stop(&world);
 }
 
+/* A hold of an account that has none yet; ERR_OK or why it was refused. The id is made by a clock that is right. */
+static enum err hold_next(struct place *place, struct world *world, int org, int64_t right_us)
+{
+	struct engine_result result;
+	world->now_us = right_us;
+	struct command hold = world_command(world, COMMAND_ACCOUNT_HOLD, -1);
+	hold.account_hold = (struct command_account_hold){.org = world->orgs[org], .reason_hash = world_hash(world)};
+	return place_command(place, world, &hold, &result);
+}
+
+static void small_steps_add_up_to_a_jump_and_drift_does_not(void **state)
+{
+	(void)state;
+	struct place place;
+	struct world world;
+	place_new(&place);
+	place_world(&world, 7);
+	place.own_clock = true;
+	atomic_store(&place.wall_us, world.now_us);
+	place_start(&place);
+	/* half a year of a clock that gains 20 ppm, more than four minutes in all */
+	int64_t right_us = world.now_us;
+	for (int day = 0; day < 180; day++) {
+		int64_t day_us = 86400 * CLOCK_US_PER_SECOND;
+		move_clocks(&place, day_us + day_us / 50000, day_us);
+		right_us = atomic_load(&place.wall_us);
+		(void)hold_next(&place, &world, 0, right_us);
+		assert_false(engine_clock_halted(place.engine));
+	}
+	for (int step = 0; step < 3; step++) {
+		assert_false(engine_clock_halted(place.engine));
+		move_clocks(&place, 30 * CLOCK_US_PER_SECOND, 0);
+		(void)hold_next(&place, &world, 0, right_us);
+	}
+	assert_true(engine_clock_halted(place.engine));
+	place_stop(&place);
+	place_drop(&place);
+	world_stop(&world);
+}
+
+static void after_a_wrong_step_of_days_right_ids_are_taken(void **state)
+{
+	(void)state;
+	struct place place;
+	struct world world;
+	place_new(&place);
+	place_world(&world, 8);
+	place.own_clock = true;
+	int64_t right_us = world.now_us, days_us = 3 * 86400 * CLOCK_US_PER_SECOND;
+	atomic_store(&place.wall_us, right_us);
+	place_start(&place);
+	assert_int_equal(hold_next(&place, &world, 0, right_us), ERR_OK);
+	move_clocks(&place, days_us, 0);
+	assert_int_equal(hold_next(&place, &world, 1, right_us), ERR_OK);
+	assert_true(engine_clock_halted(place.engine));
+	/* the journal's time does not go back with it */
+	move_clocks(&place, -days_us, 0);
+	assert_int_equal(hold_next(&place, &world, 2, right_us), ERR_OK);
+	/* confirmed, a jump counts in full */
+	move_clocks(&place, days_us, 0);
+	engine_confirm_clock(place.engine);
+	assert_int_equal(hold_next(&place, &world, 3, right_us + days_us), ERR_OK);
+	assert_int_equal(hold_next(&place, &world, 4, right_us), ERR_COMMAND_ID_INVALID);
+	place_stop(&place);
+	place_drop(&place);
+	world_stop(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(a_tonne_from_issue_to_certificate_and_over_a_restart),
@@ -422,6 +490,8 @@ int main(void)
 		cmocka_unit_test(another_writer_takes_the_position_and_this_one_stops),
 		cmocka_unit_test(a_full_disk_is_refused_before_anything_happens),
 		cmocka_unit_test(views_follow_random_moves),
-		cmocka_unit_test(a_hold_expires_by_the_tick_but_not_in_a_clock_jump)};
+		cmocka_unit_test(a_hold_expires_by_the_tick_but_not_in_a_clock_jump),
+		cmocka_unit_test(small_steps_add_up_to_a_jump_and_drift_does_not),
+		cmocka_unit_test(after_a_wrong_step_of_days_right_ids_are_taken)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
