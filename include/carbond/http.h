@@ -98,6 +98,9 @@ enum err http_server_start(
 	const struct http_options *options, struct http_server **ret_server, struct err_info *info) MUST_CHECK;
 /* The port that is listened on, also where options said 0. Any thread. */
 uint16_t http_server_port(const struct http_server *server);
+/* For /readyz: false, with a sentence in `reason`, while requests were refused for want of a worker or of connections in the
+ * last two seconds. NULL (not started yet) is ready. Any thread. */
+bool http_server_ready(struct http_server *server, char *reason, size_t size);
 /* Graceful drain: stops listening, lets open requests finish until `deadline_us` (monotonic), then closes. */
 void http_server_stop(struct http_server **server, int64_t deadline_us);
 

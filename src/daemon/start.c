@@ -68,6 +68,11 @@ static bool sensing_is_ready(void *context, char *reason, size_t size)
 	return sensing_ready(((struct daemon *)context)->sensing, reason, size) == ERR_OK;
 }
 
+static bool http_is_ready(void *context, char *reason, size_t size)
+{
+	return http_server_ready(((struct daemon *)context)->api.http_server, reason, size);
+}
+
 static bool daemon_is_ready(void *context, char *reason, size_t size)
 {
 	struct daemon *daemon = context;
@@ -360,7 +365,7 @@ static enum err start_http(void *context, struct err_info *info)
 {
 	static struct api_check checks[] = {{"daemon", daemon_is_ready, NULL}, {"store", store_is_ready, NULL},
 		{"engine", engine_is_ready, NULL}, {"sensing", sensing_is_ready, NULL},
-		{"ingest", ingest_is_ready, NULL}, {NULL, NULL, NULL}};
+		{"ingest", ingest_is_ready, NULL}, {"http", http_is_ready, NULL}, {NULL, NULL, NULL}};
 	struct daemon *daemon = context;
 	const struct conf *conf = daemon->conf;
 	struct http_options options = {.address = conf->http_address,

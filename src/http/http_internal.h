@@ -85,9 +85,12 @@ struct http_server {
 	int listen_socket, listen_stop;
 	struct thread *acceptor;
 	int64_t idle_us, header_us, body_us, answer_us, stall_us;
+	unsigned connection_limit; /* the library's: well above ours, beyond which it goes silent */
 	atomic_int connection_count;
 	atomic_int open_requests;
 	atomic_llong body_bytes; /* held by all requests */
+	atomic_llong
+		refused_us; /* monotonic: when a request was refused for want of a worker or connection; 0: never */
 	atomic_bool stopping;
 
 	pthread_mutex_t lock; /* rank: before an event stream's lock; never held across a call out of http but resume */
@@ -98,6 +101,9 @@ struct http_server {
 	bool sweep_stop;
 	struct thread *sweeper;
 };
+
+/* Counts a request or connection that is refused since there is no room for it. */
+void http_note_refusal(struct http_server *server);
 
 /* Binds (ERR_INVALID_CONFIG, ERR_IO); accepts on a thread; stops both, which may be called at any stage. */
 enum err http_listener_open(struct http_server *server, struct err_info *info) MUST_CHECK;

@@ -63,6 +63,18 @@ out:
 	return err;
 }
 
+/* Far beyond the limit of connections: told to come again without ever reaching the library. */
+static void turn_away(struct http_server *server, int sock)
+{
+	static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
+				   "Connection: close\r\n\r\n";
+	if (!server->options.certificate_file)
+		(void)!send(sock, busy, sizeof busy - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	shutdown(sock, SHUT_RDWR);
+	close(sock);
+	http_note_refusal(server);
+}
+
 static void accept_all(struct http_server *server)
 {
 	for (;;) {
@@ -70,6 +82,10 @@ static void accept_all(struct http_server *server)
 		socklen_t size = sizeof peer;
 		int sock =
 			accept4(server->listen_socket, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (sock >= 0 && atomic_load(&server->connection_count) >= (int)server->connection_limit) {
+			turn_away(server, sock);
+			continue;
+		}
 		if (sock >= 0) {
 			atomic_fetch_add(&server->connection_count, 1); /* until close_connection */
 			/* the kernel ends a connection whose peer takes nothing of what was written for so long */
@@ -78,7 +94,7 @@ static void accept_all(struct http_server *server)
 			/* on failure the library has closed the socket; the client sees a connection that ends */
 			if (MHD_add_connection(server->daemon, sock, (struct sockaddr *)&peer, size) != MHD_YES) {
 				atomic_fetch_sub(&server->connection_count, 1);
-				metric_add(METRIC_HTTP_REFUSED, 1);
+				http_note_refusal(server);
 			}
 			continue;
 		}

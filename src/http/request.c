@@ -305,8 +305,10 @@ static enum err open_checked(
 		request->close = true;
 		return err;
 	}
-	if (request->connection->refused)
+	if (request->connection->refused) {
+		http_note_refusal(request->server);
 		return err_set(info, ERR_BUSY, NULL, "too many connections");
+	}
 	if (atomic_load(&request->server->stopping))
 		return err_set(info, ERR_STOPPING, NULL, "the server is stopping");
 	err = find_route(request, path, path_size, info);

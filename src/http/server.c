@@ -9,6 +9,8 @@
 
 #include "http_internal.h"
 
+#define REFUSAL_MEMORY_US (2 * CLOCK_US_PER_SECOND)
+
 /* ---- connections ---- */
 
 static void open_connection(struct http_server *server, struct MHD_Connection *mhd, void **context)
@@ -89,13 +91,19 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
 	return http_request_new(context, connection, mhd, target ? target : "");
 }
 
+void http_note_refusal(struct http_server *server)
+{
+	metric_add(METRIC_HTTP_REFUSED, 1);
+	atomic_store_explicit(&server->refused_us, clock_monotonic_us(), memory_order_relaxed);
+}
+
 /* Lends the request to a worker; an http thread goes on meanwhile. */
 static enum MHD_Result lend_to_worker(struct http_request *request)
 {
 	struct http_server *server = request->server;
 	if (!http_work_reserve(server->work)) {
 		err_set(&request->failure, ERR_BUSY, NULL, "all workers are busy");
-		metric_add(METRIC_HTTP_REFUSED, 1);
+		http_note_refusal(server);
 		return http_answer_send(request);
 	}
 	request->deadline_us = clock_monotonic_us() + server->answer_us;
@@ -278,13 +286,11 @@ static enum err start_daemon(struct http_server *server, struct err_info *info)
 			(void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"};
 	}
 	extra[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
-	/* the limit stands well above ours, since beyond its own the library only goes silent */
-	unsigned limit = options->connections_max + options->connections_max / 4 + 64;
 	/* clang-format off */
 	server->daemon = MHD_start_daemon(flags, server->port, NULL, NULL, on_request, server,
 		MHD_OPTION_EXTERNAL_LOGGER, drop_line, NULL,
 		MHD_OPTION_THREAD_POOL_SIZE, options->threads,
-		MHD_OPTION_CONNECTION_LIMIT, limit,
+		MHD_OPTION_CONNECTION_LIMIT, server->connection_limit,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(longest_us / CLOCK_US_PER_SECOND + 1),
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_HTTP_CONNECTION_BYTES,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1,
@@ -320,6 +326,7 @@ static enum err copy_options(struct http_server *server, const struct http_optio
 	own->workers = options->workers ? options->workers : 4;
 	own->worker_queue = options->worker_queue ? options->worker_queue : 256;
 	own->connections_max = options->connections_max ? options->connections_max : 4096;
+	server->connection_limit = own->connections_max + own->connections_max / 4 + 64;
 	server->header_us = or_default(options->header_deadline_us, 10 * CLOCK_US_PER_SECOND);
 	server->body_us = or_default(options->body_deadline_us, 30 * CLOCK_US_PER_SECOND);
 	server->idle_us = or_default(options->idle_deadline_us, 60 * CLOCK_US_PER_SECOND);
@@ -378,6 +385,15 @@ enum err http_server_start(const struct http_options *options, struct http_serve
 uint16_t http_server_port(const struct http_server *server)
 {
 	return server->port;
+}
+
+bool http_server_ready(struct http_server *server, char *reason, size_t size)
+{
+	int64_t refused_us = server ? atomic_load_explicit(&server->refused_us, memory_order_relaxed) : 0;
+	if (!refused_us || clock_monotonic_us() - refused_us > REFUSAL_MEMORY_US)
+		return true;
+	snprintf(reason, size, "more requests come than can be served; some are told to come again (503)");
+	return false;
 }
 
 /* ---- stop ---- */
