@@ -366,14 +366,15 @@ class Load:
 
     def __init__(self, world):
         self.world, self.go, self.ended, self.failures = world, threading.Event(), False, queue.Queue()
-        self.idle = [threading.Event() for _ in range(4)]
+        self.idle, self.rounds = [threading.Event() for _ in range(4)], [0] * 4
         bodies = [self.readings_by_http, self.readings_by_mqtt, self.transfers, self.retirements]
-        self.threads = [threading.Thread(target=self.run, args=(body, idle, random.Random(f"{world.seed}/{number}")), daemon=True)
-                        for number, (body, idle) in enumerate(zip(bodies, self.idle))]
+        self.threads = [threading.Thread(target=self.run, args=(number, body, random.Random(f"{world.seed}/{number}")), daemon=True)
+                        for number, body in enumerate(bodies)]
         for thread in self.threads:
             thread.start()
 
-    def run(self, body, idle, rng):
+    def run(self, number, body, rng):
+        idle = self.idle[number]
         while not self.ended:
             if not self.go.is_set():
                 idle.set()
@@ -385,10 +386,14 @@ class Load:
             except Exception:  # told by the main thread, which ends the campaign
                 self.failures.put(traceback.format_exc())
                 self.go.clear()
+            self.rounds[number] += 1
             threading.Event().wait(rng.uniform(0, 0.02))
 
-    def resume(self):
+    def resume(self, rounds=3):
+        """Every thread has sent so many times when this returns, so that the fault finds carbond at work."""
+        before = list(self.rounds)
         self.go.set()
+        wait_until(lambda: not self.failures.empty() or all(now - then >= rounds for now, then in zip(self.rounds, before)), "the load runs")
 
     def pause(self):
         self.go.clear()
