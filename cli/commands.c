@@ -114,7 +114,11 @@ static const struct cli_option init_options[] = {{"organisation", "SLUG", "the f
 	{"name", "NAME", "its name"}, {"country", "CODE", "its country, ISO 3166-1 alpha-2"}, END};
 static const struct cli_option backup_options[] = {{"with-keys", NULL, "with seal.keys and checkpoint.key"}, END};
 static const struct cli_option restore_options[] = {
-	{"drill", NULL, "only try it, in a folder of its own that is thrown away"}, END};
+	{"position", "NUMBER", "cut the journal behind this event (a batch that goes further is left out whole)"},
+	{"reason", "TEXT", "why, for the journal's record of it; kept sealed"},
+	{"signer", "KEY",
+		"the public key that must have signed it (default: that of checkpoint.key in the data folder)"},
+	{"drill", NULL, "only try it, in a folder of its own that is thrown away, and measure RPO and RTO"}, END};
 static const struct cli_option dump_options[] = {
 	{"from", "NUMBER", "first event"}, {"to", "NUMBER", "last event"}, END};
 
@@ -534,14 +538,19 @@ const struct cli_command cli_commands[] = {
 	{.noun = "backup",
 		.arguments = "FOLDER [--with-keys]",
 		.options = backup_options,
-		.doc = "Backs up the data, of a live daemon by its admin socket, of a stopped one by the binary",
-		.examples = "carbonctl backup /backup/2026-11-23",
+		.doc = "Backs up the data, of a live daemon by its admin socket, of a stopped one by the binary; into "
+		       "a "
+		       "folder with earlier steps only what is new of the logs",
+		.examples = "carbonctl backup /backup/2026-11",
 		.run = cli_backup},
 	{.noun = "restore",
-		.arguments = "FOLDER [--drill]",
+		.arguments = "FOLDER [--position NUMBER] [--reason TEXT] [--signer KEY] [--drill]",
 		.options = restore_options,
-		.doc = "Puts a backup into an empty data folder",
-		.examples = "carbonctl restore /backup/2026-11-23\ncarbonctl restore /backup/2026-11-23 --drill",
+		.doc = "Checks a backup and puts it into an empty data folder; exit code 1 where it is not what was "
+		       "signed",
+		.examples =
+			"carbonctl restore /backup/2026-11\ncarbonctl restore /backup/2026-11 --position 4711 --reason "
+			"'operator error'\ncarbonctl restore /backup/2026-11 --drill",
 		.run = cli_daemon_verb},
 	{.noun = "journal",
 		.verb = "dump",

@@ -51,6 +51,8 @@ struct replay {
 	struct merkle_edge tree;
 	struct event_scratch *scratch;
 	char item[64];
+	int64_t restores;
+	char restored[128]; /* the last one, in words */
 };
 
 static void add_text(struct sha256 *state, const char *text)
@@ -96,6 +98,22 @@ static enum err check_chain(struct replay *replay, const struct export_batch *ba
 	return ERR_OK;
 }
 
+/* The journal forks where it says so, and nowhere else: rules_apply refuses a record that is not in its place. */
+static void note_restore(struct replay *replay, const struct event *event)
+{
+	const struct event_restored *said = &event->restored;
+	replay->restores++;
+	if (said->lost_position > said->position)
+		snprintf(replay->restored, sizeof replay->restored,
+			"record %llu follows %llu; what once came there, up to %llu, is lost",
+			(unsigned long long)event->header.number, (unsigned long long)said->position,
+			(unsigned long long)said->lost_position);
+	else
+		snprintf(replay->restored, sizeof replay->restored,
+			"record %llu follows %llu; whether anything else once did is not known",
+			(unsigned long long)event->header.number, (unsigned long long)said->position);
+}
+
 static enum err replay_payload(struct replay *replay, const struct export_batch *batch, struct err_info *info)
 {
 	size_t offset = 0;
@@ -110,6 +128,8 @@ static enum err replay_payload(struct replay *replay, const struct export_batch 
 			err = rules_apply(replay->rules, &event, &fault);
 		if (err)
 			return fail(replay, info, fault.detail);
+		if (event.header.type == EVENT_RESTORED)
+			note_restore(replay, &event);
 		merkle_add(&replay->tree, merkle_leaf(batch->payload.data + offset, length));
 		offset += length;
 		records++;
@@ -202,13 +222,17 @@ int verify_journal(const char *text, size_t size, struct hash expected, const st
 	struct verify_list *list = verify_begin(options);
 	struct err_info fault = {0};
 	struct replay replay = {.scratch = keep ? ARENA_NEW(keep, struct event_scratch) : NULL};
-	char passed[128];
+	char passed[192];
 	enum err err = list && line_arena && replay.scratch ? read_lines(&replay, text, size, keep, line_arena, &fault)
 							    : err_set(&fault, ERR_NO_MEMORY, "", "out of memory");
 	int code = CLI_VERIFY_FAILED;
 	if (list) {
 		snprintf(passed, sizeof passed, "%lld batches follow one another, hash by hash", (long long)replay.seq);
 		report(list, "chain", &fault, passed);
+		if (err == ERR_OK && replay.restores > 0) {
+			snprintf(passed, sizeof passed, "%lld; last: %s", (long long)replay.restores, replay.restored);
+			report(list, "restores", &fault, passed);
+		}
 		if (err == ERR_OK)
 			err = finish(list, &replay, expected);
 		code = verify_end(&list, err ? CLI_VERIFY_FAILED : CLI_OK, err ? "FAIL" : "PASS");

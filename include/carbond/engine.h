@@ -116,6 +116,42 @@ enum err engine_wait_position(struct engine *engine, int64_t position, int64_t d
 enum err engine_journal_read(struct store *store, int64_t from_position,
 	enum err (*each)(void *context, const struct event *event), void *context, struct err_info *info) MUST_CHECK;
 
+/* ---- backups of the journal; no engine runs; blocks on the store ---- */
+
+/* Number of the last event in a journal batch, from its payload; 0 where it holds none. */
+int64_t engine_batch_position(const struct store_batch *batch);
+
+/* What the journal leads to. */
+struct engine_replay {
+	int64_t position, time_us, batches;
+	struct hash state; /* of the whole state */
+	struct hash root;  /* RFC 6962, over the records */
+	struct hash head;  /* of the last batch */
+	int64_t issued_kg, state_kg[KG_STATE_COUNT];
+	bool is_restored; /* the last event says that a restore ended there */
+};
+
+/* Replays the journal from its first event, without snapshots: hash chain, every record, trial balance (P1, P2, P3) from the
+ * ground. ERR_STORE_CORRUPT, ERR_JOURNAL_INVALID. */
+enum err engine_replay_check(
+	struct store *store, struct id registry, struct engine_replay *ret_replay, struct err_info *info) MUST_CHECK;
+
+struct engine_restore {
+	const char *node;
+	struct id registry;
+	int64_t now_us;
+	int64_t lost_position;          /* last event known to be lost; 0: none is */
+	uint64_t lost_seq;              /* batch that held it, */
+	uint64_t lost_term;             /* its term */
+	struct hash lost_head;          /* and its hash */
+	const struct vault_row *reason; /* from vault_make; NULL: none was given */
+};
+
+/* Ends a restore: appends the event `restored` behind the journal, and sets back what consumers had read beyond it. Once: where
+ * the journal ends with it already, nothing is done. `*ret_position` is the event's number. */
+enum err engine_record_restore(struct store *store, const struct engine_restore *restore, int64_t *ret_position,
+	struct err_info *info) MUST_CHECK;
+
 /* ---- consumers: everything that follows a change reads the journal from its own stored cursor ---- */
 
 struct engine_consumer;

@@ -9,11 +9,12 @@ struct signer;
 
 /* What a key is for. The policy (signer.c) lists the domains that each may sign under. */
 enum signer_use {
-	SIGNER_CHECKPOINT, /* the audit trees' checkpoints: "carbond/checkpoint/1" */
+	SIGNER_CHECKPOINT, /* the node's own word on its logs: checkpoints of the audit trees, manifests of backups */
 	SIGNER_USE_COUNT
 };
 
 #define SIGNER_CHECKPOINT_DOMAIN "carbond/checkpoint/1"
+#define SIGNER_BACKUP_DOMAIN     "carbond/backup/2"
 
 /* Without keys. NULL without memory. */
 struct signer *signer_new(void);

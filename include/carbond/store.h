@@ -12,6 +12,7 @@
 
 #include "carbond/base/field.h"
 #include "carbond/base/seal.h"
+#include "carbond/base/sign.h"
 
 struct store;
 
@@ -200,12 +201,71 @@ enum err store_log_delete(struct store *store, const char *stream, struct err_in
 
 /* ---- backup ---- */
 
-/* Online: copies value.db, then readings.db (so all that the journal cites is in it) into `folder` (made; must be empty),
- * with a manifest of SHA-256 sums and log heads. */
-enum err store_backup(struct store *store, const char *folder, struct err_info *info) MUST_CHECK;
+/* A backup is a folder with one step a folder ("00001", "00002" …). A step holds, in a form that no back end knows, the
+ * batches and guard keys that came since the step before ("value.log", "readings.log"), all rows of the primaries
+ * ("value.rows", "readings.rows"), the small files that the caller adds, and a manifest.json that is signed. Views are left
+ * out: they are rebuilt. docs/OPERATORS.md describes the form.
+ *
+ * manifest.json is canonical JSON {"format", "step", "previous", "created_us", "node", "registry", "files": [{"name", "size",
+ * "sha256"} …], "streams": [{"class", "stream", "from_seq", "seq", "hash"} …], "key", "signature"}; signed
+ * ("carbond/backup/2") is the canonical document without `signature`. */
 
-/* Offline, under the data directory's lock: checks the manifest (ERR_BACKUP_EDITED names the file), then puts the files
- * into `data_folder`, which must hold no store. Views are rebuilt at the next start. */
-enum err store_restore(const char *folder, const char *data_folder, struct err_info *info) MUST_CHECK;
+#define STORE_BACKUP_EXTRAS 8
+#define STORE_BACKUP_STEPS  99999
+
+struct store_backup_extra {
+	const char *path, *name; /* a file of at most 64 KB and its name in the step, e.g. "node.json" */
+};
+
+struct store_backup_options {
+	const char *folder;          /* made where it is not there; holds nothing, or earlier steps of this store */
+	const char *node, *registry; /* whose the data is: into the manifest */
+	const struct sign_public *key;
+	enum err (*sign)(
+		void *context, const void *data, size_t size, struct signature *ret_signature, struct err_info *info);
+	void *context;
+	struct store_backup_extra extras[STORE_BACKUP_EXTRAS]; /* up to the first without a name */
+};
+
+/* What a step holds, or what has been restored from a chain of them. */
+struct store_backup_report {
+	unsigned step;      /* number of the (last) step */
+	char path[1024];    /* of its folder */
+	int64_t created_us; /* what became durable before is in it */
+	int64_t batches, rows, bytes;
+	/* of a restore: */
+	char node[32], registry[40];
+	struct sign_public key;  /* that signed all steps */
+	struct store_batch kept; /* header of the last batch of the stream that may be cut */
+	struct store_batch lost; /* header of its last batch in the backup where it is cut off, else seq 0 */
+};
+
+/* Online: value first, then readings, so that all that the journal cites is in it; each class as of one moment. ERR_DUPLICATE
+ * (the folder holds something else, or another history of these logs), ERR_BACKUP_EDITED, ERR_BACKUP_STRANGER, ERR_NO_SPACE,
+ * ERR_IO: then nothing of the step is left. */
+enum err store_backup(struct store *store, const struct store_backup_options *options,
+	struct store_backup_report *ret_report, struct err_info *info) MUST_CHECK;
+
+struct store_restore_options {
+	const char *folder;            /* of the backup */
+	const struct sign_public *key; /* that must have signed it; NULL: any one */
+	/* Where a stream is to be cut: called for each of its batches in order; the first that it refuses and all later ones are
+	 * left out with their guard keys. NULL: none is. */
+	const char *cut_stream;
+	bool (*keeps)(void *context, const struct store_batch *batch);
+	void *context;
+};
+
+/* Checks all steps: signatures, sums, hash chains, and that each follows the one before. Touches nothing. ERR_BACKUP_EDITED
+ * names the file, ERR_BACKUP_STRANGER the key. */
+enum err store_backup_check(const struct store_restore_options *options, struct store_backup_report *ret_report,
+	struct err_info *info) MUST_CHECK;
+
+/* Checks as above, then puts the backup into a store that holds nothing (ERR_DUPLICATE), or goes on where a restore of the
+ * same backup to the same place was interrupted. The store that comes back is open, and refused by store_open
+ * (ERR_RESTORE_UNFINISHED) until store_restore_finish. */
+enum err store_restore(const struct store_options *place, const struct store_restore_options *options,
+	struct store **ret_store, struct store_backup_report *ret_report, struct err_info *info) MUST_CHECK;
+enum err store_restore_finish(struct store *store, struct err_info *info) MUST_CHECK;
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "audit_private.h"
 #include "carbond/base/clock.h"
+#include "carbond/events.h"
 
 static enum err no_memory(struct err_info *info)
 {
@@ -29,7 +30,48 @@ enum err audit_checkpoint_newest(
 
 /* ---- what was signed before still holds ---- */
 
-static enum err check_stream(struct audit *audit, const json_t *stream, struct err_info *info)
+struct fork_search {
+	uint64_t size;   /* leaves of the checkpoint */
+	int64_t time_us; /* when it was signed */
+	bool declared;
+	struct err_info info;
+};
+
+static enum err look_for_fork(void *context, const void *data, size_t size, struct err_info *info)
+{
+	struct fork_search *search = context;
+	struct event event;
+	size_t length = 0;
+	enum err err = event_decode(data, size, NULL, &event, &length, info);
+	if (err || event.header.type != EVENT_RESTORED)
+		return err;
+	const struct event_restored *said = &event.restored;
+	bool reaches = said->position < search->size && event.header.time_us >= search->time_us;
+	bool known = said->lost_position > said->position;
+	search->declared = search->declared || (reaches && (!known || search->size <= said->lost_position));
+	return ERR_OK;
+}
+
+static enum err search_batch(void *context, const struct store_batch *batch)
+{
+	struct fork_search *search = context;
+	return audit_split(batch, look_for_fork, search, &search->info);
+}
+
+/* The one fork that is accepted: the journal says itself, in `restored`, that what the checkpoint saw behind that place is
+ * lost. What lies before that place must still be there; the checkpoints that reach no further are checked for it. */
+static bool fork_is_declared(struct audit *audit, const char *stream, uint64_t size, int64_t time_us)
+{
+	struct fork_search search = {.size = size, .time_us = time_us};
+	if (strncmp(stream, "journal.", 8) != 0)
+		return false;
+	enum err err = store_log_read(audit->store, STORE_VALUE, stream, 1, search_batch, &search, &search.info);
+	return !err && search.declared;
+}
+
+/* `*ret_forked` is set where the checkpoint is behind a declared fork and so says nothing more. */
+static enum err check_stream(
+	struct audit *audit, const json_t *stream, int64_t time_us, bool *ret_forked, struct err_info *info)
 {
 	const char *name = json_string_value(json_object_get(stream, "stream"));
 	const char *text = json_string_value(json_object_get(stream, "root"));
@@ -38,27 +80,49 @@ static enum err check_stream(struct audit *audit, const json_t *stream, struct e
 	if (!name || !text || hash_parse(text, &signed_root) != ERR_OK)
 		return err_set(info, ERR_STORE_CORRUPT, NULL, "the last checkpoint is not one");
 	enum err err = audit_root_at(audit, name, size, &root, info);
-	if (err == ERR_NOT_FOUND || (!err && !hash_equal(root, signed_root)))
+	bool differs = err == ERR_NOT_FOUND || (!err && !hash_equal(root, signed_root));
+	if (differs && fork_is_declared(audit, name, size, time_us)) {
+		*ret_forked = true;
+		return ERR_OK;
+	}
+	if (differs)
 		return err_set(info, ERR_STORE_CORRUPT, NULL,
 			"log %s no longer leads to the %llu leaves of the last checkpoint", name,
 			(unsigned long long)size);
 	return err;
 }
 
-static enum err check_last(struct audit *audit, struct arena *arena, struct err_info *info)
+static enum err check_one(struct audit *audit, const struct audit_checkpoint_row *row, struct arena *arena,
+	bool *ret_forked, struct err_info *info)
 {
-	struct audit_checkpoint_row last;
 	json_t *document = NULL;
-	enum err err = audit_checkpoint_newest(audit, arena, &last, info);
-	if (err)
-		return err == ERR_NOT_FOUND ? ERR_OK : err;
-	err = document_parse(arena, last.text, strlen(last.text), &document, info);
 	size_t index;
 	json_t *stream;
+	enum err err = document_parse(arena, row->text, strlen(row->text), &document, info);
 	json_array_foreach(json_object_get(document, "streams"), index, stream)
 	{
 		if (!err)
-			err = check_stream(audit, stream, info);
+			err = check_stream(audit, stream, row->time_us, ret_forked, info);
+	}
+	return err;
+}
+
+/* The newest checkpoint; and where a restore lies between, those before it, back to one that nothing was cut from. */
+static enum err check_last(struct audit *audit, struct arena *arena, struct err_info *info)
+{
+	struct audit_checkpoint_row last;
+	struct store_query query = {.collection = &audit_checkpoints_collection, .descending = true, .most = 1};
+	enum err err = ERR_OK;
+	for (bool forked = true; forked && !err;) {
+		void *rows = NULL;
+		size_t count = 0;
+		forked = false;
+		err = store_find(audit->store, &query, arena, &rows, &count, info);
+		if (err || count == 0)
+			break;
+		last = *(struct audit_checkpoint_row *)rows;
+		query.after = &last;
+		err = check_one(audit, &last, arena, &forked, info);
 	}
 	return err;
 }

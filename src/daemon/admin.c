@@ -61,14 +61,18 @@ static json_t *status(struct daemon *daemon)
 static enum err backup(struct daemon *daemon, const json_t *request, json_t **ret_result, struct err_info *info)
 {
 	const char *folder = json_string_value(json_object_get(request, "folder"));
+	struct store_backup_report report;
+	char as_of[CLOCK_TEXT_SIZE];
 	enum err err;
 
 	if (!folder || folder[0] != '/')
 		return err_set(info, ERR_INVALID_FIELD, "/folder",
-			"/folder must be an absolute path to a new or empty folder");
-	err = daemon_backup(daemon, folder, json_is_true(json_object_get(request, "with_keys")), info);
+			"/folder must be an absolute path to a new folder, or to one with earlier steps");
+	err = daemon_backup(daemon, folder, json_is_true(json_object_get(request, "with_keys")), &report, info);
 	if (!err)
-		*ret_result = json_pack("{s:s}", "folder", folder);
+		*ret_result = json_pack("{s:s, s:i, s:s, s:I, s:I, s:I}", "folder", report.path, "step",
+			(int)report.step, "as_of", clock_text(report.created_us, as_of), "batches",
+			(json_int_t)report.batches, "rows", (json_int_t)report.rows, "bytes", (json_int_t)report.bytes);
 	return err;
 }
 

@@ -45,6 +45,10 @@ enum err node_read(
 	const char *folder, const char *node, struct node_identity *ret_identity, struct err_info *info) MUST_CHECK;
 /* Overwrites the keys in memory. */
 void node_wipe(struct node_identity *identity);
+/* node.json alone: node, registry and created_at are filled in. */
+enum err node_identity_read(const char *folder, struct node_identity *ret_identity, struct err_info *info) MUST_CHECK;
+/* The public half of a folder's checkpoint.key. False: it has none that can be read. */
+bool node_public_key(const char *folder, struct sign_public *ret_key);
 /* Copies node.json, and the key files too if `keys`, from one folder into another; files that are there stay. ERR_IO. */
 enum err node_copy(const char *from, const char *to, bool keys, struct err_info *info) MUST_CHECK;
 
@@ -86,6 +90,9 @@ size_t daemon_stages_through(const char *name);
 
 /* Where data, migrations and shipped documents are. ERR_INVALID_CONFIG. */
 enum err daemon_places(struct daemon *daemon, struct err_info *info) MUST_CHECK;
+/* How the store is opened; what it cites is the daemon's. */
+enum err daemon_store_options(
+	struct daemon *daemon, struct store_options *ret_options, struct err_info *info) MUST_CHECK;
 /* daemon_places; then starts the first `stages` stages. */
 enum err daemon_start(struct daemon *daemon, size_t stages, struct err_info *info) MUST_CHECK;
 void daemon_stop(struct daemon *daemon);
@@ -130,7 +137,7 @@ json_t *health_findings(struct daemon *daemon, int64_t now_us);
 int64_t health_backup_read(const struct daemon *daemon);
 void health_backup_note(const struct daemon *daemon, int64_t now_us);
 
-/* ---- verbs.c, docs.c: each returns an exit code; `words` are the verb's own words, configuration taken out ---- */
+/* ---- verbs.c, backup.c, docs.c: each verb returns an exit code; `words` are its own words, configuration taken out ---- */
 
 int verb_run(struct daemon *daemon, int count, char **words);
 int verb_init(struct daemon *daemon, int count, char **words);
@@ -141,8 +148,23 @@ int verb_journal(struct daemon *daemon, int count, char **words);
 int verb_docs(struct daemon *daemon, int count, char **words);
 int verb_config(struct daemon *daemon, int count, char **words);
 
-/* A backup of a store that is open into `folder`, with the node's identity, and its keys if `keys`. Blocks. */
-enum err daemon_backup(struct daemon *daemon, const char *folder, bool keys, struct err_info *info) MUST_CHECK;
+struct words {
+	int count;
+	char **items;
+};
+/* Each takes what it finds out of the words. */
+bool words_flag(struct words *words, const char *name);
+const char *words_option(struct words *words, const char *name); /* "--name value" or "--name=value"; NULL: not given */
+const char *words_next(struct words *words);                     /* NULL: there is none, or it is an option */
+/* False: not a number of 0 or more. NULL is `absent`. */
+bool words_number(const char *text, int64_t absent, int64_t *ret_number);
+int verb_usage(const char *verb, const char *text);
+int verb_failed(const char *verb, const struct err_info *info);
+
+/* A step of a backup of an open store into `folder`, with the node's identity, and its keys if `keys`, signed with its
+ * checkpoint key. Blocks. */
+enum err daemon_backup(struct daemon *daemon, const char *folder, bool keys, struct store_backup_report *ret_report,
+	struct err_info *info) MUST_CHECK;
 
 /* Every collection of every room, for store_open. NULL-terminated; owned by the arena. NULL without memory. */
 const struct store_collection *const *daemon_collections(struct arena *arena);

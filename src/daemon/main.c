@@ -19,9 +19,13 @@ static const struct verb verbs[] = {
 		"makes the data directory, its keys, the first organisation (country ZZ, unknown, where left out) and "
 		"its "
 		"platform-admin key"},
-	{"backup", verb_backup, "FOLDER [--with-keys]", "backs up the data of a stopped daemon"},
-	{"restore", verb_restore, "FOLDER [--drill]",
-		"puts a backup into an empty data directory; --drill tries it in a folder of its own"},
+	{"backup", verb_backup, "FOLDER [--with-keys]",
+		"backs up the data of a stopped daemon: a first step into a new folder, or what is new into an earlier "
+		"one"},
+	{"restore", verb_restore, "FOLDER [--position NUMBER] [--reason TEXT] [--signer KEY] [--drill] [--json]",
+		"puts a backup into an empty data directory, its journal up to an event; --drill tries it in a folder "
+		"of its "
+		"own, and measures"},
 	{"check", verb_check, "",
 		"whether it would start here: listener, shipped files, keys, schema; changes nothing"},
 	{"journal", verb_journal, "dump [--from NUMBER] [--to NUMBER]",

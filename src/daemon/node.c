@@ -197,6 +197,24 @@ enum err node_read(const char *folder, const char *node, struct node_identity *r
 	return err;
 }
 
+enum err node_identity_read(const char *folder, struct node_identity *ret_identity, struct err_info *info)
+{
+	*ret_identity = (struct node_identity){0};
+	return read_identity(folder, ret_identity, info);
+}
+
+bool node_public_key(const char *folder, struct sign_public *ret_key)
+{
+	struct node_identity identity;
+	bool there = read_checkpoint_key(folder, &identity, NULL) == ERR_OK;
+
+	if (there) /* seed ‖ public key */
+		memcpy(ret_key, identity.checkpoint_key.bytes + sizeof(identity.checkpoint_key) - sizeof(*ret_key),
+			sizeof(*ret_key));
+	node_wipe(&identity);
+	return there;
+}
+
 static enum err make_folder(const char *folder, struct err_info *info)
 {
 	char path[PATH_MAX];

@@ -123,20 +123,26 @@ const struct store_collection *const *daemon_collections(struct arena *arena)
 	return list;
 }
 
-static enum err start_store(void *context, struct err_info *info)
+enum err daemon_store_options(struct daemon *daemon, struct store_options *ret_options, struct err_info *info)
 {
-	struct daemon *daemon = context;
-	struct store_options options = {.uri = daemon->store_uri,
+	*ret_options = (struct store_options){.uri = daemon->store_uri,
 		.collections = daemon_collections(daemon->arena),
 		.seal_keys = daemon->identity_file.seal_keys,
 		.seal_key_count = daemon->identity_file.seal_key_count,
 		.migrations_folder = daemon->migrations_folder,
 		.low_water_bytes = (size_t)daemon->conf->store_low_water_mb << 20};
+	return ret_options->collections ? ERR_OK
+					: err_set(info, ERR_NO_MEMORY, NULL, "no memory for the list of collections");
+}
 
-	if (!options.collections)
-		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the list of collections");
+static enum err start_store(void *context, struct err_info *info)
+{
+	struct daemon *daemon = context;
+	struct store_options options;
+	enum err err = daemon_store_options(daemon, &options, info);
+
 	health_backup_read(daemon);
-	return store_open(&options, &daemon->store, info);
+	return err ? err : store_open(&options, &daemon->store, info);
 }
 
 static void stop_store(void *context)

@@ -1,22 +1,14 @@
-/* The verbs that need a store and no running daemon: check, init, backup, restore with its drill, journal dump. Each runs under the
+/* The verbs that need a store and no running daemon: check, init and journal dump (backup.c has the others). Each runs under the
  * data directory's lock, prints its result on standard output and one line on standard error when it fails. Main thread. */
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "carbond/engine.h"
 #include "carbond/identity.h"
 #include "daemon.h"
 
 /* ---- words ---- */
-
-struct words {
-	int count;
-	char **items;
-};
 
 static void take_out(struct words *words, int index, int count)
 {
@@ -25,7 +17,7 @@ static void take_out(struct words *words, int index, int count)
 	words->count -= count;
 }
 
-static bool take_flag(struct words *words, const char *name)
+bool words_flag(struct words *words, const char *name)
 {
 	for (int i = 0; i < words->count; i++) {
 		if (strcmp(words->items[i], name) == 0) {
@@ -37,7 +29,7 @@ static bool take_flag(struct words *words, const char *name)
 }
 
 /* "--name value" or "--name=value"; NULL: not given. */
-static const char *take_option(struct words *words, const char *name)
+const char *words_option(struct words *words, const char *name)
 {
 	size_t length = strlen(name);
 
@@ -56,7 +48,7 @@ static const char *take_option(struct words *words, const char *name)
 	return NULL;
 }
 
-static const char *take_word(struct words *words)
+const char *words_next(struct words *words)
 {
 	const char *word;
 
@@ -67,13 +59,13 @@ static const char *take_word(struct words *words)
 	return word;
 }
 
-static int usage(const char *verb, const char *text)
+int verb_usage(const char *verb, const char *text)
 {
 	fprintf(stderr, "carbond %s: usage: carbond %s %s\n", verb, verb, text);
 	return DAEMON_EXIT_USAGE;
 }
 
-static int failed(const char *verb, const struct err_info *info)
+int verb_failed(const char *verb, const struct err_info *info)
 {
 	fprintf(stderr, "carbond %s: %s\n", verb, *info->detail ? info->detail : err_row(info->code)->title);
 	return DAEMON_EXIT_FAILED;
@@ -97,7 +89,7 @@ int verb_check(struct daemon *daemon, int count, char **words)
 
 	(void)words;
 	if (count > 0)
-		return usage("check", "");
+		return verb_usage("check", "");
 	log_set_level(LOG_LEVEL_WARN);
 	err = daemon_check_listener(daemon->conf, &info);
 	if (!err)
@@ -110,7 +102,7 @@ int verb_check(struct daemon *daemon, int count, char **words)
 					  .migrations_folder = daemon->migrations_folder},
 			&info);
 	if (err)
-		return failed("check", &info);
+		return verb_failed("check", &info);
 	printf("%s, node %s: keys and schema fit this carbond\n", daemon->data_folder, daemon->conf->node);
 	return DAEMON_EXIT_OK;
 }
@@ -143,9 +135,9 @@ static void print_first(
 int verb_init(struct daemon *daemon, int count, char **items)
 {
 	struct words words = {count, items};
-	bool as_json = take_flag(&words, "--json");
-	const char *slug = take_option(&words, "--organisation"), *name = take_option(&words, "--name");
-	const char *country = take_option(&words, "--country");
+	bool as_json = words_flag(&words, "--json");
+	const char *slug = words_option(&words, "--organisation"), *name = words_option(&words, "--name");
+	const char *country = words_option(&words, "--country");
 	struct organisation organisation = {
 		.slug = slug, .name = name ? name : slug, .country = country ? country : "ZZ"};
 	char key[IDENTITY_KEY_TEXT_SIZE] = "";
@@ -153,7 +145,7 @@ int verb_init(struct daemon *daemon, int count, char **items)
 	enum err err;
 
 	if (!slug || words.count > 0)
-		return usage("init", "--organisation SLUG [--name NAME] [--country CODE] [--json]");
+		return verb_usage("init", "--organisation SLUG [--name NAME] [--country CODE] [--json]");
 	log_set_level(LOG_LEVEL_WARN);
 	err = crypto_start();
 	if (!err)
@@ -161,7 +153,7 @@ int verb_init(struct daemon *daemon, int count, char **items)
 	if (!err)
 		err = daemon_start(daemon, daemon_stages_through("identity"), &info);
 	if (err)
-		return failed("init", &info);
+		return verb_failed("init", &info);
 	err = identity_init(daemon->identity, &organisation, key, &info);
 	if (!err)
 		print_first(daemon, &organisation, key, as_json);
@@ -170,131 +162,7 @@ int verb_init(struct daemon *daemon, int count, char **items)
 	if (err == ERR_DUPLICATE)
 		err_set(&info, err, NULL, "%s has been initialised before; `carbonctl keys` makes further keys",
 			daemon->data_folder);
-	return err ? failed("init", &info) : DAEMON_EXIT_OK;
-}
-
-/* ---- backup and restore ---- */
-
-enum err daemon_backup(struct daemon *daemon, const char *folder, bool keys, struct err_info *info)
-{
-	enum err err = store_backup(daemon->store, folder, info);
-
-	if (!err)
-		err = node_copy(daemon->data_folder, folder, keys, info);
-	if (!err)
-		health_backup_note(daemon, clock_wall_us());
-	return err;
-}
-
-int verb_backup(struct daemon *daemon, int count, char **items)
-{
-	struct words words = {count, items};
-	bool keys = take_flag(&words, "--with-keys");
-	const char *folder = take_word(&words);
-	struct err_info info = {0};
-	enum err err;
-
-	if (!folder || words.count > 0)
-		return usage("backup", "FOLDER [--with-keys]");
-	log_set_level(LOG_LEVEL_WARN);
-	err = daemon_start(daemon, daemon_stages_through("store"), &info);
-	if (err == ERR_STORE_LOCKED)
-		err_set(&info, err, NULL, "carbond is running on %s: use `carbonctl backup %s`", daemon->conf->data_dir,
-			folder);
-	if (err)
-		return failed("backup", &info);
-	err = daemon_backup(daemon, folder, keys, &info);
-	daemon_stop(daemon);
-	if (err)
-		return failed("backup", &info);
-	printf("backed up %s to %s%s\n", daemon->data_folder, folder,
-		keys ? " with its keys" : "; seal.keys and checkpoint.key are not in it");
-	return DAEMON_EXIT_OK;
-}
-
-static bool has_file(const char *folder, const char *name)
-{
-	char path[PATH_MAX];
-
-	return snprintf(path, sizeof(path), "%s/%s", folder, name) < (int)sizeof(path) && access(path, F_OK) == 0;
-}
-
-/* Puts a backup into a data directory, with the keys where the backup holds them. */
-static enum err put_back(const char *backup, const char *data_folder, struct err_info *info)
-{
-	enum err err;
-
-	if (mkdir(data_folder, 0700) != 0 && access(data_folder, W_OK) != 0)
-		return err_set(info, ERR_IO, NULL, "cannot make %s", data_folder);
-	err = store_restore(backup, data_folder, info);
-	return err ? err : node_copy(backup, data_folder, has_file(backup, "seal.keys"), info);
-}
-
-static int restore(const char *backup, struct daemon *daemon)
-{
-	const char *data_folder = daemon->conf->data_dir;
-	struct err_info info = {0};
-
-	if (put_back(backup, data_folder, &info))
-		return failed("restore", &info);
-	printf("restored %s to %s\n", backup, data_folder);
-	if (!has_file(data_folder, "seal.keys") || !has_file(data_folder, "checkpoint.key"))
-		printf("Put this node's seal.keys and checkpoint.key into %s before you start carbond.\n", data_folder);
-	return DAEMON_EXIT_OK;
-}
-
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
-{
-	(void)status;
-	(void)kind;
-	(void)walk;
-	return remove(path);
-}
-
-/* A restore into a folder of its own that is started as far as the engine, which replays the whole journal, and thrown away:
- * proves that the backup is one. */
-static int drill(const char *backup, struct daemon *daemon)
-{
-	const char *temporary = getenv("TMPDIR"),
-		   *keys_from = has_file(backup, "seal.keys") ? backup : daemon->conf->data_dir;
-	char folder[PATH_MAX];
-	struct err_info info = {0};
-	long long position = 0;
-	enum err err;
-
-	snprintf(folder, sizeof(folder), "%s/carbond-drill.XXXXXX", temporary && *temporary ? temporary : "/tmp");
-	if (!mkdtemp(folder)) {
-		fprintf(stderr, "carbond restore: cannot make a folder for the drill: %s\n", folder);
-		return DAEMON_EXIT_FAILED;
-	}
-	err = put_back(backup, folder, &info);
-	if (!err && keys_from != backup)
-		err = node_copy(keys_from, folder, true, &info);
-	if (!err) {
-		daemon->conf->data_dir = folder;
-		err = daemon_start(daemon, daemon_stages_through("engine"), &info);
-	}
-	if (!err) {
-		position = engine_position(daemon->engine);
-		daemon_stop(daemon);
-	}
-	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	if (err)
-		return failed("restore", &info);
-	printf("%s restores: the journal replays to event %lld\n", backup, position);
-	return DAEMON_EXIT_OK;
-}
-
-int verb_restore(struct daemon *daemon, int count, char **items)
-{
-	struct words words = {count, items};
-	bool only_drill = take_flag(&words, "--drill");
-	const char *folder = take_word(&words);
-
-	if (!folder || words.count > 0)
-		return usage("restore", "FOLDER [--drill]");
-	log_set_level(LOG_LEVEL_WARN);
-	return only_drill ? drill(folder, daemon) : restore(folder, daemon);
+	return err ? verb_failed("init", &info) : DAEMON_EXIT_OK;
 }
 
 /* ---- journal dump ---- */
@@ -319,7 +187,7 @@ static enum err dump_event(void *context, const struct event *event)
 	return ferror(stdout) ? ERR_IO : ERR_OK;
 }
 
-static bool read_number(const char *text, int64_t absent, int64_t *ret_number)
+bool words_number(const char *text, int64_t absent, int64_t *ret_number)
 {
 	char *end;
 
@@ -333,25 +201,25 @@ static bool read_number(const char *text, int64_t absent, int64_t *ret_number)
 int verb_journal(struct daemon *daemon, int count, char **items)
 {
 	struct words words = {count, items};
-	const char *from_text = take_option(&words, "--from"), *to_text = take_option(&words, "--to");
-	const char *action = take_word(&words);
+	const char *from_text = words_option(&words, "--from"), *to_text = words_option(&words, "--to");
+	const char *action = words_next(&words);
 	struct dump dump;
 	struct err_info info = {0};
 	int64_t from;
 	enum err err;
 
-	if (!action || strcmp(action, "dump") != 0 || words.count > 0 || !read_number(from_text, 1, &from) ||
-		!read_number(to_text, INT64_MAX, &dump.to))
-		return usage("journal", "dump [--from NUMBER] [--to NUMBER]");
+	if (!action || strcmp(action, "dump") != 0 || words.count > 0 || !words_number(from_text, 1, &from) ||
+		!words_number(to_text, INT64_MAX, &dump.to))
+		return verb_usage("journal", "dump [--from NUMBER] [--to NUMBER]");
 	log_set_level(LOG_LEVEL_WARN);
 	err = daemon_start(daemon, daemon_stages_through("store"), &info);
 	if (err)
-		return failed("journal", &info);
+		return verb_failed("journal", &info);
 	err = engine_journal_read(daemon->store, from, dump_event, &dump, &info);
 	daemon_stop(daemon);
 	if (fflush(stdout) != 0 && !err)
 		err = err_set(&info, ERR_IO, NULL, "standard output was closed");
 	if (err && err != ERR_NOT_FOUND)
-		return failed("journal", &info);
+		return verb_failed("journal", &info);
 	return DAEMON_EXIT_OK;
 }

@@ -149,6 +149,17 @@ static enum err ticked(struct rules *rules, const struct event *event, struct er
 	return ERR_OK;
 }
 
+/* It changes nothing: it says where the history before it was cut. */
+static enum err restored(const struct event *event, struct err_info *info)
+{
+	const struct event_restored *said = &event->restored;
+	bool loses = said->lost_position > said->position;
+	if (said->position + 1 != event->header.number || said->lost_position < said->position ||
+		loses != (said->lost_seq > 0) || loses == hash_is_none(said->lost_head))
+		return err_set(info, ERR_JOURNAL_INVALID, "", "a restore is recorded where it did not happen");
+	return ERR_OK;
+}
+
 enum err rules_make_true(struct rules *rules, struct undo *undo, const struct event *event, struct err_info *info)
 {
 	switch (event->header.type) {
@@ -156,6 +167,7 @@ enum err rules_make_true(struct rules *rules, struct undo *undo, const struct ev
 	case EVENT_COMMAND_DONE: return command_done(rules, event, info);
 	case EVENT_SOURCE_DONE: return source_done(rules, event, info);
 	case EVENT_TICKED: return ticked(rules, event, info);
+	case EVENT_RESTORED: return restored(event, info);
 	default: return registry_apply(rules->registry, rules->ledger, undo, event, info);
 	}
 }

@@ -19,7 +19,7 @@ static const struct {
 	const char *name;
 	const char *domains[DOMAINS_MAX]; /* NULL-terminated unless full */
 } policy[SIGNER_USE_COUNT] = {
-	[SIGNER_CHECKPOINT] = {"checkpoint", {SIGNER_CHECKPOINT_DOMAIN}},
+	[SIGNER_CHECKPOINT] = {"checkpoint", {SIGNER_CHECKPOINT_DOMAIN, SIGNER_BACKUP_DOMAIN}},
 };
 
 struct key {

@@ -1,245 +1,256 @@
-/* Decides what a backup's manifest says and whether a backup is still what it says: {"format","created_us","files":[{"name",
- * "size","sha256"}],"heads":[{"file","stream","seq","hash"}],"sum"}, canonical JSON; sum = SHA-256("carbond/backup/1" ‖ 0 ‖ the
- * canonical document without it). The calling thread. */
-#include <dirent.h>
+/* Decides what a step of a backup holds: of the logs what came since the step before, of the primaries all rows, in a form that
+ * no back end knows. It is made beside its place and renamed when it is whole. The calling thread. */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backup_parts.h"
 #include "carbond/base/clock.h"
-#include "carbond/base/limits.h"
-#include "store_private.h"
 
-#define MANIFEST       "manifest.json"
-#define MANIFEST_BYTES ((size_t)4 << 20)
-#define FORMAT         "carbond/backup/1"
+#define EXTRA_BYTES ((size_t)64 << 10)
 
-static enum err no_memory(struct err_info *info)
-{
-	return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the backup");
-}
+struct step {
+	struct store *store;
+	const struct store_backup_options *options;
+	struct store_backup_report *report;
+	char path[1024]; /* while it is made */
+	struct backup_manifest before, manifest;
 
-static enum err edited(struct err_info *info, const char *name, const char *why)
-{
-	return err_set(info, ERR_BACKUP_EDITED, NULL, "%s %s", name, why);
-}
-
-/* ---- writing ---- */
-
-static enum err make_empty_folder(const char *folder, struct err_info *info)
-{
-	if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-		return err_set(info, ERR_IO, NULL, "%s: %s", folder, strerror(errno));
-	DIR *listing = opendir(folder);
-	if (!listing)
-		return err_set(info, ERR_IO, NULL, "%s: %s", folder, strerror(errno));
-	enum err err = ERR_OK;
-	for (struct dirent *entry; (entry = readdir(listing)) && !err;)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			err = err_set(info, ERR_DUPLICATE, NULL, "%s is not empty", folder);
-	closedir(listing);
-	return err;
-}
-
-static enum err sum_file(const char *path, struct hash *ret_sum, int64_t *ret_size, struct err_info *info)
-{
-	FILE *stream = fopen(path, "rbe");
-	if (!stream)
-		return err_set(info, ERR_IO, NULL, "%s: %s", path, strerror(errno));
-	struct sha256 state;
-	sha256_start(&state, NULL);
-	char buffer[65536];
-	size_t size;
-	*ret_size = 0;
-	while ((size = fread(buffer, 1, sizeof buffer, stream)) > 0) {
-		sha256_add(&state, buffer, size);
-		*ret_size += (int64_t)size;
-	}
-	enum err err = ferror(stream) ? err_set(info, ERR_IO, NULL, "%s: %s", path, strerror(errno)) : ERR_OK;
-	fclose(stream);
-	*ret_sum = sha256_end(&state);
-	return err;
-}
-
-static json_t *heads_of(const struct store_batch *heads, size_t count, const char *name, json_t *list)
-{
-	for (size_t i = 0; i < count; i++) {
-		char text[HASH_TEXT_SIZE];
-		json_t *head = json_pack("{s:s, s:s, s:I, s:s}", "file", name, "stream", heads[i].stream, "seq",
-			(json_int_t)heads[i].seq, "hash", hash_text(heads[i].hash, text));
-		if (json_array_append_new(list, head) != 0)
-			return NULL;
-	}
-	return list;
-}
-
-static enum err describe_file(const struct store_engine *engine, const char *folder, const char *name,
-	struct arena *arena, json_t *files, json_t *heads, struct err_info *info)
-{
-	struct hash sum;
-	int64_t size = 0;
-	char text[HASH_TEXT_SIZE];
-	struct store_batch *batches = NULL;
-	size_t count = 0;
-	char *path = arena_print(arena, "%s/%s", folder, name);
-	if (!path)
-		return no_memory(info);
-	enum err err = sum_file(path, &sum, &size, info);
-	if (!err)
-		err = engine->backup_heads(folder, name, arena, &batches, &count, info);
-	if (err)
-		return err;
-	json_t *file =
-		json_pack("{s:s, s:I, s:s}", "name", name, "size", (json_int_t)size, "sha256", hash_text(sum, text));
-	if (json_array_append_new(files, file) != 0 || !heads_of(batches, count, name, heads))
-		return no_memory(info);
-	return ERR_OK;
-}
-
-static enum err sum_of(struct arena *arena, json_t *manifest, char ret_text[HASH_TEXT_SIZE], struct err_info *info)
-{
-	char *text = NULL;
-	size_t size = 0;
-	enum err err = document_canonical(arena, manifest, &text, &size);
-	if (err)
-		return err_set(info, err, NULL, "the manifest has no canonical form");
-	hash_text(sha256_of(FORMAT, text, size), ret_text);
-	return ERR_OK;
-}
-
-static enum err write_durably(const char *path, const char *text, size_t size, struct err_info *info)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_set(info, ERR_IO, NULL, "%s: %s", path, strerror(errno));
-	enum err err = ERR_OK;
-	if (write(fd, text, size) != (ssize_t)size || fsync(fd) != 0)
-		err = err_set(info, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, NULL, "%s: %s", path, strerror(errno));
-	close(fd);
-	return err;
-}
-
-static enum err write_manifest(const struct store_engine *engine, const char *folder,
-	const struct store_backup_list *list, struct arena *arena, struct err_info *info)
-{
-	json_t *files = json_array(), *heads = json_array();
-	json_t *manifest = document_own(arena, json_pack("{s:s, s:I, s:o, s:o}", "format", FORMAT, "created_us",
-						       (json_int_t)clock_wall_us(), "files", files, "heads", heads));
-	if (!manifest)
-		return no_memory(info);
-	enum err err = ERR_OK;
-	for (size_t i = 0; i < list->count && !err; i++)
-		err = describe_file(engine, folder, list->names[i], arena, files, heads, info);
-	char sum[HASH_TEXT_SIZE], *text = NULL;
-	size_t size = 0;
-	if (!err)
-		err = sum_of(arena, manifest, sum, info);
-	if (!err && json_object_set_new(manifest, "sum", json_string(sum)) != 0)
-		err = no_memory(info);
-	if (!err && document_canonical(arena, manifest, &text, &size))
-		err = no_memory(info);
-	char *path = arena_print(arena, "%s/" MANIFEST, folder);
-	if (!err && !path)
-		err = no_memory(info);
-	return err ? err : write_durably(path, text, size, info);
-}
-
-enum err store_backup(struct store *store, const char *folder, struct err_info *info)
-{
-	struct store_backup_list list = {.count = 0};
-	struct arena *arena = arena_new(0);
-	if (!arena)
-		return no_memory(info);
-	enum err err = make_empty_folder(folder, info);
-	if (!err)
-		err = store->engine->backup(store->back, folder, &list, info);
-	if (!err)
-		err = write_manifest(store->engine, folder, &list, arena, info);
-	arena_free(&arena);
-	return err;
-}
-
-/* ---- checking and putting back ---- */
-
-struct manifest {
-	const char *folder;
-	json_t *document;
-	struct store_backup_list list;
-	struct arena *arena;
+	/* of the class at hand */
+	enum store_class class;
+	struct record_writer log, rows;
+	const struct store_table *table; /* whose rows come */
 };
 
-static enum err read_manifest(struct manifest *manifest, struct err_info *info)
+/* ---- one class ---- */
+
+/* The head of the step before comes again: only if it is still the same is this a further step of it. */
+static uint64_t from_seq(void *context, const char *stream)
 {
-	char *path = arena_print(manifest->arena, "%s/" MANIFEST, manifest->folder);
-	char *text = arena_alloc(manifest->arena, MANIFEST_BYTES);
-	if (!path || !text)
-		return no_memory(info);
-	FILE *stream = fopen(path, "rbe");
-	if (!stream)
-		return errno == ENOENT ? edited(info, path, "is missing")
-				       : err_set(info, ERR_IO, NULL, "%s: %s", path, strerror(errno));
-	size_t size = fread(text, 1, MANIFEST_BYTES, stream);
-	fclose(stream);
-	if (size == MANIFEST_BYTES ||
-		document_parse(manifest->arena, text, size, &manifest->document, NULL) != ERR_OK ||
-		!json_is_object(manifest->document))
-		return edited(info, MANIFEST, "is not the JSON that it was");
+	const struct step *step = context;
+	const struct backup_stream *before = backup_stream_find(&step->before, step->class, stream);
+	return before ? before->seq : 1;
+}
+
+static enum err another_history(const struct step *step, const char *stream, struct err_info *info)
+{
+	return err_set(info, ERR_DUPLICATE, NULL,
+		"%s holds another history of log %s (a restore came between): begin a new backup folder",
+		step->options->folder, stream);
+}
+
+static enum err note_head(struct step *step, const struct store_batch *batch, bool is_new, struct err_info *info)
+{
+	struct backup_stream *head = backup_stream_find(&step->manifest, step->class, batch->stream);
+	if (!head) {
+		struct backup_stream first = {.class = step->class, .from_seq = batch->seq + !is_new};
+		memcpy(first.stream, batch->stream, sizeof first.stream);
+		enum err err = backup_stream_add(&step->manifest, &first, info);
+		if (err)
+			return err;
+		head = &step->manifest.streams[step->manifest.stream_count - 1];
+	}
+	head->seq = batch->seq;
+	head->hash = batch->hash;
 	return ERR_OK;
 }
 
-static enum err check_manifest(struct manifest *manifest, struct err_info *info)
+static enum err take_batch(void *context, const struct store_batch *batch, const struct store_guard *guards,
+	size_t guard_count, struct err_info *info)
 {
-	char sum[HASH_TEXT_SIZE];
-	const char *claimed = json_string_value(json_object_get(manifest->document, "sum"));
-	char *kept = claimed ? arena_copy(manifest->arena, claimed, strlen(claimed)) : NULL;
-	const char *format = json_string_value(json_object_get(manifest->document, "format"));
-	if (!kept || !format || strcmp(format, FORMAT) != 0 || json_object_del(manifest->document, "sum") != 0)
-		return edited(info, MANIFEST, "is not one of this version");
-	if (sum_of(manifest->arena, manifest->document, sum, NULL) != ERR_OK || strcmp(sum, kept) != 0)
-		return edited(info, MANIFEST, "has been edited");
-	size_t index;
-	json_t *file;
-	json_array_foreach(json_object_get(manifest->document, "files"), index, file)
-	{
-		const char *name = json_string_value(json_object_get(file, "name"));
-		if (!name || manifest->list.count == STORE_BACKUP_FILES ||
-			strlen(name) >= sizeof manifest->list.names[0])
-			return edited(info, MANIFEST, "names no files of a store");
-		snprintf(manifest->list.names[manifest->list.count++], sizeof manifest->list.names[0], "%s", name);
+	struct step *step = context;
+	if (strcmp(batch->stream, STORE_RESTORE_STREAM) == 0)
+		return ERR_OK; /* says how this store came about */
+	const struct backup_stream *before = backup_stream_find(&step->before, step->class, batch->stream);
+	bool is_known = before && batch->seq <= before->seq;
+	if (is_known && !hash_equal(batch->hash, before->hash))
+		return another_history(step, batch->stream, info);
+	enum err err = note_head(step, batch, !is_known, info);
+	if (err || is_known)
+		return err;
+	step->report->batches++;
+	return record_write_batch(&step->log, batch, guards, guard_count, info);
+}
+
+static enum err take_row(
+	void *context, const struct store_table *table, const struct store_value *values, struct err_info *info)
+{
+	struct step *step = context;
+	enum err err = ERR_OK;
+	if (step->table != table)
+		err = record_write_table(&step->rows, table, info);
+	step->table = table;
+	if (!err)
+		err = record_write_row(&step->rows, values, table->column_count, info);
+	step->report->rows += !err;
+	return err;
+}
+
+static void file_name(enum store_class class, const char *what, char ret_name[48])
+{
+	snprintf(ret_name, 48, "%s.%s", backup_class_names[class], what);
+}
+
+static enum err close_file(struct step *step, struct record_writer *writer, const char *what, struct err_info *info)
+{
+	struct backup_file *file = &step->manifest.files[step->manifest.file_count++];
+	file_name(step->class, what, file->name);
+	enum err err = record_writer_close(writer, &file->sum, info);
+	file->size = writer->bytes;
+	step->report->bytes += writer->bytes;
+	return err;
+}
+
+/* What the step before had must still be there. */
+static enum err check_streams(const struct step *step, struct err_info *info)
+{
+	for (size_t i = 0; i < step->before.stream_count; i++) {
+		const struct backup_stream *stream = &step->before.streams[i];
+		if (stream->class == step->class && !backup_stream_find(&step->manifest, stream->class, stream->stream))
+			return another_history(step, stream->stream, info);
 	}
 	return ERR_OK;
 }
 
-static enum err check_sum(void *context, const char *name, struct hash sum, struct err_info *info)
+static enum err write_class(struct step *step, enum store_class class, struct err_info *info)
 {
-	struct manifest *manifest = context;
-	char text[HASH_TEXT_SIZE];
-	size_t index;
-	json_t *file;
-	hash_text(sum, text);
-	json_array_foreach(json_object_get(manifest->document, "files"), index, file)
-	{
-		const char *listed = json_string_value(json_object_get(file, "name"));
-		const char *expected = json_string_value(json_object_get(file, "sha256"));
-		if (listed && strcmp(listed, name) == 0 && expected && strcmp(expected, text) == 0)
-			return ERR_OK;
-	}
-	return edited(info, name, "does not have the sum that the manifest gives");
+	struct store_visitor visitor = {.from_seq = from_seq, .batch = take_batch, .row = take_row, .context = step};
+	char name[48];
+	step->class = class;
+	step->table = NULL;
+	file_name(class, "log", name);
+	enum err err = record_writer_open(&step->log, step->path, name, info);
+	if (err)
+		return err;
+	file_name(class, "rows", name);
+	err = record_writer_open(&step->rows, step->path, name, info);
+	if (!err)
+		err = step->store->engine->visit(step->store->back, class, &visitor, info);
+	if (!err)
+		err = check_streams(step, info);
+	if (!err)
+		err = close_file(step, &step->log, "log", info);
+	if (!err)
+		err = close_file(step, &step->rows, "rows", info);
+	record_writer_drop(&step->log);
+	record_writer_drop(&step->rows);
+	return err;
 }
 
-enum err store_restore(const char *folder, const char *data_folder, struct err_info *info)
+/* ---- the caller's small files ---- */
+
+static enum err copy_extra(struct step *step, const struct store_backup_extra *extra, struct err_info *info)
 {
-	struct manifest manifest = {.folder = folder, .arena = arena_new(0)};
-	if (!manifest.arena)
-		return no_memory(info);
-	enum err err = read_manifest(&manifest, info);
+	struct backup_file *file = &step->manifest.files[step->manifest.file_count++];
+	char path[1200], *bytes = malloc(EXTRA_BYTES);
+	size_t size = 0;
+	enum err err = bytes ? ERR_OK : err_set(info, ERR_NO_MEMORY, NULL, "no memory for the backup");
+	FILE *from = err ? NULL : fopen(extra->path, "rbe");
+	if (!err && !from)
+		err = backup_io_fault(extra->path, info);
+	if (!err) {
+		size = fread(bytes, 1, EXTRA_BYTES, from);
+		if (ferror(from))
+			err = backup_io_fault(extra->path, info);
+		else if (size == EXTRA_BYTES)
+			err = err_set(info, ERR_TOO_LARGE, NULL, "%s is too long", extra->path);
+	}
+	snprintf(path, sizeof path, "%s/%s", step->path, extra->name);
+	FILE *to = err ? NULL : fopen(path, "wbxe");
+	if (!err && (!to || fchmod(fileno(to), 0600) != 0 || fwrite(bytes, 1, size, to) != size || fflush(to) != 0 ||
+			    fsync(fileno(to)) != 0))
+		err = backup_io_fault(path, info);
+	if (!err) {
+		snprintf(file->name, sizeof file->name, "%s", extra->name);
+		file->size = (int64_t)size;
+		file->sum = sha256_of(NULL, bytes, size);
+		explicit_bzero(bytes, size);
+	}
+	if (to)
+		fclose(to);
+	if (from)
+		fclose(from);
+	free(bytes);
+	return err;
+}
+
+/* ---- a step ---- */
+
+static enum err begin(struct step *step, struct err_info *info)
+{
+	const struct store_backup_options *options = step->options;
+	unsigned count = 0;
+	char path[1024];
+	if (strlen(options->folder) > 900)
+		return err_set(info, ERR_IO, NULL, "the path of the backup is too long");
+	if (mkdir(options->folder, 0700) != 0 && errno != EEXIST)
+		return backup_io_fault(options->folder, info);
+	enum err err = backup_steps(options->folder, true, &count, info);
+	if (!err && count == STORE_BACKUP_STEPS)
+		err = err_set(info, ERR_TOO_LARGE, NULL, "%s holds %u steps: begin a new backup folder",
+			options->folder, count);
+	if (!err && count > 0) {
+		backup_step_path(options->folder, count, "", path);
+		err = backup_manifest_read(&step->before, path, count, options->key, info);
+	}
+	if (err)
+		return err;
+	step->manifest.step = count + 1;
+	step->manifest.previous = step->before.sum;
+	step->manifest.key = *options->key;
+	snprintf(step->manifest.node, sizeof step->manifest.node, "%s", options->node);
+	snprintf(step->manifest.registry, sizeof step->manifest.registry, "%s", options->registry);
+	backup_step_path(options->folder, count + 1, ".part", step->path);
+	return mkdir(step->path, 0700) == 0 ? ERR_OK : backup_io_fault(step->path, info);
+}
+
+static enum err fill(struct step *step, struct err_info *info)
+{
+	enum err err = ERR_OK;
+	step->manifest.created_us = clock_wall_us();
+	for (int class = 0; class < STORE_CLASS_COUNT && !err; class ++)
+		if (backup_class_names[class])
+			err = write_class(step, (enum store_class) class, info);
+	const struct store_backup_extra *extras = step->options->extras;
+	for (size_t i = 0; i < STORE_BACKUP_EXTRAS && extras[i].name && !err; i++)
+		err = copy_extra(step, &extras[i], info);
 	if (!err)
-		err = check_manifest(&manifest, info);
-	if (!err)
-		err = store_sqlite.restore(folder, &manifest.list, data_folder, check_sum, &manifest, info);
-	arena_free(&manifest.arena);
+		err = backup_manifest_write(&step->manifest, step->path, step->options, info);
+	return err ? err : backup_sync_folder(step->path, info);
+}
+
+static enum err finish(struct step *step, struct err_info *info)
+{
+	struct store_backup_report *report = step->report;
+	backup_step_path(step->options->folder, step->manifest.step, "", report->path);
+	if (rename(step->path, report->path) != 0)
+		return backup_io_fault(report->path, info);
+	report->step = step->manifest.step;
+	report->created_us = step->manifest.created_us;
+	return backup_sync_folder(step->options->folder, info);
+}
+
+enum err store_backup(struct store *store, const struct store_backup_options *options,
+	struct store_backup_report *ret_report, struct err_info *info)
+{
+	*ret_report = (struct store_backup_report){.key = *options->key};
+	struct step *step = calloc(1, sizeof *step);
+	if (!step)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the backup");
+	step->store = store;
+	step->options = options;
+	step->report = ret_report;
+	enum err err = begin(step, info);
+	if (!err) {
+		err = fill(step, info);
+		if (!err)
+			err = finish(step, info);
+		if (err)
+			backup_step_delete(step->path);
+	}
+	backup_manifest_free(&step->before);
+	backup_manifest_free(&step->manifest);
+	free(step);
 	return err;
 }

@@ -1,5 +1,5 @@
 /* The door between store and its back ends. What is common lives above it (rows ↔ values, sealing, hashes, chain checks,
- * checks of the schema rows, manifests of backups); a back end does input and output. store_sqlite is one; a second one is
+ * checks of the schema rows, backups); a back end does input and output. store_sqlite is one; a second one is
  * another const struct of these functions. Every function may be called from several threads at once, and may block. */
 #ifndef STORE_ENGINE_H
 #define STORE_ENGINE_H
@@ -81,6 +81,7 @@ struct store_job {
 	const struct store_row_change *changes;
 	size_t change_count;
 	bool skip_below; /* refused STORE_BELOW changes are skipped */
+	bool pruned;     /* the batch comes from a backup without its payload: none is kept */
 	size_t refused;  /* out: index of the refused change */
 };
 
@@ -99,11 +100,17 @@ struct store_scan {
 /* Takes one row's values, valid during the call. */
 typedef enum err store_each_row(void *context, const struct store_value *values, struct err_info *info);
 
-#define STORE_BACKUP_FILES 8
-
-struct store_backup_list {
-	size_t count;
-	char names[STORE_BACKUP_FILES][32];
+/* Takes a class as of one moment: first the batches, stream by stream in order of their positions, then the rows, table by
+ * table. What is handed over is borrowed for the call. */
+struct store_visitor {
+	/* The first batch of a stream that is wanted, 1 …. */
+	uint64_t (*from_seq)(void *context, const char *stream);
+	/* payload NULL: pruned */
+	enum err (*batch)(void *context, const struct store_batch *batch, const struct store_guard *guards,
+		size_t guard_count, struct err_info *info);
+	enum err (*row)(void *context, const struct store_table *table, const struct store_value *values,
+		struct err_info *info);
+	void *context;
 };
 
 struct store_engine {
@@ -133,17 +140,13 @@ struct store_engine {
 	enum err (*log_prune)(
 		void *engine, enum store_class class, const char *stream, uint64_t seq, struct err_info *info);
 	enum err (*log_delete)(void *engine, enum store_class class, const char *stream, struct err_info *info);
-	/* Writes the files of a backup into an empty folder, in the order of the classes. */
-	enum err (*backup)(
-		void *engine, const char *folder, struct store_backup_list *ret_files, struct err_info *info);
-	/* The last header of every stream in a written backup's file. */
-	enum err (*backup_heads)(const char *folder, const char *name, struct arena *arena,
-		struct store_batch **ret_heads, size_t *ret_count, struct err_info *info);
-	/* Under the place's lock: puts checked files into a place that holds no store. `check` is given each file's sum
-	 * as it was copied. */
-	enum err (*restore)(const char *folder, const struct store_backup_list *files, const char *place,
-		enum err (*check)(void *context, const char *name, struct hash sum, struct err_info *info),
-		void *context, struct err_info *info);
+	/* Shows a whole class as of one moment, while writers go on. */
+	enum err (*visit)(
+		void *engine, enum store_class class, const struct store_visitor *visitor, struct err_info *info);
+	/* Carries out jobs of one class in order, at best in one transaction. For restores alone: an unknown outcome is an
+	 * error, and the caller asks for the heads again. NULL: they are written one by one. */
+	enum err (*write_many)(
+		void *engine, enum store_class class, struct store_job *jobs, size_t count, struct err_info *info);
 };
 
 extern const struct store_engine store_sqlite;

@@ -37,8 +37,30 @@ static enum err keep_seal_keys(struct store *store, const struct store_options *
 	return ERR_OK;
 }
 
+static enum err check_restored(struct store *store, struct err_info *info)
+{
+	struct store_batch head;
+	enum err err = store_log_head(store, STORE_VALUE, STORE_RESTORE_STREAM, &head, info);
+	if (!err && head.seq % 2 == 1)
+		err = err_set(info, ERR_RESTORE_UNFINISHED, NULL,
+			"a restore was interrupted: run it again, and it goes on, or begin with an empty data "
+			"directory");
+	return err;
+}
+
 enum err store_open(const struct store_options *options, struct store **ret_store, struct err_info *info)
 {
+	enum err err = store_open_any(options, ret_store, info);
+	if (!err)
+		err = check_restored(*ret_store, info);
+	if (err)
+		store_close(ret_store);
+	return err;
+}
+
+enum err store_open_any(const struct store_options *options, struct store **ret_store, struct err_info *info)
+{
+	*ret_store = NULL;
 	const char *place = NULL;
 	const struct store_engine *engine = store_engine_of(options->uri, &place);
 	if (!engine)

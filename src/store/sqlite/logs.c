@@ -8,7 +8,7 @@
 #define PRUNE_BATCHES  256 /* in one transaction */
 #define DELETE_BATCHES 64
 
-#define HEADER_COLUMNS    "seq, term, count, prev_hash, payload_hash, hash, written_at_us, node"
+#define HEADER_COLUMNS    SQLITE_HEADER_COLUMNS
 #define SELECT_FROM(more) "SELECT " HEADER_COLUMNS more " FROM log_batches WHERE stream = ? AND seq >= ? ORDER BY seq"
 
 /* ---- rows ---- */
@@ -90,7 +90,8 @@ void sqlite_forget_append(struct sqlite_request *request)
 	request->head = NULL;
 }
 
-static enum err insert_batch(struct sqlite_file *file, const struct store_batch *batch, struct err_info *info)
+static enum err insert_batch(
+	struct sqlite_file *file, const struct store_batch *batch, bool pruned, struct err_info *info)
 {
 	sqlite3_stmt *statement = NULL;
 	enum err err = sqlite_statement(&file->writer,
@@ -107,8 +108,9 @@ static enum err insert_batch(struct sqlite_file *file, const struct store_batch 
 	sqlite3_bind_int64(statement, 7, batch->written_at_us);
 	sqlite_bind_text(statement, 8, batch->node);
 	sqlite_bind_text(statement, 9, batch->stream);
-	sqlite3_bind_blob64(statement, 10, batch->payload_size ? (const void *)batch->payload : "", batch->payload_size,
-		SQLITE_STATIC);
+	if (!pruned)
+		sqlite3_bind_blob64(statement, 10, batch->payload_size ? (const void *)batch->payload : "",
+			batch->payload_size, SQLITE_STATIC);
 	int code = sqlite3_step(statement);
 	if ((code & 0xff) == SQLITE_CONSTRAINT)
 		err = err_set(info, ERR_POSITION_TAKEN, NULL, "log %s: position %llu is taken", batch->stream,
@@ -161,7 +163,7 @@ enum err sqlite_append(struct sqlite_file *file, struct sqlite_request *request,
 		return err_set(info, ERR_POSITION_TAKEN, NULL, "log %s: position %llu asked for, %llu is next",
 			batch->stream, (unsigned long long)batch->seq, (unsigned long long)head->seq + 1);
 	store_batch_close(batch, head->hash);
-	err = insert_batch(file, batch, info);
+	err = insert_batch(file, batch, request->job->pruned, info);
 	if (!err)
 		err = insert_guards(file, request->job, info);
 	if (err)
@@ -205,7 +207,7 @@ enum err sqlite_log_head(
 	return err;
 }
 
-static enum err take_batch(sqlite3_stmt *row, const char *stream, struct arena *arena, struct store_batch *ret_batch,
+enum err sqlite_take_batch(sqlite3_stmt *row, const char *stream, struct arena *arena, struct store_batch *ret_batch,
 	struct err_info *info)
 {
 	enum err err = read_header(row, stream, ret_batch, info);
@@ -240,7 +242,7 @@ enum err sqlite_log_some(void *engine, enum store_class class, const char *strea
 		if (code != SQLITE_ROW)
 			err = sqlite_failure(connection, code, "read a log", info);
 		else
-			err = take_batch(statement, stream, arena, &ret_batches[*ret_count], info);
+			err = sqlite_take_batch(statement, stream, arena, &ret_batches[*ret_count], info);
 		if (!err)
 			taken += ret_batches[(*ret_count)++].payload_size;
 	}
@@ -250,8 +252,8 @@ out:
 	return err;
 }
 
-static enum err next_stream(struct sqlite_connection *connection, const char *after, bool inclusive, char *ret_stream,
-	struct err_info *info)
+enum err sqlite_next_stream(struct sqlite_connection *connection, const char *after, bool inclusive,
+	char ret_stream[STORE_STREAM_SIZE], struct err_info *info)
 {
 	sqlite3_stmt *statement = NULL;
 	enum err err = sqlite_statement(connection,
@@ -284,7 +286,7 @@ enum err sqlite_log_streams(void *engine, enum store_class class, const char *pr
 	enum err err = sqlite_borrow(file, &connection, info);
 	if (err)
 		return err;
-	err = next_stream(connection, prefix, true, name, info);
+	err = sqlite_next_stream(connection, prefix, true, name, info);
 	while (!err && name[0] && strncmp(name, prefix, strlen(prefix)) == 0) {
 		if (*ret_count == capacity) {
 			size_t wider = capacity ? 2 * capacity : 16;
@@ -300,7 +302,7 @@ enum err sqlite_log_streams(void *engine, enum store_class class, const char *pr
 			break;
 		}
 		(*ret_names)[(*ret_count)++] = kept;
-		err = next_stream(connection, kept, false, name, info);
+		err = sqlite_next_stream(connection, kept, false, name, info);
 	}
 	sqlite_return(file, connection);
 	return err;

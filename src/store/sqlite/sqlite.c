@@ -38,7 +38,7 @@ static long read_pid(int fd)
 	return size > 0 ? strtol(text, NULL, 10) : 0;
 }
 
-enum err sqlite_lock(const char *folder, int *ret_fd, struct err_info *info)
+static enum err take_lock(const char *folder, int *ret_fd, struct err_info *info)
 {
 	char path[SQLITE_PATH_SIZE];
 	enum err err = join(path, folder, "lock", info);
@@ -71,7 +71,7 @@ static bool holds_lock(struct sqlite *back)
 	       stat(path, &there) == 0 && held.st_ino == there.st_ino && held.st_dev == there.st_dev;
 }
 
-enum err sqlite_sync_folder(const char *folder, struct err_info *info)
+static enum err sync_folder(const char *folder, struct err_info *info)
 {
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
@@ -127,7 +127,7 @@ static bool healthy(void *engine, enum err *ret_err)
 
 /* ---- views are rebuilt when they are in doubt ---- */
 
-enum err sqlite_doubt_views(const char *folder, struct err_info *info)
+static enum err doubt_views(const char *folder, struct err_info *info)
 {
 	char path[SQLITE_PATH_SIZE];
 	enum err err = join(path, folder, VIEWS_MARK, info);
@@ -143,7 +143,7 @@ enum err sqlite_doubt_views(const char *folder, struct err_info *info)
 void sqlite_mark_views(struct sqlite *back)
 {
 	struct err_info info;
-	if (sqlite_doubt_views(back->folder, &info) == ERR_OK)
+	if (doubt_views(back->folder, &info) == ERR_OK)
 		err_set(&info, ERR_STORE_CORRUPT, NULL, "views.db is damaged; it is rebuilt at the next start");
 	sqlite_latch(back, &info);
 }
@@ -285,13 +285,13 @@ static enum err open_back(const struct store_options *options, const char *place
 	back->lock_fd = -1;
 	back->low_water_bytes = options->low_water_bytes;
 	snprintf(back->folder, sizeof back->folder, "%s", place);
-	enum err err = sqlite_lock(place, &back->lock_fd, info);
+	enum err err = take_lock(place, &back->lock_fd, info);
 	if (!err)
 		err = sqlite_make_texts(back, info);
 	for (int class = 0; class < STORE_CLASS_COUNT && !err; class ++)
 		err = open_file(back, (enum store_class) class, options->migrations_folder, info);
 	if (!err)
-		err = sqlite_sync_folder(place, info);
+		err = sync_folder(place, info);
 	for (size_t i = 0; i < STORE_CLASS_COUNT && !err; i++)
 		err = sqlite_writer_start(&back->files[i], info);
 	if (err)
@@ -315,7 +315,6 @@ const struct store_engine store_sqlite = {
 	.log_streams = sqlite_log_streams,
 	.log_prune = sqlite_log_prune,
 	.log_delete = sqlite_log_delete,
-	.backup = sqlite_backup,
-	.backup_heads = sqlite_backup_heads,
-	.restore = sqlite_restore,
+	.visit = sqlite_visit,
+	.write_many = sqlite_write_many,
 };

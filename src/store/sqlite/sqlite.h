@@ -11,6 +11,8 @@
 #include "carbond/runtime.h"
 #include "engine.h"
 
+#define SQLITE_HEADER_COLUMNS "seq, term, count, prev_hash, payload_hash, hash, written_at_us, node"
+
 #define SQLITE_PATH_SIZE  4096
 #define SQLITE_READERS    8   /* read-only connections a file: query workers plus consumers; more of them wait */
 #define SQLITE_STATEMENTS 256 /* prepared statements a connection keeps; a power of two */
@@ -138,10 +140,6 @@ void sqlite_latch(struct sqlite *back, const struct err_info *info);
 /* False while there is too little space; looks at most every 100 ms. Also notices a lost lock. */
 bool sqlite_has_space(struct sqlite *back);
 void sqlite_mark_views(struct sqlite *back);
-/* The mark alone: the next start makes the views anew. */
-enum err sqlite_doubt_views(const char *folder, struct err_info *info) MUST_CHECK;
-enum err sqlite_lock(const char *folder, int *ret_fd, struct err_info *info) MUST_CHECK;
-enum err sqlite_sync_folder(const char *folder, struct err_info *info) MUST_CHECK;
 
 /* migrate.c, schema.c: on the opening thread, inside one transaction of the writer's connection */
 enum err sqlite_migrate(struct sqlite_file *file, const char *folder, struct err_info *info) MUST_CHECK;
@@ -183,12 +181,16 @@ enum err sqlite_log_prune(
 	void *engine, enum store_class class, const char *stream, uint64_t seq, struct err_info *info);
 enum err sqlite_log_delete(void *engine, enum store_class class, const char *stream, struct err_info *info);
 
-/* backup.c */
-enum err sqlite_backup(void *engine, const char *folder, struct store_backup_list *ret_files, struct err_info *info);
-enum err sqlite_backup_heads(const char *folder, const char *name, struct arena *arena, struct store_batch **ret_heads,
-	size_t *ret_count, struct err_info *info);
-enum err sqlite_restore(const char *folder, const struct store_backup_list *files, const char *place,
-	enum err (*check)(void *context, const char *name, struct hash sum, struct err_info *info), void *context,
-	struct err_info *info);
+/* Columns as in SQLITE_HEADER_COLUMNS and behind them the payload; the batch is in the arena. */
+enum err sqlite_take_batch(sqlite3_stmt *row, const char *stream, struct arena *arena, struct store_batch *ret_batch,
+	struct err_info *info) MUST_CHECK;
+/* The first stream behind `after` (or, inclusive, at it) in order of names; "" behind the last. */
+enum err sqlite_next_stream(struct sqlite_connection *connection, const char *after, bool inclusive,
+	char ret_stream[STORE_STREAM_SIZE], struct err_info *info) MUST_CHECK;
+
+/* visit.c */
+enum err sqlite_visit(void *engine, enum store_class class, const struct store_visitor *visitor, struct err_info *info);
+enum err sqlite_write_many(
+	void *engine, enum store_class class, struct store_job *jobs, size_t count, struct err_info *info);
 
 #endif

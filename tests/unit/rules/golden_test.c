@@ -85,6 +85,27 @@ static struct id period_of(struct world *world, int org, uint32_t hours, int64_t
 	return command.period_submit.period;
 }
 
+/* What a restore writes behind what it kept; a record of one that did not happen is refused. */
+static void restore(struct world *world)
+{
+	struct event event = {.header = {.type = EVENT_RESTORED,
+				      .number = rules_position(world->rules) + 1,
+				      .time_us = world->now_us},
+		.restored = {.position = rules_position(world->rules),
+			.lost_position = rules_position(world->rules) + 20,
+			.lost_seq = 99,
+			.lost_head = world_hash(world),
+			.reason_hash = world_hash(world)}};
+	size_t size = 0;
+	assert_int_equal(event_encode(&event, made + made_size, sizeof made - made_size, &size), ERR_OK);
+	made_size += size;
+	struct event forged = event;
+	forged.restored.position--;
+	assert_int_equal(rules_apply(world->rules, &forged, &world->info), ERR_JOURNAL_INVALID);
+	assert_int_equal(rules_apply(world->rules, &event, &world->info), ERR_OK);
+	assert_int_equal(rules_apply(world->replica, &event, &world->info), ERR_OK);
+}
+
 static void make(void)
 {
 	struct world world;
@@ -180,6 +201,7 @@ static void make(void)
 	command = (struct command){.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE};
 	command.tick.due_us = world.now_us;
 	done(&world, &command);
+	restore(&world);
 	world_check(&world);
 	world_stop(&world);
 }

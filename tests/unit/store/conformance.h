@@ -4,7 +4,7 @@
 #ifndef STORE_CONFORMANCE_H
 #define STORE_CONFORMANCE_H
 
-#include "things.h"
+#include "backups.h"
 
 struct backend {
 	const char *name;
@@ -731,6 +731,19 @@ static void case_delete_a_stream(const struct backend *backend)
 	backend->place_drop(&place);
 }
 
+/* ---- cases: backup and restore (backups.h) ---- */
+
+#define BACKUP_CASE(name)                                      \
+	static void case_##name(const struct backend *backend) \
+	{                                                      \
+		name(backend->place_new, backend->place_drop); \
+	}
+BACKUP_CASE(backup_of_a_live_store)
+BACKUP_CASE(backup_in_steps)
+BACKUP_CASE(backup_that_was_edited)
+BACKUP_CASE(restore_to_a_position)
+BACKUP_CASE(restore_goes_on)
+
 /* ---- the table ---- */
 
 struct conformance_case {
@@ -755,6 +768,11 @@ static const struct conformance_case conformance_cases[] = {
 	{"tampering is found", case_tampering_is_found},
 	{"pruning keeps headers", case_prune_keeps_headers},
 	{"a stream is deleted", case_delete_a_stream},
+	{"a backup of a live store is of one moment", case_backup_of_a_live_store},
+	{"a backup grows in steps", case_backup_in_steps},
+	{"an edited backup is refused", case_backup_that_was_edited},
+	{"P14: restore to a position", case_restore_to_a_position},
+	{"an interrupted restore goes on", case_restore_goes_on},
 };
 
 #define CONFORMANCE_COUNT (sizeof conformance_cases / sizeof conformance_cases[0])

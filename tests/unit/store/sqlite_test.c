@@ -1,8 +1,10 @@
 /* What only the SQLite back end has: the lock on a folder, migrations, tables that follow the field rows, views that are made
  * anew, backup and restore, and what a kill -9 leaves behind. */
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "backups.h"
 #include "sqlite_places.h"
 
 static void write_file(const char *folder, const char *name, const char *text)
@@ -50,7 +52,6 @@ static void one_process_a_folder(void **state)
 	char pid[32];
 	snprintf(pid, sizeof pid, "process %d ", (int)child);
 	assert_non_null(strstr(info.detail, pid));
-	assert_int_equal(store_restore("/nonexistent", place.folder, &info), ERR_BACKUP_EDITED);
 	close(done[1]);
 	close(done[0]);
 	kill(child, SIGKILL);
@@ -374,112 +375,107 @@ static void views_found_damaged_while_running(void **state)
 	sqlite_place_drop(&place);
 }
 
-/* ---- backup and restore ---- */
-
-struct writing {
-	struct store *store;
-	atomic_bool stop;
-	atomic_int appended, failed;
-};
-
-static void *write_on(void *argument)
-{
-	struct writing *writing = argument;
-	struct err_info info;
-	for (uint64_t seq = 1; !atomic_load(&writing->stop); seq++) {
-		/* readings first, then the journal cites them */
-		if (append(writing->store, STORE_READINGS, "readings.n1", seq, "reading", &info) ||
-			append(writing->store, STORE_VALUE, "journal.0", seq, "event", &info))
-			atomic_fetch_add(&writing->failed, 1);
-		atomic_fetch_add(&writing->appended, 1);
-	}
-	return NULL;
-}
+/* ---- kill -9 ---- */
 
 static uint64_t head_seq(struct store *store, enum store_class class, const char *stream)
 {
-	struct store_batch head;
-	struct err_info info = {.code = ERR_OK};
-	assert_ok(store_log_head(store, class, stream, &head, &info), &info);
-	return head.seq;
+	return backup_head(store, class, stream).seq;
 }
 
-static void flip_byte(const char *folder, const char *name, long at)
-{
-	char path[1024];
-	snprintf(path, sizeof path, "%s/%s", folder, name);
-	FILE *stream = fopen(path, "r+b");
-	assert_non_null(stream);
-	fseek(stream, at, SEEK_SET);
-	int byte = fgetc(stream);
-	fseek(stream, at, SEEK_SET);
-	fputc(byte ^ 1, stream);
-	fclose(stream);
-}
-
-static void backups_are_taken_live_and_checked(void **state)
+/* Killed anywhere, a place is as it was before, refused until the restore has gone on, or restored. */
+static void a_restore_survives_kill(void **state)
 {
 	(void)state;
-	struct place place, backup, target;
-	sqlite_place_new(&place);
-	sqlite_place_new(&backup);
-	sqlite_place_new(&target);
+	struct place place;
+	struct backup_case backup;
+	struct store_backup_report report;
 	struct err_info info = {.code = ERR_OK};
-	struct writing writing = {.store = open_store(&place)};
-	pthread_t thread;
-	pthread_create(&thread, NULL, write_on, &writing);
-	while (atomic_load(&writing.appended) < 50)
-		sched_yield();
-	assert_ok(store_backup(writing.store, backup.folder, &info), &info);
-	int at_least = atomic_load(&writing.appended);
-	atomic_store(&writing.stop, true);
-	pthread_join(thread, NULL);
-	assert_int_equal(atomic_load(&writing.failed), 0);
-	assert_int_equal(store_backup(writing.store, backup.folder, &info), ERR_DUPLICATE); /* not empty */
-	store_close(&writing.store);
-
-	struct store *older = open_store(&target);
-	put_view(older, 1); /* views of another state lie there */
-	store_close(&older);
-	static const char *const primaries[] = {"value.db", "readings.db"};
-	for (int i = 0; i < 2; i++) {
-		char path[1024];
-		snprintf(path, sizeof path, "%s/%s", target.folder, primaries[i]);
-		assert_int_equal(unlink(path), 0);
-	}
-	assert_ok(store_restore(backup.folder, target.folder, &info), &info);
-	assert_int_equal(store_restore(backup.folder, target.folder, &info), ERR_DUPLICATE); /* a store is there */
-	struct store *store = open_store(&target);
-	struct arena *arena = arena_new(0);
-	struct tally stale = {.id = test_id(1), .hour = 1};
-	assert_int_equal(store_get(store, &view_tallies, &stale, arena, &info), ERR_NOT_FOUND); /* made anew */
-	arena_free(&arena);
-	uint64_t journal = head_seq(store, STORE_VALUE, "journal.0");
-	assert_true(journal >= 50 && journal <= (uint64_t)at_least + 1);
-	assert_true(head_seq(store, STORE_READINGS, "readings.n1") >= journal); /* all that is cited is there */
-	struct collected collected = {.count = 0};
-	assert_ok(store_log_read(store, STORE_VALUE, "journal.0", 1, collect, &collected, &info), &info);
-	assert_int_equal(collected.count, journal);
-	assert_ok(append(store, STORE_VALUE, "journal.0", journal + 1, "on", &info), &info);
+	sqlite_place_new(&place);
+	backup_new(&backup);
+	struct store *store = open_store(&place);
+	append_guarded_many(store, 1, 300);
+	for (uint64_t seq = 1; seq <= 100; seq++)
+		assert_ok(append(store, STORE_READINGS, "readings.n1", seq, "reading", &info), &info);
+	assert_ok(backup_take(&backup, store, &report, &info), &info);
+	struct hash journal = backup_head(store, STORE_VALUE, "journal.0").hash;
 	store_close(&store);
-
-	static const char *const files[] = {"value.db", "readings.db", "manifest.json"};
-	for (int i = 0; i < 3; i++) {
-		struct place fresh;
-		sqlite_place_new(&fresh);
-		flip_byte(backup.folder, files[i], 100);
-		assert_int_equal(store_restore(backup.folder, fresh.folder, &info), ERR_BACKUP_EDITED);
-		assert_non_null(strstr(info.detail, files[i]));
-		flip_byte(backup.folder, files[i], 100);
-		assert_ok(store_restore(backup.folder, fresh.folder, &info), &info); /* nothing was left behind */
-		sqlite_place_drop(&fresh);
+	int refused = 0;
+	for (int round = 0; round < 12; round++) {
+		struct place target;
+		sqlite_place_new(&target);
+		pid_t child = fork();
+		if (child == 0)
+			_exit(backup_restore(&backup, &target, NULL, &report, &info) ? 1 : 0);
+		/* 0 to 240 ms: from before the first write to after the last */
+		int64_t until_us = clock_monotonic_us() + INT64_C(2000) * round * round;
+		while (clock_monotonic_us() < until_us)
+			sched_yield();
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		struct store_options options = options_for(&target);
+		enum err err = store_open(&options, &store, &info);
+		if (err == ERR_OK) {
+			uint64_t found = head_seq(store, STORE_VALUE, "journal.0");
+			bool finished = head_seq(store, STORE_VALUE, "restore") == 2;
+			assert_int_equal(found, finished ? 300 : 0); /* never half of it */
+			store_close(&store);
+			if (!finished)
+				assert_ok(backup_restore(&backup, &target, NULL, &report, &info), &info);
+		} else {
+			assert_int_equal(err, ERR_RESTORE_UNFINISHED);
+			assert_ok(backup_restore(&backup, &target, NULL, &report, &info), &info);
+			refused++;
+		}
+		store = open_store(&target);
+		assert_true(hash_equal(backup_head(store, STORE_VALUE, "journal.0").hash, journal));
+		assert_int_equal(head_seq(store, STORE_READINGS, "readings.n1"), 100);
+		struct collected collected = {.count = 0};
+		assert_ok(store_log_read(store, STORE_VALUE, "journal.0", 1, collect, &collected, &info), &info);
+		assert_int_equal(collected.with_payload, 300);
+		store_close(&store);
+		sqlite_place_drop(&target);
 	}
-	sqlite_place_drop(&target);
-	sqlite_place_drop(&backup);
+	print_message("killed in mid-restore and refused until it went on: %d of 12\n", refused);
+	backup_drop(&backup);
 	sqlite_place_drop(&place);
 }
 
-/* ---- kill -9 ---- */
+/* A file that may not grow stands for the full disk: the same calls fail, with another number. */
+static void a_full_disk_ends_a_backup_alone(void **state)
+{
+	(void)state;
+	struct place place;
+	struct backup_case backup;
+	struct store_backup_report report;
+	struct err_info info = {.code = ERR_OK};
+	sqlite_place_new(&place);
+	backup_new(&backup);
+	struct store *store = open_store(&place);
+	append_guarded_many(store, 1, 50);
+	assert_ok(backup_take(&backup, store, &report, &info), &info);
+	append_guarded_many(store, 51, 100);
+	struct rlimit limit, none;
+	getrlimit(RLIMIT_FSIZE, &none);
+	limit = none;
+	limit.rlim_cur = 4096;
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	enum err full = backup_take(&backup, store, &report, &info);
+	setrlimit(RLIMIT_FSIZE, &none);
+	assert_int_equal(full, ERR_NO_SPACE);
+	assert_non_null(strstr(info.detail, "00002.part/value."));
+	enum err err = ERR_OK;
+	assert_true(store_healthy(store, &err));
+	append_guarded_many(store, 101, 101);
+	char part[320];
+	snprintf(part, sizeof part, "%s/00002.part", backup.folder);
+	assert_int_equal(access(part, F_OK), -1); /* nothing of the step is left */
+	assert_ok(backup_take(&backup, store, &report, &info), &info);
+	assert_int_equal(report.batches, 51);
+	store_close(&store);
+	backup_drop(&backup);
+	sqlite_place_drop(&place);
+}
 
 /* The child appends to three logs and puts a row with each, and says after every answer what was acknowledged. */
 static void append_for_ever(const struct place *place, int out)
@@ -575,7 +571,8 @@ int main(void)
 		cmocka_unit_test(a_replaced_batch_is_found),
 		cmocka_unit_test(damaged_views_are_made_anew),
 		cmocka_unit_test(views_found_damaged_while_running),
-		cmocka_unit_test(backups_are_taken_live_and_checked),
+		cmocka_unit_test(a_restore_survives_kill),
+		cmocka_unit_test(a_full_disk_ends_a_backup_alone),
 		cmocka_unit_test(nothing_acknowledged_is_lost),
 	};
 	if (crypto_start() != ERR_OK)

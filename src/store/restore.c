@@ -1,0 +1,557 @@
+/* Decides whether a backup is still what it says, and puts it into an empty store: all of it is read once before anything is
+ * written, and a restore that was interrupted goes on where it stopped. The calling thread. */
+#include <assert.h>
+#include <string.h>
+
+#include "backup_parts.h"
+
+#define MOST_JOBS   512
+#define JOBS_BYTES  ((size_t)8 << 20)
+#define ARENA_BYTES ((size_t)256 << 20)
+
+/* How far a log has been read. */
+struct followed {
+	enum store_class class;
+	char stream[STORE_STREAM_SIZE];
+	uint64_t seq;
+	struct hash hash;
+	uint64_t stored; /* what the store had of it before */
+};
+
+struct restoring {
+	const struct store_restore_options *options;
+	struct store_backup_report *report;
+	struct store *store; /* NULL: only checked */
+	struct backup_manifest manifest;
+	bool is_last; /* step: its rows count */
+	bool is_cut;
+
+	struct followed *logs;
+	size_t log_count, log_capacity;
+
+	/* of the file at hand */
+	enum store_class class;
+	const char *name; /* for messages */
+	const struct store_table *table;
+	size_t places[512]; /* of the file's members among the table's */
+
+	/* gathered for one write */
+	struct arena *arena;
+	struct store_job jobs[MOST_JOBS];
+	size_t job_count, job_bytes;
+};
+
+static enum err no_memory(struct err_info *info)
+{
+	return err_set(info, ERR_NO_MEMORY, NULL, "no memory to restore");
+}
+
+static enum err edited(const struct restoring *restoring, struct err_info *info, const char *why)
+{
+	return err_set(info, ERR_BACKUP_EDITED, NULL, "%s %s", restoring->name, why);
+}
+
+/* ---- writing ---- */
+
+static enum err flush(struct restoring *restoring, struct err_info *info)
+{
+	struct store *store = restoring->store;
+	enum err err = ERR_OK;
+	if (!store || restoring->job_count == 0)
+		return ERR_OK;
+	if (store->engine->write_many)
+		err = store->engine->write_many(
+			store->back, restoring->class, restoring->jobs, restoring->job_count, info);
+	else
+		for (size_t i = 0; i < restoring->job_count && !err; i++)
+			err = store->engine->write(store->back, &restoring->jobs[i], info);
+	restoring->job_count = restoring->job_bytes = 0;
+	arena_reset(restoring->arena);
+	return err;
+}
+
+static enum err add_job(struct restoring *restoring, const struct store_job *job, size_t bytes, struct err_info *info)
+{
+	restoring->jobs[restoring->job_count++] = *job;
+	restoring->job_bytes += bytes;
+	return restoring->job_count == MOST_JOBS || restoring->job_bytes >= JOBS_BYTES ? flush(restoring, info)
+										       : ERR_OK;
+}
+
+static enum err put_batch(struct restoring *restoring, const struct record_reader *reader, struct err_info *info)
+{
+	struct arena *arena = restoring->arena;
+	struct store_batch *batch = ARENA_NEW(arena, struct store_batch);
+	struct store_guard *guards = ARENA_ARRAY(arena, struct store_guard, reader->guard_count + 1);
+	size_t bytes = reader->size;
+	if (!batch || !guards)
+		return no_memory(info);
+	*batch = reader->batch;
+	if (batch->payload) {
+		batch->payload = (const uint8_t *)arena_copy(arena, batch->payload, batch->payload_size);
+		if (!batch->payload)
+			return no_memory(info);
+	}
+	for (size_t i = 0; i < reader->guard_count; i++) {
+		guards[i] = reader->guards[i];
+		guards[i].key = arena_copy(arena, guards[i].key, guards[i].size);
+		if (!guards[i].key)
+			return no_memory(info);
+	}
+	struct store_job job = {.class = restoring->class,
+		.batch = batch,
+		.guards = guards,
+		.guard_count = reader->guard_count,
+		.pruned = !batch->payload};
+	return add_job(restoring, &job, bytes, info);
+}
+
+static enum err put_row(struct restoring *restoring, const struct record_reader *reader, struct err_info *info)
+{
+	const struct store_table *table = restoring->table;
+	struct store_row_change *change = ARENA_NEW(restoring->arena, struct store_row_change);
+	struct store_value *values = ARENA_ARRAY(restoring->arena, struct store_value, table->column_count);
+	if (!change || !values)
+		return no_memory(info);
+	for (size_t i = 0; i < table->column_count; i++)
+		values[i] = (struct store_value){.kind = VALUE_NULL};
+	for (size_t i = 0; i < reader->column_count; i++) {
+		struct store_value *value = &values[restoring->places[i]];
+		*value = reader->values[i];
+		if (value->kind != VALUE_NULL && value->kind != table->columns[restoring->places[i]].kind)
+			return edited(restoring, info, "has a row of another form");
+		if (value->kind == VALUE_TEXT || value->kind == VALUE_BLOB) {
+			value->data = arena_copy(restoring->arena, value->data, value->size);
+			if (!value->data)
+				return no_memory(info);
+		}
+	}
+	for (size_t i = 0; i < table->key_count; i++)
+		if (values[table->key[i]].kind == VALUE_NULL)
+			return edited(restoring, info, "has a row without a key");
+	*change = (struct store_row_change){
+		.table = table, .values = values, .verb = STORE_PUT, .condition = STORE_ALWAYS};
+	struct store_job job = {.class = restoring->class, .changes = change, .change_count = 1};
+	return add_job(restoring, &job, reader->size, info);
+}
+
+/* ---- logs ---- */
+
+static enum err follow(
+	struct restoring *restoring, const char *stream, struct followed **ret_log, struct err_info *info)
+{
+	for (size_t i = 0; i < restoring->log_count; i++) {
+		*ret_log = &restoring->logs[i];
+		if ((*ret_log)->class == restoring->class && strcmp((*ret_log)->stream, stream) == 0)
+			return ERR_OK;
+	}
+	if (restoring->log_count == restoring->log_capacity) {
+		size_t capacity = restoring->log_capacity ? 2 * restoring->log_capacity : 16;
+		struct followed *wider = realloc(restoring->logs, capacity * sizeof wider[0]);
+		if (!wider)
+			return no_memory(info);
+		restoring->logs = wider;
+		restoring->log_capacity = capacity;
+	}
+	struct followed *log = &restoring->logs[restoring->log_count];
+	*log = (struct followed){.class = restoring->class};
+	memcpy(log->stream, stream, strlen(stream) + 1);
+	if (restoring->store) {
+		struct store_batch head;
+		enum err err = store_log_head(restoring->store, restoring->class, stream, &head, info);
+		if (err)
+			return err;
+		log->stored = head.seq;
+	}
+	restoring->log_count++;
+	*ret_log = log;
+	return ERR_OK;
+}
+
+static enum err check_batch(
+	struct restoring *restoring, struct followed *log, const struct store_batch *batch, struct err_info *info)
+{
+	const char *fault = NULL;
+	if (batch->seq != log->seq + 1)
+		fault = "does not follow";
+	else if (!hash_equal(batch->prev_hash, log->hash))
+		fault = "does not follow the hash of the one before it";
+	else if (!hash_equal(store_header_hash(batch), batch->hash))
+		fault = "has an altered header";
+	else if (batch->payload &&
+		 !hash_equal(store_payload_hash(batch->payload, batch->payload_size), batch->payload_hash))
+		fault = "has an altered payload";
+	if (fault)
+		return err_set(info, ERR_BACKUP_EDITED, NULL, "%s: batch %llu of log %s %s", restoring->name,
+			(unsigned long long)batch->seq, batch->stream, fault);
+	log->seq = batch->seq;
+	log->hash = batch->hash;
+	return ERR_OK;
+}
+
+static void note_header(struct store_batch *header, const struct store_batch *batch)
+{
+	*header = *batch;
+	header->payload = NULL;
+	header->payload_size = 0;
+}
+
+/* False for what is behind the cut. */
+static bool is_kept(struct restoring *restoring, const struct store_batch *batch)
+{
+	const struct store_restore_options *options = restoring->options;
+	if (!options->cut_stream || strcmp(batch->stream, options->cut_stream) != 0)
+		return true;
+	if (options->keeps && !options->keeps(options->context, batch))
+		restoring->is_cut = true;
+	note_header(restoring->is_cut ? &restoring->report->lost : &restoring->report->kept, batch);
+	return !restoring->is_cut;
+}
+
+static enum err take_batch(struct restoring *restoring, const struct record_reader *reader, struct err_info *info)
+{
+	struct followed *log = NULL;
+	enum err err = follow(restoring, reader->batch.stream, &log, info);
+	if (!err)
+		err = check_batch(restoring, log, &reader->batch, info);
+	if (err || !is_kept(restoring, &reader->batch))
+		return err;
+	restoring->report->batches++;
+	return restoring->store && reader->batch.seq > log->stored ? put_batch(restoring, reader, info) : ERR_OK;
+}
+
+/* ---- rows ---- */
+
+static enum err take_table(struct restoring *restoring, const struct record_reader *reader, struct err_info *info)
+{
+	const struct store_tables *tables = &restoring->store->tables;
+	restoring->table = NULL;
+	for (size_t i = 0; i < tables->count; i++)
+		if (strcmp(tables->items[i].collection->name, reader->table) == 0)
+			restoring->table = &tables->items[i];
+	if (!restoring->table || restoring->table->collection->class != restoring->class)
+		return err_set(info, ERR_SCHEMA_NEWER, NULL, "%s has a collection %s that this version does not know",
+			restoring->name, reader->table);
+	for (size_t i = 0; i < reader->column_count; i++) {
+		size_t place = i < sizeof restoring->places / sizeof restoring->places[0]
+				       ? store_column_of(restoring->table, reader->columns[i])
+				       : SIZE_MAX;
+		if (place == SIZE_MAX)
+			return err_set(info, ERR_SCHEMA_NEWER, NULL,
+				"%s: collection %s has a member %s that this version does not know", restoring->name,
+				reader->table, reader->columns[i]);
+		restoring->places[i] = place;
+	}
+	return ERR_OK;
+}
+
+/* ---- files ---- */
+
+static enum err take_records(
+	struct restoring *restoring, struct record_reader *reader, bool is_log, struct err_info *info)
+{
+	enum err err = record_read(reader, info);
+	for (; !err && reader->kind != RECORD_END; err = err ? err : record_read(reader, info)) {
+		bool counts = restoring->is_last && !is_log;
+		restoring->report->rows += counts && reader->kind == RECORD_ROW;
+		if (is_log != (reader->kind == RECORD_BATCH))
+			err = edited(restoring, info, "holds records of another kind");
+		else if (is_log)
+			err = take_batch(restoring, reader, info);
+		else if (restoring->store && counts)
+			err = reader->kind == RECORD_TABLE ? take_table(restoring, reader, info)
+							   : put_row(restoring, reader, info);
+	}
+	return err ? err : flush(restoring, info);
+}
+
+static enum err check_sum(
+	struct restoring *restoring, const struct backup_file *file, const struct hash *sum, struct err_info *info)
+{
+	return hash_equal(*sum, file->sum) ? ERR_OK
+					   : edited(restoring, info, "does not have the sum that the manifest gives");
+}
+
+static const struct backup_file *file_of(const struct backup_manifest *manifest, const char *name)
+{
+	for (size_t i = 0; i < manifest->file_count; i++)
+		if (strcmp(manifest->files[i].name, name) == 0)
+			return &manifest->files[i];
+	return NULL;
+}
+
+static enum err take_file(
+	struct restoring *restoring, const char *folder, enum store_class class, bool is_log, struct err_info *info)
+{
+	char name[48], shown[96];
+	struct record_reader reader;
+	snprintf(name, sizeof name, "%s.%s", backup_class_names[class], is_log ? "log" : "rows");
+	snprintf(shown, sizeof shown, "%05u/%s", restoring->manifest.step, name);
+	restoring->class = class;
+	restoring->name = shown;
+	restoring->table = NULL;
+	const struct backup_file *file = file_of(&restoring->manifest, name);
+	if (!file)
+		return edited(restoring, info, "is not in the manifest");
+	enum err err = record_reader_open(&reader, folder, name, info);
+	if (err)
+		return err;
+	reader.name = shown;
+	err = take_records(restoring, &reader, is_log, info);
+	restoring->report->bytes += reader.bytes;
+	struct hash sum = record_reader_close(&reader);
+	return err ? err : check_sum(restoring, file, &sum, info);
+}
+
+/* A file of the caller's; nothing of it is known but its sum. */
+static enum err check_extra(
+	struct restoring *restoring, const char *folder, const struct backup_file *file, struct err_info *info)
+{
+	char path[1200], shown[96], buffer[4096];
+	size_t size;
+	struct sha256 state;
+	snprintf(path, sizeof path, "%s/%s", folder, file->name);
+	snprintf(shown, sizeof shown, "%05u/%s", restoring->manifest.step, file->name);
+	restoring->name = shown;
+	FILE *stream = fopen(path, "rbe");
+	if (!stream)
+		return edited(restoring, info, "cannot be read");
+	sha256_start(&state, NULL);
+	while ((size = fread(buffer, 1, sizeof buffer, stream)) > 0)
+		sha256_add(&state, buffer, size);
+	enum err err = ferror(stream) ? backup_io_fault(path, info) : ERR_OK;
+	fclose(stream);
+	explicit_bzero(buffer, sizeof buffer);
+	struct hash sum = sha256_end(&state);
+	return err ? err : check_sum(restoring, file, &sum, info);
+}
+
+static bool is_extra(const char *name)
+{
+	for (int class = 0; class < STORE_CLASS_COUNT; class ++) {
+		size_t length = backup_class_names[class] ? strlen(backup_class_names[class]) : 0;
+		if (length && strncmp(name, backup_class_names[class], length) == 0 &&
+			(strcmp(name + length, ".log") == 0 || strcmp(name + length, ".rows") == 0))
+			return false;
+	}
+	return true;
+}
+
+/* ---- steps ---- */
+
+/* The logs must have come to where the manifest says that they stood. */
+static enum err check_heads(struct restoring *restoring, const char *folder, struct err_info *info)
+{
+	const struct backup_manifest *manifest = &restoring->manifest;
+	restoring->name = folder;
+	bool good = manifest->stream_count == restoring->log_count;
+	for (size_t i = 0; i < restoring->log_count && good; i++) {
+		const struct followed *log = &restoring->logs[i];
+		const struct backup_stream *head = backup_stream_find(manifest, log->class, log->stream);
+		good = head && head->seq == log->seq && hash_equal(head->hash, log->hash);
+	}
+	return good ? ERR_OK : edited(restoring, info, "does not lead to the heads that its manifest gives");
+}
+
+static enum err take_step(struct restoring *restoring, const char *folder, struct err_info *info)
+{
+	enum err err = ERR_OK;
+	for (int class = 0; class < STORE_CLASS_COUNT && !err; class ++) {
+		if (!backup_class_names[class])
+			continue;
+		err = take_file(restoring, folder, (enum store_class) class, true, info);
+		if (!err)
+			err = take_file(restoring, folder, (enum store_class) class, false, info);
+	}
+	for (size_t i = 0; i < restoring->manifest.file_count && !err; i++)
+		if (is_extra(restoring->manifest.files[i].name))
+			err = check_extra(restoring, folder, &restoring->manifest.files[i], info);
+	return err ? err : check_heads(restoring, folder, info);
+}
+
+static void report_step(struct restoring *restoring, const char *folder)
+{
+	struct store_backup_report *report = restoring->report;
+	report->step = restoring->manifest.step;
+	report->created_us = restoring->manifest.created_us;
+	report->key = restoring->manifest.key;
+	memcpy(report->node, restoring->manifest.node, sizeof report->node);
+	memcpy(report->registry, restoring->manifest.registry, sizeof report->registry);
+	snprintf(report->path, sizeof report->path, "%s", folder);
+}
+
+/* Everything, once through; `ret_sum` names the backup. */
+static enum err take_all(struct restoring *restoring, struct hash *ret_sum, struct err_info *info)
+{
+	const struct store_restore_options *options = restoring->options;
+	struct sign_public key;
+	unsigned count = 0;
+	*restoring->report = (struct store_backup_report){.step = 0};
+	enum err err = backup_steps(options->folder, false, &count, info);
+	if (!err && count == 0)
+		err = err_set(info, ERR_BACKUP_EDITED, NULL, "%s holds no backup", options->folder);
+	*ret_sum = (struct hash){{0}};
+	for (unsigned step = 1; step <= count && !err; step++) {
+		char folder[1024];
+		backup_step_path(options->folder, step, "", folder);
+		/* all steps by one key, whoever's it is */
+		const struct sign_public *wanted = options->key ? options->key : step > 1 ? &key : NULL;
+		err = backup_manifest_read(&restoring->manifest, folder, step, wanted, info);
+		if (err)
+			break;
+		key = restoring->manifest.key;
+		restoring->is_last = step == count;
+		restoring->name = folder;
+		if (!hash_equal(restoring->manifest.previous, *ret_sum))
+			err = edited(restoring, info, "does not follow the step before it");
+		*ret_sum = restoring->manifest.sum;
+		if (!err)
+			err = take_step(restoring, folder, info);
+		if (!err)
+			report_step(restoring, folder);
+		backup_manifest_free(&restoring->manifest);
+	}
+	return err;
+}
+
+static enum err run(const struct store_restore_options *options, struct store *store,
+	struct store_backup_report *report, struct hash *ret_sum, struct err_info *info)
+{
+	struct restoring *restoring = calloc(1, sizeof *restoring);
+	enum err err = restoring && strlen(options->folder) <= 900 ? ERR_OK : no_memory(info);
+	if (!err) {
+		restoring->options = options;
+		restoring->report = report;
+		restoring->store = store;
+		restoring->arena = arena_new(ARENA_BYTES);
+		err = restoring->arena ? take_all(restoring, ret_sum, info) : no_memory(info);
+		arena_free(&restoring->arena);
+		free(restoring->logs);
+	}
+	free(restoring);
+	return err;
+}
+
+enum err store_backup_check(
+	const struct store_restore_options *options, struct store_backup_report *ret_report, struct err_info *info)
+{
+	struct hash sum;
+	return run(options, NULL, ret_report, &sum, info);
+}
+
+/* ---- the place ---- */
+
+static enum err found_row(void *context, const struct store_value *values, struct err_info *info)
+{
+	(void)values;
+	(void)info;
+	*(bool *)context = true;
+	return ERR_OK;
+}
+
+static enum err is_empty(struct store *store, bool *ret_empty, struct err_info *info)
+{
+	struct arena *arena = arena_new(0);
+	enum err err = arena ? ERR_OK : no_memory(info);
+	bool found = false;
+	for (int class = 0; class < STORE_CLASS_COUNT && !err && !found; class ++) {
+		const char **names = NULL;
+		size_t count = 0;
+		err = store_log_streams(store, (enum store_class) class, "", arena, &names, &count, info);
+		found = count > 0;
+	}
+	for (size_t i = 0; i < store->tables.count && !err && !found; i++) {
+		const struct store_table *table = &store->tables.items[i];
+		struct store_scan scan = {.table = table, .order = &table->orders[0], .most = 1};
+		err = store->engine->scan(store->back, &scan, found_row, &found, info);
+	}
+	arena_free(&arena);
+	*ret_empty = !found;
+	return err;
+}
+
+struct mark {
+	struct hash sum;   /* of the last step's manifest */
+	uint64_t kept_seq; /* where the stream is cut */
+	bool same;
+};
+
+static enum err compare_mark(void *context, const struct store_batch *batch)
+{
+	struct mark *mark = context;
+	uint8_t said[sizeof mark->sum + sizeof mark->kept_seq];
+	memcpy(said, &mark->sum, sizeof mark->sum);
+	memcpy(said + sizeof mark->sum, &mark->kept_seq, sizeof mark->kept_seq);
+	mark->same =
+		batch->seq == 1 && batch->payload_size == sizeof said && memcmp(batch->payload, said, sizeof said) == 0;
+	return ERR_BUSY;
+}
+
+static enum err write_mark(struct store *store, uint64_t seq, const void *payload, size_t size, struct err_info *info)
+{
+	struct store_batch batch = {.stream = STORE_RESTORE_STREAM,
+		.seq = seq,
+		.term = 1,
+		.count = 1,
+		.node = "restore",
+		.payload = payload,
+		.payload_size = size};
+	struct store_append append = {.class = STORE_VALUE, .batch = &batch};
+	return store_log_append(store, &append, NULL, info);
+}
+
+/* Durably before anything else is written: from now on the store is refused until the restore is finished. */
+static enum err begin(struct store *store, const struct hash *sum, uint64_t kept_seq, struct err_info *info)
+{
+	struct mark mark = {.sum = *sum, .kept_seq = kept_seq};
+	struct store_batch head;
+	struct err_info ignored;
+	bool empty = false;
+	enum err err = store_log_head(store, STORE_VALUE, STORE_RESTORE_STREAM, &head, info);
+	if (!err && head.seq == 1) {
+		(void)!store_log_read(store, STORE_VALUE, STORE_RESTORE_STREAM, 1, compare_mark, &mark, &ignored);
+		return mark.same ? ERR_OK
+				 : err_set(info, ERR_DUPLICATE, NULL,
+					   "the restore of another backup, or to another position, was interrupted "
+					   "here: restore into an empty data directory");
+	}
+	if (!err)
+		err = is_empty(store, &empty, info);
+	if (!err && !empty)
+		err = err_set(
+			info, ERR_DUPLICATE, NULL, "there is a store already: restore into an empty data directory");
+	uint8_t payload[sizeof mark.sum + sizeof kept_seq];
+	memcpy(payload, sum, sizeof mark.sum);
+	memcpy(payload + sizeof mark.sum, &kept_seq, sizeof kept_seq);
+	return err ? err : write_mark(store, 1, payload, sizeof payload, info);
+}
+
+enum err store_restore(const struct store_options *place, const struct store_restore_options *options,
+	struct store **ret_store, struct store_backup_report *ret_report, struct err_info *info)
+{
+	static const struct seal_key none; /* nothing is opened or sealed: values are put back as they are */
+	struct store_options at = *place;
+	struct hash sum, again;
+	*ret_store = NULL;
+	if (at.seal_key_count == 0) {
+		at.seal_keys = &none;
+		at.seal_key_count = 1;
+	}
+	enum err err = run(options, NULL, ret_report, &sum, info);
+	if (!err)
+		err = store_open_any(&at, ret_store, info);
+	if (!err)
+		err = begin(*ret_store, &sum, ret_report->kept.seq, info);
+	if (!err)
+		err = run(options, *ret_store, ret_report, &again, info);
+	if (!err && !hash_equal(sum, again))
+		err = err_set(info, ERR_BACKUP_EDITED, NULL, "%s was changed while it was read", options->folder);
+	if (err)
+		store_close(ret_store);
+	return err;
+}
+
+enum err store_restore_finish(struct store *store, struct err_info *info)
+{
+	return write_mark(store, 2, "finished", 8, info);
+}
