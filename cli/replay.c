@@ -43,19 +43,35 @@ static void on_stop(int number)
 
 /* ---- the file ---- */
 
+/* The next line without its end (LF or CR LF), in replay->line. 1; 0 at the end of the file; −1: a fault, which is said. */
+static int read_line(struct replay *replay)
+{
+	size_t length = 0;
+	int c;
+	replay->line_number++;
+	while ((c = getc_unlocked(replay->file)) != EOF && c != '\n') {
+		bool ended = length > 0 && replay->line[length - 1] == '\r';
+		if (c == 0 || ended || length == sizeof replay->line - 1) {
+			cli_fail(CLI_REFUSED,
+				"%s:%zu: the line holds a NUL or a carriage return, or more than %d bytes",
+				replay->path, replay->line_number, LINE_BYTES - 1);
+			return -1;
+		}
+		replay->line[length++] = (char)c;
+	}
+	if (c == EOF && length == 0)
+		return 0;
+	length -= length > 0 && replay->line[length - 1] == '\r';
+	replay->line[length] = 0;
+	return 1;
+}
+
 /* The next record of RFC 4180 CSV without line breaks in fields, split in place. 0 at the end; −1: a fault, which is said. */
 static long read_record(struct replay *replay, char *ret_fields[COLUMNS_MAX])
 {
-	if (!fgets(replay->line, sizeof replay->line, replay->file))
-		return 0;
-	replay->line_number++;
-	size_t length = strcspn(replay->line, "\r\n");
-	if (length == sizeof replay->line - 1) {
-		cli_fail(CLI_REFUSED, "%s:%zu: the line is longer than %d bytes", replay->path, replay->line_number,
-			LINE_BYTES - 2);
-		return -1;
-	}
-	replay->line[length] = 0;
+	int there = read_line(replay);
+	if (there <= 0)
+		return there;
 	long count = 0;
 	for (char *in = replay->line;;) {
 		if (count == COLUMNS_MAX) {

@@ -301,10 +301,15 @@ struct payload_source {
  *
  * Whole-payload faults (not JSON, too deep, too large, more than LIMIT_PAYLOAD_READINGS readings) are ERR_INVALID_JSON,
  * ERR_TOO_DEEP, ERR_TOO_LARGE with one quarantined row that holds the first 4 KiB of the text; what was judged before is taken
- * back. ERR_MISSING_FIELD where no capture unit is named; ERR_NO_MEMORY; ERR_UNSUPPORTED_MEDIA. `media`: "application/json",
+ * back; no row where the batch's arena is full (payload_refuse). ERR_MISSING_FIELD where no capture unit is named; ERR_NO_MEMORY; ERR_UNSUPPORTED_MEDIA. `media`: "application/json",
  * "application/x-ndjson", "application/senml+json", or NULL: found out. `data` may go after the call. */
 enum err payload_decode(const struct directory *directory, const struct payload_source *source, const char *media,
 	const char *data, size_t size, struct reading_batch *batch, struct err_info *info) MUST_CHECK;
+
+/* The whole payload as one quarantined row: where payload_decode said ERR_TOO_LARGE and the batch's arena is full
+ * (arena_is_full), so that it kept no row. Into a batch that has room. ERR_NO_MEMORY. */
+enum err payload_refuse(const struct directory *directory, const struct payload_source *source, const char *data,
+	size_t size, struct reading_batch *batch, struct err_info *info) MUST_CHECK;
 
 /* The payload of a readings-log batch: columns by sensor, zstd. Decoding accepts any bytes (ERR_STORE_CORRUPT). */
 enum err readings_encode(const struct reading *readings, size_t count, struct arena *arena, uint8_t **ret_data,

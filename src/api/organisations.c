@@ -8,6 +8,8 @@ static enum err organisations_list(struct http_request *request, struct err_info
 	struct organisation own;
 	if (api_reaches_all(request))
 		return api_answer_found(request, &query, organisation_fields, info);
+	if (http_page_cursor(request))
+		return err_set(info, ERR_INVALID_CURSOR, NULL, "the only page of one's own organisation has no cursor");
 	enum err err = identity_organisation_get(
 		api_of(request)->identity, http_actor(request)->org, http_arena(request), &own, info);
 	return err ? err : http_answer_page(request, organisation_fields, &own, sizeof own, 1, NULL);

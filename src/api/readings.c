@@ -60,9 +60,9 @@ static enum err moment_read(
 	if (!text || clock_parse(text, ret_us) == ERR_OK)
 		return ERR_OK;
 	*ret_us = strtoll(text, &end, 10);
-	if (*end == 0 && *ret_us > -LIMIT_JSON_INTEGER && *ret_us < LIMIT_JSON_INTEGER)
+	if (*text >= '0' && *text <= '9' && *end == 0 && *ret_us <= LIMIT_JSON_INTEGER)
 		return ERR_OK;
-	return err_set(info, ERR_INVALID_FIELD, pointer, "%s must be RFC 3339 or µs since 1970 below 2^53", pointer);
+	return err_set(info, ERR_INVALID_FIELD, pointer, "%s must be RFC 3339 or 0..2^53 - 1 µs since 1970", pointer);
 }
 
 static enum err step_read(const char *text, struct range_query *query, struct err_info *info)

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,7 @@ struct arena {
 	struct owned *owned;
 	size_t limit, used; /* bytes handed out since the start or the last reset */
 	size_t next_block;
+	bool full; /* something did not fit the limit since then */
 };
 
 static struct block *block_new(size_t size)
@@ -88,6 +90,7 @@ void arena_reset(struct arena *arena)
 	if (arena->newest)
 		arena->newest->used = 0;
 	arena->used = 0;
+	arena->full = false;
 	arena->next_block = BLOCK_BYTES_MIN;
 }
 
@@ -114,11 +117,11 @@ static struct block *block_with_room(struct arena *arena, size_t size)
 
 void *arena_alloc(struct arena *arena, size_t size)
 {
-	if (size > arena->limit)
-		return NULL;
 	size_t rounded = size ? (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1) : ALIGNMENT;
-	if (rounded > arena->limit - arena->used)
+	if (size > arena->limit || rounded > arena->limit - arena->used) {
+		arena->full = true;
 		return NULL;
+	}
 	struct block *block = block_with_room(arena, rounded);
 	if (!block)
 		return NULL;
@@ -127,6 +130,11 @@ void *arena_alloc(struct arena *arena, size_t size)
 	assert(block->used <= block->size);
 	arena->used += rounded;
 	return memset(memory, 0, rounded);
+}
+
+bool arena_is_full(const struct arena *arena)
+{
+	return arena->full;
 }
 
 void *arena_array(struct arena *arena, size_t item_size, size_t count)

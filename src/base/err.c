@@ -2,6 +2,7 @@
 #include "carbond/base/err.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +31,38 @@ static void end_at_character(char *text, size_t size)
 		text[start - 1] = '\0';
 }
 
+/* Bytes of the UTF-8 character (RFC 3629) that begins at `at`; 0: there is none. */
+static size_t character_size(const unsigned char *at)
+{
+	size_t more = at[0] < 0x80 ? 0 : at[0] < 0xc2 ? 9 : at[0] < 0xe0 ? 1 : at[0] < 0xf0 ? 2 : at[0] < 0xf5 ? 3 : 9;
+	if (more == 9)
+		return 0;
+	for (size_t i = 1; i <= more; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
+		(at[0] == 0xf4 && at[1] > 0x8f))
+		return 0;
+	return more + 1;
+}
+
+/* Particulars quote what came from outside and end in JSON, logs and terminals: what is no text becomes '?'. */
+static void make_text(char *text)
+{
+	unsigned char *at = (unsigned char *)text;
+	while (*at) {
+		size_t size = character_size(at);
+		bool control = *at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] < 0xa0);
+		if (size > 0 && !control) {
+			at += size;
+			continue;
+		}
+		for (size = size ? size : 1; size > 0; size--)
+			*at++ = '?';
+	}
+}
+
 enum err err_set(struct err_info *info, enum err code, const char *pointer, const char *format, ...)
 {
 	if (!info)
@@ -42,6 +75,8 @@ enum err err_set(struct err_info *info, enum err code, const char *pointer, cons
 	va_end(arguments);
 	end_at_character(info->pointer, sizeof info->pointer);
 	end_at_character(info->detail, sizeof info->detail);
+	make_text(info->pointer);
+	make_text(info->detail);
 	return code;
 }
 

@@ -130,6 +130,8 @@ static size_t enter(struct reader *reader, const char *name)
 			pointer[at++] = *name;
 		}
 	}
+	while (((unsigned char)*name & 0xc0) == 0x80 && at > before + 1) /* cut inside a character: take it off */
+		name--, at--;
 	pointer[at] = 0;
 	return before;
 }

@@ -387,10 +387,11 @@ enum err http_request_decode_body(struct http_request *request, struct err_info 
 			return err_set(info, ERR_INVALID_JSON, NULL, "a body is needed");
 		return ERR_OK;
 	}
-	if (!route->request || !takes_json(request))
+	/* a route that lists its media types reads the text itself; one without a table takes any document */
+	if ((route->media && !route->request) || !takes_json(request))
 		return ERR_OK;
 	err = document_parse(request->arena, request->body, request->body_size, &request->document, info);
-	if (err || route->request_mode == FIELD_REPLACE)
+	if (err || !route->request || route->request_mode == FIELD_REPLACE)
 		return err;
 	if (!json_is_object(request->document))
 		return err_set(info, ERR_INVALID_JSON, NULL, "the body must be a JSON object");

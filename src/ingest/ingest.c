@@ -72,32 +72,37 @@ enum err ingest_submit(struct ingest *ingest, struct ingest_batch **batch, struc
 
 /* ---- MQTT ---- */
 
-/* carbond/v1/<org>/<unit>/readings, cut into its parts. False: another topic. */
+/* carbond/v1/<org>/<unit>/readings, cut into its parts. A level may be empty: '+' takes that too. False: another topic. */
 bool ingest_topic_parts(const char *topic, struct arena *arena, const char **ret_org, const char **ret_unit)
 {
 	static const char prefix[] = "carbond/v1/", suffix[] = "/readings";
 	size_t size = strlen(topic);
-	if (size < sizeof prefix + sizeof suffix || strncmp(topic, prefix, sizeof prefix - 1) != 0 ||
+	if (size < sizeof prefix + sizeof suffix - 1 || strncmp(topic, prefix, sizeof prefix - 1) != 0 ||
 		strcmp(topic + size - (sizeof suffix - 1), suffix) != 0)
 		return false;
 	const char *org = topic + sizeof prefix - 1, *end = topic + size - (sizeof suffix - 1);
 	const char *slash = memchr(org, '/', (size_t)(end - org));
-	if (!slash || slash == org || slash + 1 == end || memchr(slash + 1, '/', (size_t)(end - slash - 1)))
+	if (!slash || memchr(slash + 1, '/', (size_t)(end - slash - 1)))
 		return false;
 	*ret_org = arena_copy(arena, org, (size_t)(slash - org));
 	*ret_unit = arena_copy(arena, slash + 1, (size_t)(end - slash - 1));
 	return *ret_org && *ret_unit;
 }
 
+/* `whole`: it is not decoded, but quarantined as it is. ERR_TOO_LARGE where it needs a batch of its own. */
 static enum err decode_message(
-	const struct directory *directory, const struct mqtt_message *message, struct reading_batch *batch)
+	const struct directory *directory, const struct mqtt_message *message, bool whole, struct reading_batch *batch)
 {
 	struct payload_source source = {.source = message->topic, .now_us = clock_wall_us()};
 	struct err_info info = {0};
 	const char *data = message->payload ? message->payload : "";
 	if (!ingest_topic_parts(message->topic, batch->arena, &source.org, &source.unit))
 		return ERR_NO_MEMORY; /* the filter lets no other topic through */
+	if (whole)
+		return payload_refuse(directory, &source, data, message->payload_size, batch, &info);
 	enum err err = payload_decode(directory, &source, NULL, data, message->payload_size, batch, &info);
+	if (err == ERR_TOO_LARGE && arena_is_full(batch->arena))
+		return err;
 	/* a payload that is none is in the quarantine now: that is its answer */
 	return err == ERR_INVALID_JSON || err == ERR_TOO_DEEP || err == ERR_TOO_LARGE ? ERR_OK : err;
 }
@@ -128,6 +133,38 @@ static enum err await_chunks(struct chunks *chunks, enum err err)
 	return err;
 }
 
+/* Decodes one message into the batch. One that does not fit begins a batch of its own; one that does not fit that either would
+ * come again for ever, so it is quarantined whole. */
+static enum err take_message(struct ingest *ingest, const struct directory *directory,
+	const struct mqtt_message *message, struct ingest_batch **batch, struct chunks *chunks)
+{
+	enum err err = ERR_TOO_LARGE;
+	for (int attempt = 0; attempt < 3 && err == ERR_TOO_LARGE; attempt++) {
+		if (!*batch && !(*batch = ingest_batch_new(false)))
+			return ERR_NO_MEMORY;
+		bool alone = (*batch)->batch.item_count == 0;
+		err = decode_message(directory, message, attempt == 2, &(*batch)->batch);
+		if (err != ERR_TOO_LARGE)
+			break;
+		if (alone) {
+			attempt = 1;
+			ingest_batch_free(batch);
+			continue;
+		}
+		if (chunks->count == CHUNKS_MAX - 1) {
+			err = await_chunks(chunks, ERR_OK);
+			chunks->count = 0;
+			if (err)
+				return err;
+		}
+		err = submit_chunk(ingest, batch, chunks);
+		if (err)
+			return err;
+		err = ERR_TOO_LARGE;
+	}
+	return err;
+}
+
 static enum err commit(void *context, const struct mqtt_message *messages, size_t count)
 {
 	struct connection *connection = context;
@@ -137,9 +174,7 @@ static enum err commit(void *context, const struct mqtt_message *messages, size_
 	struct chunks chunks = {.count = 0};
 	enum err err = ERR_OK;
 	for (size_t i = 0; i < count && !err; i++) {
-		if (!batch)
-			batch = ingest_batch_new(false);
-		err = batch ? decode_message(directory, &messages[i], &batch->batch) : ERR_NO_MEMORY;
+		err = take_message(ingest, directory, &messages[i], &batch, &chunks);
 		if (!err && chunks.count < CHUNKS_MAX - 1 &&
 			(batch->batch.reading_count >= CHUNK_READINGS || batch->batch.quarantined_count >= CHUNK_ROWS))
 			err = submit_chunk(ingest, &batch, &chunks);

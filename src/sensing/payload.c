@@ -9,6 +9,8 @@
 #define MEDIA_NDJSON "application/x-ndjson"
 #define MEDIA_SENML  "application/senml+json"
 
+static const char too_much[] = "what is refused of it takes more memory than a payload may";
+
 /* What a batch held before a payload, so that a payload that fails as a whole leaves nothing but its one row. */
 struct mark {
 	size_t readings, quarantined, verdicts, items, receipts;
@@ -130,6 +132,21 @@ enum err payload_decode(const struct directory *directory, const struct payload_
 		if (whole)
 			err = whole;
 	}
+	if (err == ERR_NO_MEMORY && arena_is_full(batch->arena)) {
+		take_back(batch, &before);
+		err = err_set(decoding.info, ERR_TOO_LARGE, NULL, "%s", too_much);
+	}
 	tape_free(&decoding.tape);
 	return err;
+}
+
+enum err payload_refuse(const struct directory *directory, const struct payload_source *source, const char *data,
+	size_t size, struct reading_batch *batch, struct err_info *info)
+{
+	struct err_info own = {0}, fault = {0};
+	struct decoding decoding = {
+		.directory = directory, .source = source, .batch = batch, .info = info ? info : &own};
+	decoding_choose_unit(&decoding, source->org, source->unit);
+	(void)!err_set(&fault, ERR_TOO_LARGE, NULL, "%s", too_much);
+	return refuse_whole(&decoding, data, size, &fault);
 }

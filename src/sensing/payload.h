@@ -96,6 +96,7 @@ struct writing {
 	struct arena *arena;
 	char *text;
 	size_t size, capacity;
+	size_t most; /* what goes beyond is left out; 0: no bound */
 	bool failed;
 };
 void write_bytes(struct writing *writing, const char *bytes, size_t size);

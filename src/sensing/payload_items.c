@@ -107,7 +107,7 @@ static enum err refuse_reading(struct decoding *decoding, const struct members *
 	const struct refusal *refusal)
 {
 	const struct tape_node *value = tag + 1;
-	struct writing writing = {.arena = decoding->batch->arena};
+	struct writing writing = {.arena = decoding->batch->arena, .most = QUARANTINE_RAW_BYTES + 1};
 	write_reading(&writing, decoding, members, item, tag, value);
 	if (writing.failed)
 		return err_set(decoding->info, ERR_NO_MEMORY, NULL, "no memory for the readings");
@@ -183,6 +183,7 @@ struct run {
 	struct refusal refusal;
 	const struct directory_sensor *sensor;
 	struct writing raw;
+	bool cut; /* its tag alone takes the text's room: no row of it decodes again, so one holds them all */
 	const struct tape_node *first;
 	int64_t first_us;
 	size_t count;
@@ -219,14 +220,14 @@ static enum err add_to_run(struct decoding *decoding, const struct tape_node *ta
 	struct run *run, const struct refusal *refusal, int64_t time_us, int64_t dt_us, const struct tape_node *value)
 {
 	const char *document = decoding->tape.document;
-	if (run->count > 0 && (refusal->reason != run->refusal.reason ||
-				      run->raw.size + value->length > QUARANTINE_RAW_BYTES - RUN_TAIL_BYTES)) {
+	bool full = !run->cut && run->raw.size + value->length > QUARANTINE_RAW_BYTES - RUN_TAIL_BYTES;
+	if (run->count > 0 && (refusal->reason != run->refusal.reason || full)) {
 		enum err err = end_run(decoding, tag, item, run);
 		if (err)
 			return err;
 	}
 	if (run->count == 0) {
-		run->raw = (struct writing){.arena = decoding->batch->arena};
+		run->raw = (struct writing){.arena = decoding->batch->arena, .most = QUARANTINE_RAW_BYTES + 1};
 		run->refusal = *refusal;
 		run->first = value;
 		run->first_us = time_us;
@@ -238,6 +239,7 @@ static enum err add_to_run(struct decoding *decoding, const struct tape_node *ta
 		write_text(&run->raw, ",\"dt\":");
 		write_number(&run->raw, dt_us);
 		write_text(&run->raw, ",\"v\":[");
+		run->cut = run->raw.size > QUARANTINE_RAW_BYTES - RUN_TAIL_BYTES;
 	}
 	write_text(&run->raw, run->count > 0 ? "," : "");
 	write_bytes(&run->raw, document + value->start, value->length);

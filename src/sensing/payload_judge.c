@@ -309,7 +309,7 @@ enum err add_refused(struct decoding *decoding, const struct refused *refused)
 enum err add_malformed(struct decoding *decoding, const struct tape_node *whole, const char *format, ...)
 {
 	struct refusal refusal = {.reason = QUARANTINE_MALFORMED};
-	struct writing writing = {.arena = decoding->batch->arena};
+	struct writing writing = {.arena = decoding->batch->arena, .most = QUARANTINE_RAW_BYTES + 1};
 	va_list arguments;
 	va_start(arguments, format);
 	vsnprintf(refusal.detail, sizeof refusal.detail, format, arguments);
@@ -350,6 +350,8 @@ enum err add_receipt(struct decoding *decoding, const char *boot, size_t boot_si
 
 void write_bytes(struct writing *writing, const char *bytes, size_t size)
 {
+	if (writing->most && size > writing->most - writing->size)
+		size = writing->most - writing->size;
 	if (writing->size + size > writing->capacity && !writing->failed) {
 		size_t capacity = writing->capacity ? writing->capacity * 2 : 256;
 		while (capacity < writing->size + size)

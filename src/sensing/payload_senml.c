@@ -113,7 +113,7 @@ static enum err refuse_record(struct decoding *decoding, const struct item *item
 	const struct directory_sensor *sensor, int64_t time_us, const char *value, size_t value_size,
 	const struct refusal *refusal)
 {
-	struct writing writing = {.arena = decoding->batch->arena};
+	struct writing writing = {.arena = decoding->batch->arena, .most = QUARANTINE_RAW_BYTES + 1};
 	write_item_start(&writing, decoding);
 	write_text(&writing, "{\"t\":");
 	write_number(&writing, time_us);

@@ -3,6 +3,7 @@
 #ifndef CARBOND_BASE_ARENA_H
 #define CARBOND_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "carbond/base/err.h"
@@ -20,6 +21,10 @@ void arena_reset(struct arena *arena);
 
 /* Zeroed memory, 16-byte aligned; NULL past the limit or without memory. */
 void *arena_alloc(struct arena *arena, size_t size);
+
+/* True where an allocation was refused by the limit since the start or the last reset: what was too large, not the machine too
+ * small. */
+bool arena_is_full(const struct arena *arena);
 
 /* Zeroed memory for `count` items; NULL as above, and where the product overflows. */
 void *arena_array(struct arena *arena, size_t item_size, size_t count);

@@ -34,7 +34,8 @@ struct err_row {
 };
 
 /* Fills `info` (NULL is allowed) and returns `code`, so that `return err_set(info, ERR_X, "/field", "…", …)` reads as one
- * step. `pointer` may be NULL or "". The text is cut to fit. */
+ * step. `pointer` may be NULL or "". The texts are cut to fit, between characters; control characters and what is not UTF-8 in
+ * them (they quote what came from outside) become '?'. */
 enum err err_set(struct err_info *info, enum err code, const char *pointer, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 

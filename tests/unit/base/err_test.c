@@ -54,6 +54,18 @@ static void a_detail_is_cut_between_characters(void **state)
 	}
 }
 
+/* What is quoted from outside goes into JSON, logs and terminals. */
+static void what_is_no_text_is_shown_as_question_marks(void **state)
+{
+	struct err_info info;
+
+	(void)state;
+	assert_int_equal(err_set(&info, ERR_INTERNAL, "/a\x1b[31m", "%s", "a\nb\x7f \xff\xc0\xaf \xe2\x82 \xc2\x85 €"),
+		ERR_INTERNAL);
+	assert_string_equal(info.pointer, "/a?[31m");
+	assert_string_equal(info.detail, "a?b? ??? ?? ?? €");
+}
+
 static void without_a_place_for_it_only_the_code_remains(void **state)
 {
 	(void)state;
@@ -65,6 +77,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_number_and_slug_stands_once),
 		cmocka_unit_test(a_detail_is_cut_between_characters),
+		cmocka_unit_test(what_is_no_text_is_shown_as_question_marks),
 		cmocka_unit_test(without_a_place_for_it_only_the_code_remains),
 	};
 

@@ -220,6 +220,17 @@ static void test_faults(void **state)
 	assert_int_equal(
 		field_read(thing_fields, FIELD_CREATE, parse(body), "", arena, &thing, &info), ERR_UNKNOWN_FIELD);
 	assert_true(strlen(info.pointer) < sizeof info.pointer);
+	/* … and between characters: the pointer goes into JSON */
+	for (size_t shift = 0; shift < 4; shift++) {
+		memset(body + 2, 'a', shift);
+		for (size_t i = 0; i < 100; i++)
+			memcpy(body + 2 + shift + 3 * i, "€", 3);
+		strcpy(body + 302 + shift, "\":1}");
+		assert_int_equal(field_read(thing_fields, FIELD_CREATE, parse(body), "", arena, &thing, &info),
+			ERR_UNKNOWN_FIELD);
+		assert_null(strchr(info.pointer, '?'));
+		assert_true(strlen(info.pointer) >= sizeof info.pointer - 5);
+	}
 }
 
 static void test_replace(void **state)

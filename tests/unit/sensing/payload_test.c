@@ -562,6 +562,34 @@ static char *repeat(struct arena *arena, const char *start, const char *middle, 
 	return writing.text;
 }
 
+/* What is refused item by item of 100,000 long items would not fit a batch's memory: nothing of it is kept, and the whole
+ * payload is one row in a batch that has room. A long tag of a column is cut in one row. */
+static void refuses_whole_what_takes_too_much_memory(void **state)
+{
+	struct fixture *fixture = *state;
+	struct arena *arena = arena_new(LIMIT_BATCH_ARENA_BYTES);
+	struct reading_batch batch, room = {.arena = arena_new(0)};
+	struct err_info info;
+	const char *base = repeat(arena, "[{\"bn\":\"\",\"bt\":1763800000,\"bu\":\"", "k", "", "\"},", 4000);
+	char *text = repeat(arena, base, "{\"n\":\"FT-101\",\"v\":1}", ",", "]", 90000);
+	arena_reset(fixture->arena);
+	assert_int_equal(decode(fixture, &topic, NULL, text, strlen(text), &batch, &info), ERR_TOO_LARGE);
+	assert_true(arena_is_full(batch.arena));
+	assert_int_equal(batch.quarantined_count + batch.reading_count + batch.item_count, 0);
+	assert_int_equal(payload_refuse(fixture->directory, &topic, text, strlen(text), &room, &info), ERR_OK);
+	assert_int_equal(room.quarantined_count, 1);
+	assert_int_equal(room.quarantined[0].reason, QUARANTINE_MALFORMED);
+	arena_free(&room.arena);
+	arena_reset(fixture->arena);
+	const char *tag =
+		repeat(arena, "{\"tag\":\"", "a", "", "\",\"t0\":1763800000000000,\"dt\":1000,\"v\":[", 100000);
+	text = repeat(arena, tag, "1", ",", "]}", LIMIT_PAYLOAD_READINGS);
+	assert_int_equal(decode(fixture, &topic, NULL, text, strlen(text), &batch, &info), ERR_OK);
+	assert_int_equal(batch.quarantined_count, 1);
+	assert_int_equal(batch.quarantined[0].items, LIMIT_PAYLOAD_READINGS);
+	arena_free(&arena);
+}
+
 static void holds_its_limits(void **state)
 {
 	struct fixture *fixture = *state;
@@ -879,6 +907,7 @@ int main(void)
 		cmocka_unit_test(knows_whose_unit_it_is),
 		cmocka_unit_test(a_redrive_judges_age_by_its_arrival),
 		cmocka_unit_test(takes_receipts),
+		cmocka_unit_test(refuses_whole_what_takes_too_much_memory),
 		cmocka_unit_test(holds_its_limits),
 		cmocka_unit_test(keeps_clean_text),
 		cmocka_unit_test(the_tape_reads_what_jansson_reads),
