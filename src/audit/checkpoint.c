@@ -40,10 +40,14 @@ struct fork_search {
 static enum err look_for_fork(void *context, const void *data, size_t size, struct err_info *info)
 {
 	struct fork_search *search = context;
+	struct event_header header;
 	struct event event;
 	size_t length = 0;
+	memcpy(&header, data, sizeof header); /* audit_split hands over no less */
+	if (header.type != EVENT_RESTORED)
+		return ERR_OK;
 	enum err err = event_decode(data, size, NULL, &event, &length, info);
-	if (err || event.header.type != EVENT_RESTORED)
+	if (err)
 		return err;
 	const struct event_restored *said = &event.restored;
 	bool reaches = said->position < search->size && event.header.time_us >= search->time_us;

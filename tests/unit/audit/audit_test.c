@@ -16,6 +16,7 @@
 #include "carbond/audit.h"
 #include "carbond/base/clock.h"
 #include "carbond/base/seal.h"
+#include "carbond/events.h"
 
 struct person {
 	struct id id, org_id;
@@ -550,6 +551,61 @@ static void a_rewritten_log_is_not_signed(void **state)
 	assert_non_null(strstr(bench->info.detail, "journal.0"));
 }
 
+/* Another history under the checkpoints that were signed: it begins with `first` of the old leaves or with others, and says
+ * that a restore cut it behind the fourth. */
+static enum err sign_after_restore(struct bench *bench, json_t *const *kept, size_t first, uint64_t lost_position)
+{
+	static struct hash leaves[64];
+	char path[128];
+	size_t count = first;
+	stop(bench);
+	static const char *const names[] = {"value.db", "views.db"};
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof path, "%s/%s", bench->folder, names[i]);
+		assert_int_equal(unlink(path), 0);
+	}
+	start(bench);
+	const struct store_collection *checkpoints = NULL;
+	for (const struct store_collection *const *at = audit_collections; *at; at++)
+		if (strcmp((*at)->name, "audit_checkpoints") == 0)
+			checkpoints = *at;
+	for (int i = 0; i < 2; i++) {
+		struct {
+			int64_t time_us;
+			const char *node, *text;
+		} row = {i + 1, "n1", document_text(bench->arena, kept[i], NULL)};
+		struct store_change change = {.collection = checkpoints, .row = &row, .verb = STORE_PUT};
+		assert_ok(store_write(bench->store, &change, 1, NULL, &bench->info), bench);
+	}
+	append_journal(bench, 1, 1, 4, leaves, &count);
+	struct event event = {.header = {.type = EVENT_RESTORED, .number = 5, .time_us = 3},
+		.restored = {.position = 4, .lost_position = lost_position, .lost_seq = 3, .lost_head = {{1}}}};
+	uint8_t bytes[512];
+	size_t size = 0;
+	assert_int_equal(event_encode(&event, bytes, sizeof bytes, &size), ERR_OK);
+	struct store_batch batch = {
+		.stream = "journal.0", .seq = 2, .count = 1, .node = "n1", .payload = bytes, .payload_size = size};
+	struct store_append append = {.class = STORE_VALUE, .batch = &batch};
+	assert_ok(store_log_append(bench->store, &append, NULL, &bench->info), bench);
+	return audit_checkpoint(bench->audit, 4, &bench->info);
+}
+
+/* The fork that a restore declares is accepted, and no other: not one that goes further, nor one with another beginning. */
+static void a_restore_is_the_only_fork(void **state)
+{
+	struct bench *bench = *state;
+	static struct hash leaves[64];
+	size_t count = 0;
+	append_journal(bench, 1, 1, 4, leaves, &count);
+	json_t *kept[2] = {checkpoint(bench, 1), NULL};
+	append_journal(bench, 2, 2, 4, leaves, &count);
+	kept[1] = checkpoint(bench, 2); /* of twelve leaves */
+	assert_int_equal(sign_after_restore(bench, kept, 0, 11), ERR_STORE_CORRUPT);
+	assert_int_equal(sign_after_restore(bench, kept, 1, 12), ERR_STORE_CORRUPT);
+	assert_int_equal(sign_after_restore(bench, kept, 0, 12), ERR_OK);
+	assert_ok(audit_checkpoint(bench->audit, 5, &bench->info), bench); /* and the new history goes on */
+}
+
 static void a_log_that_is_shorter_than_its_tree_is_folded_anew(void **state)
 {
 	struct bench *bench = *state;
@@ -619,6 +675,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(proofs_hold_over_restarts, bench_new, bench_free),
 		cmocka_unit_test_setup_teardown(checkpoints_are_signed, bench_new, bench_free),
 		cmocka_unit_test_setup_teardown(a_rewritten_log_is_not_signed, bench_new, bench_free),
+		cmocka_unit_test_setup_teardown(a_restore_is_the_only_fork, bench_new, bench_free),
 		cmocka_unit_test_setup_teardown(
 			a_log_that_is_shorter_than_its_tree_is_folded_anew, bench_new, bench_free),
 		cmocka_unit_test_setup_teardown(
