@@ -10,10 +10,11 @@
 #include "carbond/base/clock.h"
 #include "carbond/mqtt.h"
 #include "cli.h"
+#include "csv.h"
 #include "provision.h"
 #include "text.h"
 
-enum { COLUMNS_MAX = 512, LINE_BYTES = 64 << 10, MESSAGE_BYTES = 128 << 10, MAP_BYTES = 1 << 20 };
+enum { MESSAGE_BYTES = 128 << 10, MAP_BYTES = 1 << 20 };
 #define PUBLISH_WAIT_US (INT64_C(600) * CLOCK_US_PER_SECOND) /* a broker may be away for minutes */
 #define PROGRESS_EVERY  CLOCK_US_PER_SECOND
 
@@ -21,15 +22,14 @@ struct replay {
 	struct arena *arena;
 	const char *path, *organisation, *unit;
 	json_t *map;
-	FILE *file;
-	size_t line_number;
-	const char *tags[COLUMNS_MAX]; /* of each column, as the JSON text ["tag"]; NULL: not sent */
+	struct csv csv;
+	const char *tags[CSV_COLUMNS_MAX]; /* of each column, as the JSON text ["tag"]; NULL: not sent */
 	size_t column_count, time_column;
 	double rows_per_second, speed; /* one of them, or neither: as fast as the broker acknowledges */
 	bool is_quiet;
 	struct mqtt_publisher *publisher;
 	char topic[256];
-	char line[LINE_BYTES], message[MESSAGE_BYTES];
+	char message[MESSAGE_BYTES];
 	int64_t rows, values, first_us, begun_us, told_us;
 };
 
@@ -39,78 +39,6 @@ static void on_stop(int number)
 {
 	(void)number;
 	stop_asked = 1;
-}
-
-/* ---- the file ---- */
-
-/* The next line without its end (LF or CR LF), in replay->line. 1; 0 at the end of the file; −1: a fault, which is said. */
-static int read_line(struct replay *replay)
-{
-	size_t length = 0;
-	int c;
-	replay->line_number++;
-	while ((c = getc_unlocked(replay->file)) != EOF && c != '\n') {
-		bool ended = length > 0 && replay->line[length - 1] == '\r';
-		if (c == 0 || ended || length == sizeof replay->line - 1) {
-			cli_fail(CLI_REFUSED,
-				"%s:%zu: the line holds a NUL or a carriage return, or more than %d bytes",
-				replay->path, replay->line_number, LINE_BYTES - 1);
-			return -1;
-		}
-		replay->line[length++] = (char)c;
-	}
-	if (c == EOF && length == 0)
-		return 0;
-	length -= length > 0 && replay->line[length - 1] == '\r';
-	replay->line[length] = 0;
-	return 1;
-}
-
-/* The next record of RFC 4180 CSV without line breaks in fields, split in place. 0 at the end; −1: a fault, which is said. */
-static long read_record(struct replay *replay, char *ret_fields[COLUMNS_MAX])
-{
-	int there = read_line(replay);
-	if (there <= 0)
-		return there;
-	long count = 0;
-	for (char *in = replay->line;;) {
-		if (count == COLUMNS_MAX) {
-			cli_fail(CLI_REFUSED, "%s:%zu: more than %d columns", replay->path, replay->line_number,
-				COLUMNS_MAX);
-			return -1;
-		}
-		char *out = in;
-		ret_fields[count++] = out;
-		bool is_quoted = *in == '"';
-		for (in += is_quoted; *in && (is_quoted || *in != ','); in++) {
-			if (is_quoted && *in == '"') {
-				is_quoted = in[1] == '"';
-				in += is_quoted;
-				if (!is_quoted)
-					continue;
-			}
-			*out++ = *in;
-		}
-		bool is_last = !*in++;
-		*out = 0;
-		if (is_last)
-			return count;
-	}
-}
-
-/* "2010-01-01 00:02:00" (UTC) or RFC 3339. */
-static bool parse_time(const char *text, int64_t *ret_us)
-{
-	char copy[CLOCK_TEXT_SIZE + 8];
-	size_t length = strlen(text);
-	if (length + 2 > sizeof copy || length < 19)
-		return false;
-	memcpy(copy, text, length + 1);
-	if (copy[10] == ' ')
-		copy[10] = 'T';
-	if (!strpbrk(copy + 19, "Zz+-"))
-		memcpy(copy + length, "Z", 2);
-	return clock_parse(copy, ret_us) == ERR_OK;
 }
 
 /* ---- the column map ---- */
@@ -132,10 +60,11 @@ static int read_map(struct replay *replay, const char *path)
 /* Reads the head of the file and finds each mapped column in it. */
 static int match_columns(struct replay *replay)
 {
-	char *fields[COLUMNS_MAX];
-	long count = read_record(replay, fields);
+	char *fields[CSV_COLUMNS_MAX];
+	struct err_info info = {0};
+	long count = csv_read(&replay->csv, fields, &info);
 	if (count <= 0)
-		return count ? CLI_REFUSED : cli_fail(CLI_REFUSED, "%s is empty", replay->path);
+		return count ? cli_fail_info(CLI_REFUSED, &info) : cli_fail(CLI_REFUSED, "%s is empty", replay->path);
 	const char *time_name = json_string_value(json_object_get(replay->map, "time_column"));
 	replay->column_count = (size_t)count;
 	replay->time_column = SIZE_MAX;
@@ -212,29 +141,6 @@ static int create_plant(struct replay *replay)
 
 /* ---- sending ---- */
 
-/* True for a JSON number: what the file says is passed on as it stands. */
-static bool is_number(const char *text)
-{
-	size_t digits = strspn(text += *text == '-', "0123456789");
-	if (digits == 0 || (digits > 1 && *text == '0'))
-		return false;
-	text += digits;
-	if (*text == '.') {
-		digits = strspn(text + 1, "0123456789");
-		if (digits == 0)
-			return false;
-		text += 1 + digits;
-	}
-	if (*text == 'e' || *text == 'E') {
-		text += 1 + (text[1] == '+' || text[1] == '-');
-		digits = strspn(text, "0123456789");
-		if (digits == 0)
-			return false;
-		text += digits;
-	}
-	return *text == 0;
-}
-
 /* One row as one message (decision 17). Empty fields are left out. */
 static int write_message(struct replay *replay, char *const fields[], long count, int64_t time_us, size_t *ret_size)
 {
@@ -244,16 +150,16 @@ static int write_message(struct replay *replay, char *const fields[], long count
 		const char *tag = replay->tags[i];
 		if (!tag || !*fields[i])
 			continue;
-		if (!is_number(fields[i]))
+		if (!csv_is_number(fields[i]))
 			return cli_fail(CLI_REFUSED, "%s:%zu: '%s' in column %ld is no number", replay->path,
-				replay->line_number, fields[i], i + 1);
+				replay->csv.line_number, fields[i], i + 1);
 		size += (size_t)snprintf(replay->message + size, MESSAGE_BYTES - size, "%s%.*s:%s", comma,
 			(int)strlen(tag) - 2, tag + 1, fields[i]);
 		comma = ",";
 		replay->values++;
 		if (size >= MESSAGE_BYTES - 4)
 			return cli_fail(CLI_REFUSED, "%s:%zu: the message is longer than %d bytes", replay->path,
-				replay->line_number, MESSAGE_BYTES);
+				replay->csv.line_number, MESSAGE_BYTES);
 	}
 	memcpy(replay->message + size, "}}", 3);
 	*ret_size = size + 2;
@@ -287,18 +193,18 @@ static void tell(struct replay *replay, int64_t time_us, bool is_last)
 
 static int send_rows(struct replay *replay)
 {
-	char *fields[COLUMNS_MAX];
+	char *fields[CSV_COLUMNS_MAX];
 	struct err_info info = {0};
 	enum err err = ERR_OK;
 	int64_t time_us = 0;
 	long count;
-	while (!stop_asked && !err && (count = read_record(replay, fields)) != 0) {
+	while (!stop_asked && !err && (count = csv_read(&replay->csv, fields, &info)) != 0) {
 		size_t size = 0;
 		if (count < 0)
-			return CLI_REFUSED;
-		if ((size_t)count != replay->column_count || !parse_time(fields[replay->time_column], &time_us))
+			return cli_fail_info(CLI_REFUSED, &info);
+		if ((size_t)count != replay->column_count || !csv_time(fields[replay->time_column], &time_us))
 			return cli_fail(CLI_REFUSED, "%s:%zu: needs %zu columns and a time in column %zu", replay->path,
-				replay->line_number, replay->column_count, replay->time_column + 1);
+				replay->csv.line_number, replay->column_count, replay->time_column + 1);
 		if (replay->rows == 0)
 			replay->first_us = time_us;
 		keep_pace(replay, time_us);
@@ -370,9 +276,10 @@ int cli_replay(int argc, char **argv)
 	if (!code)
 		code = read_map(&replay, map);
 	if (!code) {
-		replay.file = fopen(replay.path, "r");
-		code = replay.file ? match_columns(&replay)
-				   : cli_fail(CLI_REFUSED, "%s: %s", replay.path, strerror(errno));
+		replay.csv.path = replay.path;
+		replay.csv.file = fopen(replay.path, "r");
+		code = replay.csv.file ? match_columns(&replay)
+				       : cli_fail(CLI_REFUSED, "%s: %s", replay.path, strerror(errno));
 	}
 	if (!code && cli_flag(argc, argv, "create"))
 		code = create_plant(&replay);
@@ -381,8 +288,8 @@ int cli_replay(int argc, char **argv)
 	sigaction(SIGTERM, &action, NULL);
 	if (!code)
 		code = run(&replay, &broker);
-	if (replay.file)
-		fclose(replay.file);
+	if (replay.csv.file)
+		fclose(replay.csv.file);
 	arena_free(&replay.arena);
 	return code;
 }
