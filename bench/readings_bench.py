@@ -288,8 +288,9 @@ def queries(plant, client, victoria):
     unit = f"/v1/readings?unit_id={plant.unit}&from={us(START_S)}&to={us(end_s)}&step=1m"
     many = ",".join(plant.ids[tag(number)] for number in range(SENSORS))
     one = lambda name: f"/v1/sensors/{plant.ids[name]}/readings?limit=100000"
+    year_s = START_S // 3600 * 3600
     rows = [
-        ("a year by the hour, means", f"{one(YEAR_TAG)}&from={us(START_S - 365 * DAY_S)}&to={us(START_S)}&step=1h", None, "5 ms"),
+        ("a year by the hour, means", f"{one(YEAR_TAG)}&from={us(year_s - 365 * DAY_S)}&to={us(year_s)}&step=1h", None, "5 ms"),
         ("a raw day at 1 Hz, CSV", f"{one(DAY_TAG)}&from={us(START_S - DAY_S)}&to={us(START_S)}&agg=raw&format=csv", None, "20 ms"),
         ("a raw day at 1 Hz, JSON", f"{one(DAY_TAG)}&from={us(START_S - DAY_S)}&to={us(START_S)}&agg=raw", None, "20 ms"),
         ("six hours of one sensor at 1 Hz, raw", f"{one(tag(3))}&from={us(START_S)}&to={us(end_s)}&agg=raw", f"/api/v1/export?match[]=p%7Bsensor=%22{tag(3)}%22%7D&{span}", "5 ms"),

@@ -8,12 +8,12 @@
 #include "carbond/api.h"
 #include "carbond/base/clock.h"
 #include "carbond/base/limits.h"
+#include "carbond/base/text.h"
 #include "carbond/sensing.h"
 
 #define ROWS_MAX     100000 /* one answer: a raw day at 1 Hz */
 #define SENSORS_MAX  1000   /* one query: a unit's */
-#define CSV_LINE_MAX 160
-#define BUCKETS_SPAN 720 /* hours read at once */
+#define BUCKETS_SPAN 720    /* hours read at once */
 
 /* ---- what is asked ---- */
 
@@ -151,46 +151,41 @@ static void row_fill(struct reading_row *row, struct id sensor, const struct ran
 		.quality = raw ? from->quality : -1};
 }
 
-/* The fewest digits that read back as the same double. */
-static void real_text(double value, char ret_text[32])
+static void csv_line(struct text *text, const struct reading_row *row, bool many, bool raw)
 {
-	for (int digits = 15; digits <= 17; digits++) {
-		snprintf(ret_text, 32, "%.*g", digits, value);
-		if (strtod(ret_text, NULL) == value)
-			return;
-	}
-}
-
-static size_t csv_line(char *line, const struct reading_row *row, bool many, bool raw)
-{
-	char sensor[ID_TEXT_SIZE + 1] = "", time[CLOCK_TEXT_SIZE], value[32] = "";
+	char sensor[ID_TEXT_SIZE], time[CLOCK_TEXT_SIZE], value[REAL_TEXT_SIZE];
 	if (many) {
-		id_text(row->sensor_id, sensor);
-		memcpy(sensor + ID_TEXT_SIZE - 1, ",", 2);
+		text_add_word(text, id_text(row->sensor_id, sensor));
+		text_add(text, ",", 1);
 	}
+	text_add_word(text, clock_text(row->time, time));
+	text_add(text, ",", 1);
 	if (!isnan(row->value))
-		real_text(row->value, value);
+		text_add_word(text, real_text(row->value, value));
+	text_add(text, ",", 1);
 	if (raw)
-		return (size_t)snprintf(line, CSV_LINE_MAX, "%s%s,%s,%s\r\n", sensor, clock_text(row->time, time),
-			value, series_quality_names[row->quality]);
-	return (size_t)snprintf(line, CSV_LINE_MAX, "%s%s,%s,%lld\r\n", sensor, clock_text(row->time, time), value,
-		(long long)row->count);
+		text_add_word(text, series_quality_names[row->quality]);
+	else
+		text_add_integer(text, row->count);
+	text_add(text, "\r\n", 2);
 }
 
 /* RFC 4180; the cursor goes into a header, for a table has no place for it. */
 static enum err csv_answer(struct http_request *request, const struct reading_row *rows, size_t count, bool many,
 	bool raw, const char *next_cursor, struct err_info *info)
 {
-	char *text = arena_alloc(http_arena(request), (count + 1) * CSV_LINE_MAX);
-	if (!text)
-		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the table; ask for fewer rows");
-	size_t size = (size_t)snprintf(
-		text, CSV_LINE_MAX, "%stime,value,%s\r\n", many ? "sensor_id," : "", raw ? "quality" : "count");
+	struct text text = {0};
+	size_t size;
+	text_add_word(&text, many ? "sensor_id,time,value," : "time,value,");
+	text_add_word(&text, raw ? "quality\r\n" : "count\r\n");
 	for (size_t i = 0; i < count; i++)
-		size += csv_line(text + size, &rows[i], many, raw);
+		csv_line(&text, &rows[i], many, raw);
+	const char *table = text_take(&text, http_arena(request), &size);
+	if (!table)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the table; ask for fewer rows");
 	if (next_cursor)
 		http_set_header(request, "Carbond-Next-Cursor", next_cursor);
-	return http_answer_text(request, "text/csv; charset=utf-8; header=present", text, size);
+	return http_answer_text(request, "text/csv; charset=utf-8; header=present", table, size);
 }
 
 static enum err rows_answer(struct http_request *request, const struct range_ask *ask, const struct reading_row *rows,

@@ -585,6 +585,77 @@ json_t *field_write_stored(const struct field *table, const void *row)
 	return write_row(table, row, true);
 }
 
+/* ---- writing text ---- */
+
+static void print_list(const struct field *field, const struct field_list *list, struct text *text)
+{
+	text_add(text, "[", 1);
+	for (size_t i = 0; i < list->count; i++) {
+		if (i)
+			text_add(text, ",", 1);
+		if (field->kind == FIELD_LIST) {
+			field_print(field->table, (const char *)list->items + i * field->item_size, text);
+		} else {
+			const char *item = ((const char *const *)list->items)[i];
+			text_add_string(text, item, strlen(item));
+		}
+	}
+	text_add(text, "]", 1);
+}
+
+static void print_bytes(const struct bytes *bytes, struct text *text)
+{
+	char *digits = malloc((bytes->size + 2) / 3 * 4 + 1);
+	if (digits) {
+		base64url_text(bytes->data, bytes->size, digits);
+		text_add_string(text, digits, strlen(digits));
+	}
+	text->failed = text->failed || !digits;
+	free(digits);
+}
+
+static void print_value(const struct field *field, const void *row, struct text *text)
+{
+	const void *at = member_get(field, row);
+	char short_text[HASH_TEXT_SIZE];
+	const char *word = NULL;
+	switch (field->kind) {
+	case FIELD_NONE: break;
+	case FIELD_INT: text_add_integer(text, *(const int64_t *)at); break;
+	case FIELD_REAL: text_add_real(text, *(const double *)at); break;
+	case FIELD_BOOL: text_add_word(text, *(const bool *)at ? "true" : "false"); break;
+	case FIELD_DECIMAL:
+	case FIELD_TEXT: word = *(const char *const *)at; break;
+	case FIELD_ENUM: word = field->names[*(const int *)at]; break;
+	case FIELD_TIME: word = clock_text(*(const int64_t *)at, short_text); break;
+	case FIELD_ID: word = id_text(*(const struct id *)at, short_text); break;
+	case FIELD_HASH: word = hash_text(*(const struct hash *)at, short_text); break;
+	case FIELD_BYTES: print_bytes(at, text); break;
+	case FIELD_JSON: document_print(text, *(json_t *const *)at); break;
+	case FIELD_OBJECT: field_print(field->table, at, text); break;
+	case FIELD_LIST:
+	case FIELD_TEXTS: print_list(field, at, text); break;
+	}
+	if (word)
+		text_add_string(text, word, strlen(word));
+}
+
+void field_print(const struct field *table, const void *row, struct text *text)
+{
+	bool first = true;
+	text_add(text, "{", 1);
+	for (const struct field *field = table; field->kind != FIELD_NONE; field++) {
+		if ((field->flags & FIELD_SECRET) || (field->kind != FIELD_BOOL && is_absent(field, row)))
+			continue;
+		text_add_word(text, first ? "\"" : ",\"");
+		text_add_word(text, field->name);
+		text_add(text, "\":", 2);
+		print_value(field, row, text);
+		first = false;
+	}
+	text_add(text, "}", 1);
+}
+
 /* ---- describing ---- */
 
 static json_t *schema_of_list(const struct field *field, bool out)

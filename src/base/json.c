@@ -2,43 +2,12 @@
  * document. */
 #include "carbond/base/json.h"
 
-#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "carbond/base/limits.h"
-
-/* A text that grows on the heap until it is copied into an arena. */
-struct text {
-	char *data;
-	size_t size, capacity;
-	bool failed;
-};
-
-static void add(struct text *text, const char *data, size_t size)
-{
-	if (text->failed)
-		return;
-	if (size > text->capacity - text->size) {
-		size_t capacity = (text->capacity + size) * 2;
-		char *data_new = realloc(text->data, capacity);
-		if (!data_new) {
-			text->failed = true;
-			return;
-		}
-		text->data = data_new;
-		text->capacity = capacity;
-	}
-	memcpy(text->data + text->size, data, size);
-	text->size += size;
-}
-
-static void add_word(struct text *text, const char *word)
-{
-	add(text, word, strlen(word));
-}
 
 /* Walks over strings and brackets once, before jansson recurses into them. */
 static enum err check_depth(const char *text, size_t size, struct err_info *info)
@@ -97,50 +66,6 @@ enum err document_parse(
 	return *ret_document ? ERR_OK : err_set(info, ERR_NO_MEMORY, "", "no memory for the document");
 }
 
-static void add_string(struct text *text, const char *string, size_t size)
-{
-	add(text, "\"", 1);
-	size_t plain = 0; /* start of what is written as it is */
-	for (size_t i = 0; i < size; i++) {
-		unsigned char character = (unsigned char)string[i];
-		if (character >= 0x20 && character != '"' && character != '\\')
-			continue;
-		add(text, string + plain, i - plain);
-		plain = i + 1;
-		static const char short_forms[] = "\"\"\\\\\bb\ff\nn\rr\tt";
-		const char *form = NULL;
-		for (const char *at = short_forms; *at && !form; at += 2)
-			form = (unsigned char)*at == character ? at + 1 : NULL;
-		char escape[8];
-		int written = form ? snprintf(escape, sizeof escape, "\\%c", *form)
-				   : snprintf(escape, sizeof escape, "\\u%04x", character);
-		add(text, escape, (size_t)written);
-	}
-	add(text, string + plain, size - plain);
-	add(text, "\"", 1);
-}
-
-/* The shortest of 15, 16 or 17 digits that reads back; with a point, so that it stays a real. */
-static void add_real(struct text *text, double real)
-{
-	char digits[40];
-	for (int precision = 15; precision <= 17; precision++) {
-		snprintf(digits, sizeof digits, "%.*g", precision, real);
-		if (strtod(digits, NULL) == real)
-			break;
-	}
-	add_word(text, digits);
-	if (!strpbrk(digits, ".e"))
-		add_word(text, ".0");
-}
-
-static void add_integer(struct text *text, json_int_t integer)
-{
-	char digits[32];
-	snprintf(digits, sizeof digits, "%" JSON_INTEGER_FORMAT, integer);
-	add_word(text, digits);
-}
-
 /* jansson's iterators take no const, though they change nothing. */
 static json_t *readable(const json_t *document)
 {
@@ -167,19 +92,19 @@ static enum err add_object(struct text *text, const json_t *object, bool canonic
 	if (canonical)
 		qsort(keys, count, sizeof *keys, compare_keys);
 	enum err err = ERR_OK;
-	add(text, "{", 1);
+	text_add(text, "{", 1);
 	for (size_t i = 0; i < count && err == ERR_OK; i++) {
 		for (const char *at = keys[i]; canonical && *at; at++)
 			if ((unsigned char)*at > 0x7e || (unsigned char)*at < 0x20)
 				err = err_set(info, ERR_INVALID_JSON, "", "a canonical document has ASCII keys only");
 		if (i)
-			add(text, ",", 1);
-		add_string(text, keys[i], strlen(keys[i]));
-		add(text, ":", 1);
+			text_add(text, ",", 1);
+		text_add_string(text, keys[i], strlen(keys[i]));
+		text_add(text, ":", 1);
 		if (err == ERR_OK)
 			err = add_value(text, json_object_get(object, keys[i]), canonical, info);
 	}
-	add(text, "}", 1);
+	text_add(text, "}", 1);
 	free(keys);
 	return err;
 }
@@ -187,13 +112,13 @@ static enum err add_object(struct text *text, const json_t *object, bool canonic
 static enum err add_array(struct text *text, const json_t *array, bool canonical, struct err_info *info)
 {
 	enum err err = ERR_OK;
-	add(text, "[", 1);
+	text_add(text, "[", 1);
 	for (size_t i = 0; i < json_array_size(array) && err == ERR_OK; i++) {
 		if (i)
-			add(text, ",", 1);
+			text_add(text, ",", 1);
 		err = add_value(text, json_array_get(array, i), canonical, info);
 	}
-	add(text, "]", 1);
+	text_add(text, "]", 1);
 	return err;
 }
 
@@ -202,22 +127,22 @@ static enum err add_value(struct text *text, const json_t *value, bool canonical
 	switch (json_typeof(value)) {
 	case JSON_OBJECT: return add_object(text, value, canonical, info);
 	case JSON_ARRAY: return add_array(text, value, canonical, info);
-	case JSON_STRING: add_string(text, json_string_value(value), json_string_length(value)); return ERR_OK;
+	case JSON_STRING: text_add_string(text, json_string_value(value), json_string_length(value)); return ERR_OK;
 	case JSON_INTEGER:
 		if (canonical && (json_integer_value(value) > LIMIT_JSON_INTEGER ||
 					 json_integer_value(value) < -LIMIT_JSON_INTEGER))
 			return err_set(info, ERR_INVALID_JSON, "", "a canonical document has integers up to 2^53 - 1");
-		add_integer(text, json_integer_value(value));
+		text_add_integer(text, json_integer_value(value));
 		return ERR_OK;
 	case JSON_REAL:
 		if (canonical)
 			return err_set(
 				info, ERR_INVALID_JSON, "", "a canonical document has no reals, only decimal strings");
-		add_real(text, json_real_value(value));
+		text_add_real(text, json_real_value(value));
 		return ERR_OK;
-	case JSON_TRUE: add_word(text, "true"); return ERR_OK;
-	case JSON_FALSE: add_word(text, "false"); return ERR_OK;
-	case JSON_NULL: add_word(text, "null"); return ERR_OK;
+	case JSON_TRUE: text_add_word(text, "true"); return ERR_OK;
+	case JSON_FALSE: text_add_word(text, "false"); return ERR_OK;
+	case JSON_NULL: text_add_word(text, "null"); return ERR_OK;
 	}
 	return err_set(info, ERR_INVALID_JSON, "", "a value of no known kind");
 }
@@ -227,14 +152,12 @@ static enum err write_document(struct arena *arena, const json_t *document, bool
 {
 	struct text text = {0};
 	enum err err = add_value(&text, document, canonical, info);
-	if (err == ERR_OK) {
-		*ret_text = text.failed ? NULL : arena_copy(arena, text.data, text.size);
-		*ret_size = text.size;
-		if (!*ret_text)
-			err = err_set(info, ERR_NO_MEMORY, "", "no memory for the text of a document");
+	if (err) {
+		text_free(&text);
+		return err;
 	}
-	free(text.data);
-	return err;
+	*ret_text = text_take(&text, arena, ret_size);
+	return *ret_text ? ERR_OK : err_set(info, ERR_NO_MEMORY, "", "no memory for the text of a document");
 }
 
 enum err document_canonical(struct arena *arena, const json_t *document, char **ret_text, size_t *ret_size)
@@ -251,4 +174,9 @@ char *document_text(struct arena *arena, const json_t *document, size_t *ret_siz
 	if (ret_size)
 		*ret_size = size;
 	return text;
+}
+
+void document_print(struct text *text, const json_t *document)
+{
+	(void)add_value(text, document, false, NULL); /* only a canonical text can be refused */
 }

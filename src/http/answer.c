@@ -92,19 +92,25 @@ enum err http_answer_empty(struct http_request *request)
 enum err http_answer_page(struct http_request *request, const struct field *table, const void *rows, size_t row_size,
 	size_t count, const char *next_cursor)
 {
-	json_t *items = json_array();
-	for (size_t i = 0; items && i < count; i++) {
-		if (json_array_append_new(items, field_write(table, (const char *)rows + i * row_size)) != 0) {
-			json_decref(items);
-			items = NULL;
-		}
+	struct text text = {0};
+	size_t size;
+	text_add_word(&text, "{\"items\":[");
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			text_add(&text, ",", 1);
+		field_print(table, (const char *)rows + i * row_size, &text);
 	}
-	json_t *page = items ? json_pack("{s:o}", "items", items) : NULL;
-	if (page && next_cursor && json_object_set_new(page, "next_cursor", json_string(next_cursor)) != 0) {
-		json_decref(page);
-		page = NULL;
+	text_add(&text, "]", 1);
+	if (next_cursor) {
+		text_add_word(&text, ",\"next_cursor\":");
+		text_add_string(&text, next_cursor, strlen(next_cursor));
 	}
-	return page ? give_document(request, page, -1) : ERR_NO_MEMORY;
+	text_add(&text, "}", 1);
+	const char *body = text_take(&text, request->arena, &size);
+	if (!body)
+		return ERR_NO_MEMORY;
+	const char *media = request->route->response_media ? request->route->response_media : "application/json";
+	return http_answer_text(request, media, body, size);
 }
 
 enum err http_answer_stream(struct http_request *request, const char *media,

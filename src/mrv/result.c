@@ -140,70 +140,32 @@ json_t *mrv_result_document(const struct mrv_case *the_case, const struct mrv_re
 
 /* ---- CSV ---- */
 
-/* A text on the heap that ends in the arena. */
-struct text {
-	char *data;
-	size_t size, capacity;
-	bool failed;
-};
-
-static void add(struct text *text, const char *data, size_t size)
-{
-	if (text->failed)
-		return;
-	if (text->size + size + 1 > text->capacity) {
-		size_t capacity = (text->size + size + 1) * 2;
-		char *grown = realloc(text->data, capacity);
-		if (!grown) {
-			text->failed = true;
-			return;
-		}
-		text->data = grown;
-		text->capacity = capacity;
-	}
-	memcpy(text->data + text->size, data, size);
-	text->size += size;
-}
-
-static void add_word(struct text *text, const char *word)
-{
-	add(text, word, strlen(word));
-}
-
 /* RFC 4180: quoted, inner quotes doubled; a cell never starts a formula in a spreadsheet. */
 static void add_cell(struct text *text, const char *cell)
 {
 	bool formula = *cell && strchr("=+-@", *cell);
-	add(text, "\"", 1);
+	text_add(text, "\"", 1);
 	if (formula)
-		add(text, "'", 1);
+		text_add(text, "'", 1);
 	for (; *cell; cell++) {
 		if (*cell == '"')
-			add(text, "\"", 1);
-		add(text, cell, 1);
+			text_add(text, "\"", 1);
+		text_add(text, cell, 1);
 	}
-	add(text, "\"", 1);
-}
-
-static char *finish(struct text *text, struct arena *arena, size_t *ret_size)
-{
-	char *copy = text->failed ? NULL : arena_copy(arena, text->data ? text->data : "", text->size);
-	*ret_size = text->size;
-	free(text->data);
-	return copy;
+	text_add(text, "\"", 1);
 }
 
 char *mrv_result_csv(const struct mrv_result *result, struct arena *arena, size_t *ret_size)
 {
 	struct text text = {0};
 	char row[256];
-	add_word(&text,
+	text_add_word(&text,
 		"code,label,mg,kg,uncertainty_mg,good_hours,missing_hours,substituted_hours,formula,inputs,source\r\n");
 	for (size_t i = 0; i < result->line_count; i++) {
 		const struct mrv_line *line = &result->lines[i];
 		int64_t magnitude = line->mg < 0 ? -line->mg : line->mg;
 		add_cell(&text, line->code);
-		add_word(&text, ",");
+		text_add_word(&text, ",");
 		add_cell(&text, line->label);
 		snprintf(row, sizeof row, ",%lld,%s%lld.%06lld,%lld,%lld,%lld.%02lld,%lld,", (long long)line->mg,
 			line->mg < 0 ? "-" : "", (long long)(magnitude / MG_PER_KG), (long long)(magnitude % MG_PER_KG),
@@ -211,15 +173,15 @@ char *mrv_result_csv(const struct mrv_result *result, struct arena *arena, size_
 			(long long)(line->missing_us / CLOCK_US_PER_HOUR),
 			(long long)(line->missing_us % CLOCK_US_PER_HOUR / (CLOCK_US_PER_HOUR / 100)),
 			(long long)line->substituted_hours);
-		add_word(&text, row);
+		text_add_word(&text, row);
 		add_cell(&text, line->formula);
-		add_word(&text, ",");
+		text_add_word(&text, ",");
 		add_cell(&text, line->inputs);
-		add_word(&text, ",");
+		text_add_word(&text, ",");
 		add_cell(&text, line->source);
-		add_word(&text, "\r\n");
+		text_add_word(&text, "\r\n");
 	}
-	return finish(&text, arena, ret_size);
+	return text_take(&text, arena, ret_size);
 }
 
 char *mrv_hours_csv(
@@ -227,18 +189,18 @@ char *mrv_hours_csv(
 {
 	struct text text = {0};
 	char row[192], hour[CLOCK_TEXT_SIZE];
-	add_word(&text, "hour,line,point,amount,mg,missing_s,factor_ug_per_wh,substituted\r\n");
+	text_add_word(&text, "hour,line,point,amount,mg,missing_s,factor_ug_per_wh,substituted\r\n");
 	for (size_t i = 0; i < result->hour_count; i++) {
 		const struct mrv_hour_row *at = &result->hours[i];
-		add_word(&text, clock_text(at->hour_us, hour));
-		add_word(&text, ",");
-		add_word(&text, result->lines[at->line].code);
-		add_word(&text, ",");
-		add_word(&text, the_case->points[at->point].code);
+		text_add_word(&text, clock_text(at->hour_us, hour));
+		text_add_word(&text, ",");
+		text_add_word(&text, result->lines[at->line].code);
+		text_add_word(&text, ",");
+		text_add_word(&text, the_case->points[at->point].code);
 		snprintf(row, sizeof row, ",%lld,%lld,%lld,%lld,%d\r\n", (long long)at->amount, (long long)at->mg,
 			(long long)(at->missing_us / CLOCK_US_PER_SECOND), (long long)at->factor_micro,
 			at->substituted);
-		add_word(&text, row);
+		text_add_word(&text, row);
 	}
-	return finish(&text, arena, ret_size);
+	return text_take(&text, arena, ret_size);
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "carbond/base/nearest.h"
+
 #define EXPONENT_MAX   12
 #define GROWTH_SMALL   16u /* readings */
 #define GROWTH_LARGE   64u /* from 128 readings on, and 1/32 of them where that is more: the slack stays small */
@@ -33,7 +35,7 @@ static double value_at(const struct compact *compact, size_t index)
 
 static bool fits(double value, int exponent)
 {
-	double scaled = rint(value * powers[exponent]);
+	double scaled = nearest(value * powers[exponent]);
 	return fabs(scaled) <= MANTISSA_LIMIT && scaled / powers[exponent] == value;
 }
 

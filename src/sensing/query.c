@@ -83,6 +83,8 @@ static size_t step_of(const struct walk *walk, int64_t time_us)
 		return SIZE_MAX;
 	if (time_us >= walk->to_us)
 		return walk->steps;
+	if (!walk->query->month_steps) /* all of one length but the last, which may be cut */
+		return (size_t)((time_us - walk->from_us) / walk->query->step_us);
 	size_t low = 0, high = walk->steps;
 	while (low + 1 < high) {
 		size_t middle = (low + high) / 2;
@@ -146,6 +148,8 @@ static void piece_add(struct walk *walk, const struct series_summary *piece)
 	size_t step = step_of(walk, piece->from_us);
 	if (step < walk->steps)
 		series_fold(&walk->sums[step], piece);
+	if (walk->query->aggregate != AGGREGATE_INTEGRAL)
+		return;
 	seam_share(walk, &walk->last, piece);
 	walk->last = *piece;
 }
@@ -276,12 +280,14 @@ static enum err day_walk(struct walk *walk, const struct rollup *day, int64_t be
 		first_us = hour_us < first_us ? hour_us : first_us;
 		last_us = hour_us;
 	}
-	struct arena *arena = arena_new(0);
-	if (!arena)
-		return no_memory(walk->info);
-	if (first_us <= last_us)
+	struct arena *arena = NULL;
+	if (first_us <= last_us) {
+		arena = arena_new(0);
+		if (!arena)
+			return no_memory(walk->info);
 		err = hours_rows(
 			&walk->hours, first_us, last_us + CLOCK_US_PER_HOUR, arena, &rows, &row_count, walk->info);
+	}
 	for (int64_t hour_us = begin_us; hour_us < end_us && !err && !*ret_full; hour_us += CLOCK_US_PER_HOUR) {
 		const struct series_summary *part = part_at(day, hour_us);
 		struct series_point *points;

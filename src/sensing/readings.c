@@ -12,6 +12,7 @@
 
 #include <zstd.h>
 
+#include "carbond/base/nearest.h"
 #include "carbond/base/limits.h"
 #include "carbond/sensing.h"
 
@@ -101,7 +102,7 @@ static int64_t difference(int64_t a, int64_t b)
 
 static bool fits_scale(double value, int scale)
 {
-	double mantissa = rint(value * powers[scale]);
+	double mantissa = nearest(value * powers[scale]);
 	return fabs(mantissa) < MANTISSA_MAX && mantissa / powers[scale] == value && !(value == 0 && signbit(value));
 }
 
@@ -150,7 +151,7 @@ static uint8_t *put_values(uint8_t *to, const struct grouping *grouping, const s
 			to += sizeof(double);
 			continue;
 		}
-		int64_t mantissa = (int64_t)rint(readings[at].value * powers[mode]);
+		int64_t mantissa = (int64_t)nearest(readings[at].value * powers[mode]);
 		to = put_number(to, zigzag(mantissa - before));
 		before = mantissa;
 	}

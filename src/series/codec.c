@@ -199,16 +199,22 @@ static enum err values_read(struct reader *reader, enum kind kind, int exponent,
 	enum err err = kind == KIND_DIGITS ? digits_read(reader, count, arena, &digits) : ERR_OK;
 	if (!err)
 		err = column_decode(reader, digits, count, arena, numbers);
-	for (size_t i = 0; i < count && !err; i++) {
-		if (kind == KIND_BITS)
+	if (err)
+		return err;
+	bool bad = false;
+	if (kind == KIND_BITS) {
+		for (size_t i = 0; i < count; i++) {
 			points[i].value = from_ordered_bits(numbers[i]);
-		else
-			points[i].value = (double)numbers[i] / powers_of_ten[exponent];
-		bool outside = kind != KIND_BITS && (numbers[i] >= MANTISSA_BOUND || numbers[i] <= -MANTISSA_BOUND);
-		if (outside || !isfinite(points[i].value) || (points[i].value == 0 && signbit(points[i].value)))
-			err = ERR_STORE_CORRUPT;
+			bad |= !isfinite(points[i].value) || (points[i].value == 0 && signbit(points[i].value));
+		}
+	} else {
+		double power = powers_of_ten[exponent];
+		for (size_t i = 0; i < count; i++) {
+			points[i].value = (double)numbers[i] / power;
+			bad |= numbers[i] >= MANTISSA_BOUND || numbers[i] <= -MANTISSA_BOUND;
+		}
 	}
-	return err;
+	return bad ? ERR_STORE_CORRUPT : ERR_OK;
 }
 
 static enum err quality_read(struct reader *reader, struct series_point *points, size_t count)

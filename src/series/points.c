@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "carbond/base/nearest.h"
+
 #define MANTISSA_LIMIT 9007199254740992.0 /* 2^53 */
 #define SUM_GUESS      8                  /* points that mostly tell the exponent of all */
 #define SUM_RUN        512
@@ -18,7 +20,7 @@ const double powers_of_ten[EXPONENT_MAX + 1] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e
 
 static bool fits_exponent(double value, int exponent)
 {
-	double scaled = rint(value * powers_of_ten[exponent]);
+	double scaled = nearest(value * powers_of_ten[exponent]);
 	return fabs(scaled) < MANTISSA_LIMIT && scaled / powers_of_ten[exponent] == value;
 }
 
@@ -45,7 +47,7 @@ int decimal_sum(const struct series_point *points, size_t count, __int128 *ret_s
 	int64_t part = 0; /* of SUM_RUN mantissas below 2^53: fits */
 	*ret_sum = 0;
 	for (size_t i = 0; i < count && exponent >= 0; i++) {
-		double scaled = rint(points[i].value * powers_of_ten[exponent]);
+		double scaled = nearest(points[i].value * powers_of_ten[exponent]);
 		if (!(fabs(scaled) < MANTISSA_LIMIT) || scaled / powers_of_ten[exponent] != points[i].value) {
 			exponent = common_exponent(points, count);
 			*ret_sum = part = 0;
@@ -64,7 +66,7 @@ int decimal_sum(const struct series_point *points, size_t count, __int128 *ret_s
 
 int64_t mantissa_of(double value, int exponent)
 {
-	return (int64_t)rint(value * powers_of_ten[exponent]);
+	return (int64_t)nearest(value * powers_of_ten[exponent]);
 }
 
 static int compare(const void *left, const void *right)

@@ -80,6 +80,8 @@ static void add_points(
 {
 	summary->count = count;
 	summary->min = summary->max = points[0].value;
+	int64_t last_gap_us = 0;
+	double last_gap_s = 0; /* most gaps are alike: a division less */
 	for (size_t i = 0; i < count; i++) {
 		summary->good_count += points[i].quality == SERIES_GOOD;
 		summary->manual_count += points[i].quality == SERIES_MANUAL;
@@ -91,7 +93,11 @@ static void add_points(
 		int64_t gap_us = points[i].time_us - points[i - 1].time_us;
 		if (gap_us > GAP_PERIODS * period_us)
 			continue;
-		summary->integral += (points[i - 1].value + points[i].value) * 0.5 * ((double)gap_us / 1e6);
+		if (gap_us != last_gap_us) {
+			last_gap_us = gap_us;
+			last_gap_s = (double)gap_us / 1e6;
+		}
+		summary->integral += (points[i - 1].value + points[i].value) * 0.5 * last_gap_s;
 		summary->covered_us += gap_us;
 	}
 	summary->first = points[0].value;

@@ -106,6 +106,9 @@ enum err field_read(const struct field *table, enum field_mode mode, const json_
  * NULL without memory. */
 json_t *field_write(const struct field *table, const void *row);
 
+/* The text of field_write's object, without the object: what large answers are made of. */
+void field_print(const struct field *table, const void *row, struct text *text);
+
 /* As field_write, but with the secret ones: for rows that go into the store. */
 json_t *field_write_stored(const struct field *table, const void *row);
 

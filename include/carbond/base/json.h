@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "carbond/base/arena.h"
+#include "carbond/base/text.h"
 
 /* Parses one document of `size` bytes, owned by the arena. ERR_INVALID_JSON (detail: line, column, reason), ERR_TOO_DEEP,
  * ERR_TOO_LARGE. */
@@ -24,5 +25,7 @@ enum err document_canonical(struct arena *arena, const json_t *document, char **
 /* Compact text for people and machines, members in insertion order, reals in the shortest of 15 to 17 digits that reads back;
  * ret_size may be NULL. NULL without memory. */
 char *document_text(struct arena *arena, const json_t *document, size_t *ret_size);
+/* The same text, added to one that is being written. */
+void document_print(struct text *text, const json_t *document);
 
 #endif

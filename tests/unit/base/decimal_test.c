@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "carbond/base/decimal.h"
+#include "carbond/base/nearest.h"
 
 static void test_parse(void **state)
 {
@@ -133,9 +134,30 @@ static void test_isqrt(void **state)
 	assert_true(isqrt128(square - 1) == UINT64_MAX - 1);
 }
 
+static void test_nearest(void **state)
+{
+	(void)state;
+	uint64_t noise = 88172645463325252;
+	static const double edges[] = {0, 0.5, 1.5, 2.5, 0.49999999999999994, 1e15 + 0.5, 2251799813685247.5,
+		2251799813685248.5, 4503599627370495.5, 4503599627370497.0, 9007199254740993.0, 1e300};
+	for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) {
+		assert_true(nearest(edges[i]) == rint(edges[i]));
+		assert_true(nearest(-edges[i]) == rint(-edges[i]));
+	}
+	for (int i = 0; i < 100000; i++) {
+		noise ^= noise << 13;
+		noise ^= noise >> 7;
+		noise ^= noise << 17;
+		double real = ldexp((double)(int64_t)noise, -(int)(noise % 64));
+		assert_true(nearest(real) == rint(real));
+		assert_true(nearest(rint(real) + 0.5) == rint(rint(real) + 0.5));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_parse), cmocka_unit_test(test_rescale),
-		cmocka_unit_test(test_real), cmocka_unit_test(test_checked), cmocka_unit_test(test_isqrt)};
+		cmocka_unit_test(test_real), cmocka_unit_test(test_checked), cmocka_unit_test(test_isqrt),
+		cmocka_unit_test(test_nearest)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

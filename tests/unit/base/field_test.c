@@ -77,6 +77,18 @@ static const char full[] =
 	"\"place\":{\"latitude\":-33.5,\"town\":\"T\"},\"parts\":[{\"name\":\"a\"},{\"name\":\"b\",\"kg\":10}],"
 	"\"tags\":[\"x\",\"y\"]}";
 
+/* The text is that of the object that field_write makes, byte for byte. */
+static void check_print(const struct thing *thing)
+{
+	struct text text = {0};
+	size_t size, wanted_size;
+	const char *wanted = document_text(arena, document_own(arena, field_write(thing_fields, thing)), &wanted_size);
+	field_print(thing_fields, thing, &text);
+	const char *printed = text_take(&text, arena, &size);
+	assert_string_equal(printed, wanted);
+	assert_int_equal(size, wanted_size);
+}
+
 static void test_round_trip(void **state)
 {
 	(void)state;
@@ -100,6 +112,7 @@ static void test_round_trip(void **state)
 
 	json_t *out = document_own(arena, field_write(thing_fields, &thing));
 	assert_null(json_object_get(out, "secret"));
+	check_print(&thing);
 	json_t *stored = document_own(arena, field_write_stored(thing_fields, &thing));
 	assert_string_equal(json_string_value(json_object_get(stored, "secret")), "s");
 	json_t *wanted = parse(full);
@@ -130,6 +143,7 @@ static void test_absent(void **state)
 	assert_null(thing.note);
 	assert_null(thing.parts.items);
 	assert_false(thing.ready);
+	check_print(&thing);
 	json_t *out = document_own(arena, field_write(thing_fields, &thing));
 	assert_true(json_equal(out, parse("{\"name\":\"n\",\"ready\":false}")));
 }

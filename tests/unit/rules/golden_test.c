@@ -4,14 +4,14 @@
 
 #define GOLDEN "tests/golden/journal-1"
 
-struct text {
+struct content {
 	char *bytes;
 	size_t size;
 };
 
-static struct text read_file(const char *path)
+static struct content read_file(const char *path)
 {
-	struct text text = {0};
+	struct content text = {0};
 	FILE *file = fopen(path, "rb");
 	if (!file)
 		fail_msg("%s is missing", path);
@@ -35,7 +35,7 @@ static void write_file(const char *path, const void *bytes, size_t size)
 
 /* Replays a journal; its lines of JSON and the state's hash as hex. */
 static void replay(
-	const struct text *journal, struct id registry, struct text *ret_lines, char ret_hash[HASH_TEXT_SIZE])
+	const struct content *journal, struct id registry, struct content *ret_lines, char ret_hash[HASH_TEXT_SIZE])
 {
 	struct err_info info;
 	struct event_scratch *scratch = malloc(sizeof *scratch);
@@ -208,10 +208,10 @@ static void make(void)
 
 static void write_golden(void)
 {
-	struct text journal, lines;
+	struct content journal, lines;
 	char hash[HASH_TEXT_SIZE];
 	make();
-	journal = (struct text){.bytes = (char *)made, .size = made_size};
+	journal = (struct content){.bytes = (char *)made, .size = made_size};
 	replay(&journal, (struct id){{1}}, &lines, hash);
 	write_file(GOLDEN ".bin", made, made_size);
 	write_file(GOLDEN ".ndjson", lines.bytes, lines.size);
@@ -223,8 +223,8 @@ static void the_first_journal_reads_as_it_did(void **state)
 {
 	(void)state;
 	char hash[HASH_TEXT_SIZE];
-	struct text journal = read_file(GOLDEN ".bin"), lines = read_file(GOLDEN ".ndjson");
-	struct text wanted = read_file(GOLDEN ".hash"), now = {0};
+	struct content journal = read_file(GOLDEN ".bin"), lines = read_file(GOLDEN ".ndjson");
+	struct content wanted = read_file(GOLDEN ".hash"), now = {0};
 	replay(&journal, (struct id){{1}}, &now, hash);
 	assert_string_equal(hash, wanted.bytes);
 	assert_int_equal(now.size, lines.size);
@@ -239,7 +239,7 @@ static void the_first_journal_reads_as_it_did(void **state)
 static void the_newest_journal_has_every_event(void **state)
 {
 	(void)state;
-	struct text lines = read_file(GOLDEN ".ndjson");
+	struct content lines = read_file(GOLDEN ".ndjson");
 	for (uint16_t type = 1; type < EVENT_STATE_START; type++) {
 		char wanted[64];
 		if (!event_type_name(type))
