@@ -13,7 +13,7 @@ from harness import BUILD, Broker, Daemon, scratch, wait_until  # noqa: E402
 from readings_bench import Plant, cpu_seconds  # noqa: E402
 from say import say  # noqa: E402
 
-MESSAGES, ROUNDS, TAGS = 60000, 5, 20
+MESSAGES, ROUNDS, TAGS = 20000, 5, 20
 TOPIC = "carbond/v1/acme/u/readings"
 
 
@@ -47,7 +47,7 @@ def drain_carbond(broker, daemon):
             return False
         if count:
             seen.append((time.monotonic(), count))
-        return count == MESSAGES
+        return count >= MESSAGES  # what was not yet acknowledged at a stop comes twice
     before = cpu_seconds(broker.process.pid)
     wait_until(is_done, "carbond has all messages", 120)
     broker_s = cpu_seconds(broker.process.pid) - before

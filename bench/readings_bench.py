@@ -269,7 +269,7 @@ def stored(plant, folder, client):
     say("what", "bytes a reading in closed hours: 1 Hz, two decimals, noisy")
     say("how", "lengths of the stored fields in readings.db")
     say("measured", bytes_text(closed_bytes(plant.daemon.data, signals)))
-    say("beside", f"VictoriaMetrics: {victoria_bytes(client):.4f} over all that it holds" if client else absent(None))
+    say("beside", f"VictoriaMetrics: {victoria_bytes(client()):.4f} over all that it holds" if client else absent(None))
     say("target", "0.95 with columns, summary, hash and key")
     real = [plant.ids[name] for name in plant.ids if name.startswith("c-")]
     if real:
@@ -304,7 +304,7 @@ def queries(plant, client, victoria):
         except AssertionError as error:
             say("measured", str(error)[-400:])
         if peer:
-            say("beside", f"VictoriaMetrics: {client.median_ms(peer)}" if client else absent(victoria))
+            say("beside", f"VictoriaMetrics: {client().median_ms(peer)}" if client else absent(victoria))
         say("target", f"below {target}")
 
 
@@ -328,7 +328,7 @@ def main():
                 more.append((real, START_S // 3600 * 3600, 120))
             for number, (column, start_s, step_s) in enumerate(more):
                 plant.load(bodies_write(folder / f"more-{number}", packed(column, start_s, step_s, 1000)), 1)
-            client = Client(victoria, pid) if victoria else None
+            client = (lambda: Client(victoria, pid)) if victoria else None  # made when it is asked: it closes idle connections
             stored(plant, folder, client)
             queries(plant, client, victoria)
         finally:

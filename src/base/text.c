@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DIGITS_LEAST    15 /* every decimal of 15 digits survives a double */
-#define DIGITS_MOST     17 /* every double survives 17 digits */
-#define EXPONENT_LEAST  (-4)
-#define FRACTION_BITS   52
-#define EXPONENT_BIAS   1075 /* of the fraction as an integer */
-#define EXPONENT_MASK   0x7ff
-#define INTEGER_DIGITS  20
-#define POWER_MOST      (DIGITS_MOST - 1 - EXPONENT_LEAST)
+#define DIGITS_LEAST   15 /* every decimal of 15 digits survives a double */
+#define DIGITS_MOST    17 /* every double survives 17 digits */
+#define EXPONENT_LEAST (-4)
+#define FRACTION_BITS  52
+#define EXPONENT_BIAS  1075 /* of the fraction as an integer */
+#define EXPONENT_MASK  0x7ff
+#define INTEGER_DIGITS 20
+#define POWER_MOST     (DIGITS_MOST - 1 - EXPONENT_LEAST)
 
 typedef unsigned __int128 wide;
 
@@ -83,8 +83,8 @@ struct real {
 
 static wide power_of_ten(int power)
 {
-	static const uint64_t powers[POWER_MOST / 2 + 1] = {1u, 10u, 100u, 1000u, 10000u, 100000u, 1000000u, 10000000u,
-		100000000u, 1000000000u, 10000000000u};
+	static const uint64_t powers[POWER_MOST / 2 + 1] = {
+		1u, 10u, 100u, 1000u, 10000u, 100000u, 1000000u, 10000000u, 100000000u, 1000000000u, 10000000000u};
 	return (wide)powers[power / 2] * powers[power - power / 2];
 }
 

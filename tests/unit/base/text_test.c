@@ -76,7 +76,8 @@ static void test_any_double(void **unused)
 			check_real(real);
 		/* and those that need no exponent, of all sizes and numbers of digits */
 		check_real(ldexp((double)(random_bits() >> 11), -(int)(random_bits() % 70)));
-		check_real((double)(int64_t)(random_bits() >> (random_bits() % 64)) / pow(10, (double)(random_bits() % 13)));
+		check_real((double)(int64_t)(random_bits() >> (random_bits() % 64)) /
+			   pow(10, (double)(random_bits() % 13)));
 	}
 }
 
