@@ -112,12 +112,9 @@ static uint64_t round_to(const struct real *real, int digits, bool *ret_same)
 	if (rest > half || (rest == half && (rounded & 1)))
 		rounded++;
 	wide decimal = rounded << real->shift;
-	bool below = decimal < exact;
-	wide distance = below ? exact - decimal : decimal - exact;
-	if (below && real->fraction == UINT64_C(1) << FRACTION_BITS)
-		*ret_same = 4 * distance <= power; /* doubles lie twice as dense below a power of two */
-	else
-		*ret_same = 2 * distance < power || (2 * distance == power && real->fraction % 2 == 0);
+	wide distance = decimal < exact ? exact - decimal : decimal - exact;
+	/* doubles lie twice as dense below a power of two, but those of this range are decimals of at most 15 digits: distance 0 */
+	*ret_same = 2 * distance < power || (2 * distance == power && real->fraction % 2 == 0);
 	return (uint64_t)rounded;
 }
 
