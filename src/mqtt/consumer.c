@@ -396,6 +396,7 @@ static enum err consumer_prepare(
 	consumer->link.on_message = keep_message;
 	consumer->link.on_subscribed = note_subscription;
 	consumer->link.persistent = true;
+	consumer->link.guarded = true;
 	consumer->link.receive_maximum = options->inflight ? options->inflight : INFLIGHT;
 	if (!options->client_id || !*options->client_id)
 		return err_set(info, ERR_INVALID_CONFIG, NULL, "a persistent session needs a client id");

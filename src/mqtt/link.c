@@ -19,6 +19,7 @@
 #define PASSWORD_SIZE     1024
 #define SESSION_FOR_EVER  UINT32_MAX
 #define CLOSE_PATIENCE_US CLOCK_US_PER_SECOND
+#define RECEIVE_BYTES     (208 << 10) /* what Debian allows (net.core.rmem_max) */
 
 const char *const mqtt_state_names[] = {"connecting", "connected", "holding", "taken", "failed", "stopped", NULL};
 
@@ -125,6 +126,7 @@ static void received(struct mosquitto *mosquitto, void *object, const struct mos
 {
 	struct link *link = object;
 	(void)mosquitto, (void)properties;
+	link->inside_message = false;
 	if (link->on_message)
 		link->on_message(link->owner, message);
 }
@@ -295,6 +297,66 @@ static enum err tls_failed(const struct link *link, struct err_info *info)
 		link->broker.host, link->broker.port);
 }
 
+/* ---- reading ---- */
+
+enum admission { ADMIT_ONE, ADMIT_NONE_YET, ADMIT_NEVER };
+
+/* The end of the connection is for the library to find. */
+static bool is_ending(int fd)
+{
+	struct pollfd poller = {.fd = fd, .events = POLLRDHUP};
+	return poll(&poller, 1, 0) > 0;
+}
+
+/* How many bytes must be there for poll to call the socket readable. */
+static void wake_with(struct link *link, int fd, int bytes)
+{
+	if (link->wakes_with == bytes)
+		return;
+	link->wakes_with = bytes;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
+}
+
+/* Whether the library may read one packet. It reads no further than a packet's end (and one packet a call, since nothing is
+ * in flight from here with QoS 1 or 2), so what was seen to be whole needs no second look. */
+static enum admission admit(struct link *link)
+{
+	int fd = mosquitto_socket(link->mosquitto);
+	ssize_t there = 0;
+	size_t at = 0, size = 0;
+	enum gate gate = GATE_PASS;
+	if (!link->guarded || link->broker.tls_ca || link->inside_message)
+		return ADMIT_ONE;
+	if (link->admitted == 0) {
+		there = recv(fd, link->peeked, sizeof link->peeked, MSG_PEEK | MSG_DONTWAIT);
+		wake_with(link, fd, 1);
+		if (there < 0 && (errno == EAGAIN || errno == EINTR))
+			return ADMIT_NONE_YET;
+		if (there <= 0)
+			return ADMIT_ONE;
+		size_t end = (size_t)there;
+		while (at < end && (gate = gate_judge(link->peeked + at, end - at, &size)) == GATE_PASS &&
+			size <= end - at) {
+			at += size;
+			link->admitted++;
+		}
+	}
+	if (link->admitted > 0) {
+		link->admitted--;
+		return ADMIT_ONE;
+	}
+	if (gate == GATE_WRONG)
+		return ADMIT_NEVER;
+	if (gate == GATE_PASS) {
+		link->inside_message = true;
+		return ADMIT_ONE;
+	}
+	if (is_ending(fd))
+		return ADMIT_ONE;
+	wake_with(link, fd, (int)there + 1);
+	return ADMIT_NONE_YET;
+}
+
 static enum err await_connack(struct link *link, int64_t deadline_us, struct err_info *info)
 {
 	while (!link->connected) {
@@ -306,7 +368,10 @@ static enum err await_connack(struct link *link, int64_t deadline_us, struct err
 			return err_set(info, ERR_IO, NULL, "%s:%u does not answer CONNECT within %lld ms",
 				link->broker.host, link->broker.port, (long long)(link->broker.connect_us / 1000));
 		/* one packet at a time: what follows the CONNACK stays for the caller */
-		int rc = mosquitto_loop_read(link->mosquitto, 1);
+		enum admission admission = admit(link);
+		int rc = admission == ADMIT_NEVER ? MOSQ_ERR_MALFORMED_PACKET : MOSQ_ERR_SUCCESS;
+		if (admission == ADMIT_ONE)
+			rc = mosquitto_loop_read(link->mosquitto, 1);
 		if (rc == MOSQ_ERR_SUCCESS && !link->connected && mosquitto_socket(link->mosquitto) >= 0)
 			rc = mosquitto_loop_write(link->mosquitto, 1);
 		if (rc != MOSQ_ERR_SUCCESS && link->reason == 0)
@@ -324,7 +389,9 @@ enum err link_open(struct link *link, struct err_info *info)
 	int64_t deadline_us = clock_monotonic_us() + link->broker.connect_us;
 	enum err err;
 	link_drop(link);
-	link->connected = link->taken = false;
+	link->connected = link->taken = link->inside_message = false;
+	link->admitted = 0;
+	link->wakes_with = 1;
 	link->reason = 0;
 	err = knock(link, deadline_us, info);
 	if (err)
@@ -343,6 +410,10 @@ enum err link_open(struct link *link, struct err_info *info)
 				link->broker.host, link->broker.port,
 				rc == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(rc));
 	}
+	/* a packet's head that is left unread keeps a whole segment of up to 64 KiB, and may not close the window by that */
+	int room = RECEIVE_BYTES;
+	if (!err && link->guarded)
+		(void)setsockopt(mosquitto_socket(link->mosquitto), SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
 	if (!err)
 		err = await_connack(link, deadline_us, info);
 	if (err)
@@ -408,6 +479,9 @@ bool link_read(struct link *link, bool (*full)(const void *owner), bool *ret_mor
 			*ret_more = true;
 			return true;
 		}
+		enum admission admission = admit(link);
+		if (admission != ADMIT_ONE)
+			return alive(link, admission == ADMIT_NEVER ? MOSQ_ERR_MALFORMED_PACKET : MOSQ_ERR_SUCCESS);
 		/* libmosquitto reports a dry socket by errno alone; under TLS poll would not show what is already decrypted */
 		errno = 0;
 		int rc = mosquitto_loop_read(link->mosquitto, 1);

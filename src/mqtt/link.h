@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "carbond/mqtt.h"
+#include "gate.h"
 
 #define LINK_KEEPALIVE_S        30
 #define LINK_CONNECT_US         INT64_C(10000000)
@@ -28,6 +29,7 @@ struct link {
 	char *client_id;
 	bool persistent;     /* the broker keeps the session for ever */
 	int receive_maximum; /* 0: the protocol's */
+	bool guarded;        /* what comes without TLS is looked at before libmosquitto reads it (gate.h) */
 	int wake_fd;         /* readable: give up waiting; −1: none */
 	void *owner;
 	void (*on_message)(void *owner, const struct mosquitto_message *message);
@@ -37,9 +39,13 @@ struct link {
 	/* link.c */
 	struct mosquitto *mosquitto; /* NULL: closed */
 	bool connected;
-	bool taken;         /* the broker says that another client took the session */
-	int reason;         /* of the CONNACK or of the end */
-	int error;          /* errno, where the reason is MOSQ_ERR_ERRNO */
+	bool taken;          /* the broker says that another client took the session */
+	int reason;          /* of the CONNACK or of the end */
+	int error;           /* errno, where the reason is MOSQ_ERR_ERRNO */
+	size_t admitted;     /* whole packets that the library may read before the next look */
+	bool inside_message; /* the library has read a message in part */
+	int wakes_with; /* bytes that poll waits for: more than are there, where they are less than a packet's head */
+	uint8_t peeked[GATE_BYTES];
 	uint64_t random;    /* of the jitter */
 	int64_t backoff_us; /* the next pause at most */
 	int64_t paused_us;  /* the last one */
