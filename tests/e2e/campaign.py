@@ -120,12 +120,19 @@ class World:
     def __init__(self, folder, seed, settings=None, environment=None):
         self.folder, self.seed, self.rng = pathlib.Path(folder), seed, random.Random(seed)
         self.broker = Broker(self.folder / "broker")
-        self.daemon = Daemon(self.folder / "carbond", self.broker, {**SETTINGS, **(settings or {})}).init().start(environment=environment)
+        self.daemon = Daemon(self.folder / "carbond", self.broker, {**SETTINGS, **(settings or {})})
+        with contextlib.ExitStack() as half_made:
+            half_made.callback(self.stop)
+            self.daemon.init().start(environment=environment)
+            self.populate()
+            half_made.pop_all()
+
+    def populate(self):
         self.epoch = int(time.time()) // 3600 * HOUR
         self.holdings, self.commands, self.lock = Holdings(), [], threading.Lock()
         self.position, self.receipts, self.packs, self.backups = 0, {}, [], []
         self.chunk_next = self.epoch - 300 * 24 * HOUR
-        self.boot, self.boot_seq = f"boot-{seed}", 0
+        self.boot, self.boot_seq = f"boot-{self.seed}", 0
         self.story = Story(self.daemon, self.folder).people()
         self.story.plant(self.broker, iso(self.chunk_next - HOUR), iso(self.chunk_next - HOUR + 60 * SECOND)).project()
         self.tags = {row["tag"]: row["id"] for row in self.rows("/v1/sensors", unit_id=self.story.unit)}
@@ -138,7 +145,7 @@ class World:
         self.learn_batches()
 
     def stop(self):
-        if self.daemon.process.alive():
+        if self.daemon.process and self.daemon.process.alive():
             self.daemon.stop()
         self.broker.stop()
 
