@@ -8,7 +8,7 @@ import tarfile
 
 import pytest
 
-from harness import CARBOND, CARBONCTL, Broker, Daemon, scratch, wait_until
+from harness import CARBONCTL, Broker, Daemon, scratch, wait_until
 from story import Story, uuid7
 
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(minute=0, second=0, microsecond=0)
@@ -188,24 +188,3 @@ def test_journal_export_verifies(world):
     run = subprocess.run([str(CARBONCTL), "verify", "--journal", str(path)], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "PASS" in run.stdout
-
-
-def test_backup_and_restore(world):
-    folder = world.folder / "backup"
-    run = subprocess.run([str(CARBONCTL), "backup", str(folder), "--with-keys", "--socket", str(world.daemon.data / "admin.sock")], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    again = Daemon(world.folder / "restored")
-    run = subprocess.run([str(CARBOND), "restore", *again.flags(), str(folder)], capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    again.key = world.daemon.key
-    again.start()
-    try:
-        assert again.get(f"/v1/batches/{world.issued['number']}") == batch(world)
-    finally:
-        again.stop()
-    edited = folder / "value.db"
-    content = bytearray(edited.read_bytes())
-    content[len(content) // 2] ^= 1
-    edited.write_bytes(content)
-    run = subprocess.run([str(CARBOND), "restore", *Daemon(world.folder / "edited").flags(), str(folder)], capture_output=True, text=True)
-    assert run.returncode == 1 and "value.db" in run.stdout + run.stderr
