@@ -18,6 +18,7 @@ enum conf_flag {
 	CONF_SLUG = 4,       /* [a-z0-9-] only */
 	CONF_FOLDER = 8,     /* a folder's path */
 	CONF_FILE = 16,      /* a readable file's path; "" means none */
+	CONF_URI = 32,       /* a password in it is shown as "***" */
 };
 
 extern const char *const conf_log_levels[]; /* in the order of enum log_level */

@@ -1,8 +1,8 @@
 /* store: durable data in two primitives only: append-only logs with guard keys, and indexed collections. Back ends stand
- * behind one struct of functions (store_sqlite; MongoDB next). Rooms hand their collection rows to store_open; store knows
+ * behind one struct of functions (store_sqlite, store_mongo). Rooms hand their collection rows to store_open; store knows
  * no room. Every call blocks until the back end has answered: the callers are threads that may block (engine, ingest,
- * mqtt, query, consumers), never an http thread. Calls from several threads at once are safe; writes to one class are
- * joined into one transaction where they meet (group commit), each with its own verdict. */
+ * mqtt, query, consumers), never an http thread. Calls from several threads at once are safe; writes that meet share
+ * a commit to disk (group commit), each with its own verdict. */
 #ifndef CARBOND_STORE_H
 #define CARBOND_STORE_H
 
@@ -50,12 +50,17 @@ struct store_collection {
 /* ---- open, close, schema ---- */
 
 struct store_options {
-	const char *uri;                                   /* "sqlite:<folder>" */
+	const char *uri; /* "sqlite:<folder>" or "mongodb://<hosts>/<database>?…" */
 	const struct store_collection *const *collections; /* NULL-terminated; unique names */
 	const struct seal_key *seal_keys; /* the first one seals, all open; may be none if nothing is sealed */
 	size_t seal_key_count;
-	const char *migrations_folder; /* numbered files "0001-name.sql" instead of those built in; or NULL */
-	size_t low_water_bytes;        /* free space below which writes answer ERR_NO_SPACE; 0: none */
+	const char *migrations_folder; /* with a folder of numbered files a back end ("sqlite", "mongo"), instead of those
+					  built in; or NULL */
+	size_t low_water_bytes;        /* SQLite: free space below which writes answer ERR_NO_SPACE; 0: none */
+	/* MongoDB; NULL or "": none */
+	const char *password_file;            /* its first line is the password of the URI's user; read when the store opens */
+	const char *tls_ca_file;              /* authorities that sign the servers' certificates, PEM; TLS is then on */
+	const char *tls_certificate_key_file; /* certificate and key of our own, PEM (X.509) */
 };
 
 /* Opens or creates, runs open migrations, makes missing tables, columns and indexes. ERR_STORE_LOCKED (detail names the

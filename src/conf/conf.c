@@ -145,6 +145,24 @@ static void check_files(struct loader *loader)
 	}
 }
 
+static void check_store(struct loader *loader)
+{
+	const struct conf *conf = loader->conf;
+	const char *uri = conf->store_uri;
+	bool mongo = strncmp(uri, "mongodb://", 10) == 0 || strncmp(uri, "mongodb+srv://", 14) == 0;
+	if (!mongo && strncmp(uri, "sqlite:", 7) != 0)
+		loader_problem(loader,
+			"%s: store.uri must be sqlite:, sqlite:<folder> or mongodb://<hosts>/<database>, not "
+			"\"%.100s\"",
+			origin_of(loader, "store.uri"), uri);
+	if (*conf->store_password_file && !(mongo && strchr(uri, '@')))
+		loader_problem(loader, "%s: store.password_file needs a MongoDB user in store.uri",
+			origin_of(loader, "store.password_file"));
+	if (!mongo && (*conf->store_tls_ca || *conf->store_tls_certificate_key))
+		loader_problem(loader, "%s: store.tls_ca and store.tls_certificate_key are for MongoDB alone",
+			origin_of(loader, *conf->store_tls_ca ? "store.tls_ca" : "store.tls_certificate_key"));
+}
+
 static void check_together(struct loader *loader)
 {
 	const struct conf *conf = loader->conf;
@@ -168,9 +186,7 @@ static void check_together(struct loader *loader)
 	if (conf->mqtt_connections > 1 && !*conf->mqtt_share_group)
 		loader_problem(loader, "%s: mqtt.connections above 1 needs mqtt.share_group",
 			origin_of(loader, "mqtt.connections"));
-	if (strncmp(conf->store_uri, "sqlite:", 7) != 0)
-		loader_problem(loader, "%s: store.uri must be sqlite: or sqlite:<folder>, not \"%.100s\"",
-			origin_of(loader, "store.uri"), conf->store_uri);
+	check_store(loader);
 	if (strcmp(conf->cache_uri, "local") != 0)
 		loader_problem(loader, "%s: cache.uri must be local, not \"%.100s\"", origin_of(loader, "cache.uri"),
 			conf->cache_uri);

@@ -26,6 +26,9 @@ const char *table_value_text(const struct conf_row *row, const struct conf *conf
 /* Copies one value from another configuration. */
 void table_copy_value(const struct conf_row *row, struct conf *to, const struct conf *from);
 
+/* The text, or a copy in the buffer in which a URI's password is "***". */
+const char *table_redact(const struct conf_row *row, const char *text, char *buffer, size_t size);
+
 /* Notes a problem; the format begins with the place ("carbond.yaml:12"). */
 void loader_problem(struct loader *loader, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Sets row `index` from text that came from `origin`; a value that does not fit becomes a problem. */

@@ -230,6 +230,20 @@ static bool set_value(struct loader *loader, const struct conf_row *row, const c
 	return false;
 }
 
+const char *table_redact(const struct conf_row *row, const char *text, char *buffer, size_t size)
+{
+	const char *start = row->flags & CONF_URI ? strstr(text, "://") : NULL;
+	if (!start)
+		return text;
+	start += strlen("://");
+	/* the last @ of all: a password may hold what ends a host */
+	const char *at = strrchr(start, '@'), *colon = strchr(start, ':');
+	if (!at || !colon || colon > at)
+		return text;
+	snprintf(buffer, size, "%.*s:***%s", (int)(colon - text), text, at);
+	return buffer;
+}
+
 void loader_set(struct loader *loader, int index, const char *text, const char *origin)
 {
 	const struct conf_row *row = &rows[index];
@@ -237,10 +251,11 @@ void loader_set(struct loader *loader, int index, const char *text, const char *
 		loader->conf->origins[index] = origin;
 		return;
 	}
-	char wanted[256];
+	char wanted[256], redacted[1100];
 	table_describe(row, wanted, sizeof wanted);
 	if (row->flags & CONF_SECRET)
 		loader_problem(loader, "%s: %s must be %s", origin, row->key, wanted);
 	else
-		loader_problem(loader, "%s: %s must be %s, not \"%.100s\"", origin, row->key, wanted, text);
+		loader_problem(loader, "%s: %s must be %s, not \"%.100s\"", origin, row->key, wanted,
+			table_redact(row, text, redacted, sizeof redacted));
 }

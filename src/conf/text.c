@@ -64,7 +64,7 @@ char *conf_dump(const struct conf *conf, struct arena *arena)
 		return NULL;
 	char before[40] = "";
 	for (size_t i = 0; i < count; i++) {
-		char section[40], buffer[32];
+		char section[40], buffer[32], redacted[1100];
 		const char *word = split_key(rows[i].key, section);
 		if (strcmp(section, before) != 0)
 			fprintf(writer.out, "%s:\n", section);
@@ -73,7 +73,9 @@ char *conf_dump(const struct conf *conf, struct arena *arena)
 		if (rows[i].flags & CONF_SECRET)
 			fputs("\"(hidden)\"", writer.out);
 		else
-			write_value(writer.out, &rows[i], table_value_text(&rows[i], conf, buffer, sizeof buffer));
+			write_value(writer.out, &rows[i],
+				table_redact(&rows[i], table_value_text(&rows[i], conf, buffer, sizeof buffer),
+					redacted, sizeof redacted));
 		fprintf(writer.out, " # %s\n", conf->origins[i]);
 	}
 	return finish(&writer, arena);

@@ -63,6 +63,8 @@ struct daemon {
 
 	/* the parts, in the order of start; set by their stage, main thread */
 	struct node_identity identity_file;
+	bool locked; /* lock_fd holds the data directory's lock */
+	int lock_fd;
 	struct store *store;
 	struct audit *audit;
 	struct cache *cache;

@@ -2,10 +2,12 @@
  * the configuration. Stopping is the reverse: listeners first, the store last. Main thread. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -123,6 +125,31 @@ const struct store_collection *const *daemon_collections(struct arena *arena)
 	return list;
 }
 
+/* One process a data directory (decision 29): SQLite's store locks it itself; where the store is elsewhere, it still holds
+ * this node's name and keys. */
+static enum err lock_data(struct daemon *daemon, struct err_info *info)
+{
+	char path[PATH_MAX + 8];
+	if (strncmp(daemon->store_uri, "sqlite:", 7) == 0)
+		return ERR_OK;
+	snprintf(path, sizeof(path), "%s/lock", daemon->data_folder);
+	daemon->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (daemon->lock_fd < 0)
+		return err_set(info, ERR_IO, NULL, "%s: %s", path, strerror(errno));
+	daemon->locked = flock(daemon->lock_fd, LOCK_EX | LOCK_NB) == 0;
+	if (daemon->locked)
+		return ERR_OK;
+	close(daemon->lock_fd);
+	return err_set(info, ERR_STORE_LOCKED, NULL, "another process uses %s", daemon->data_folder);
+}
+
+static void unlock_data(struct daemon *daemon)
+{
+	if (daemon->locked)
+		close(daemon->lock_fd);
+	daemon->locked = false;
+}
+
 enum err daemon_store_options(struct daemon *daemon, struct store_options *ret_options, struct err_info *info)
 {
 	*ret_options = (struct store_options){.uri = daemon->store_uri,
@@ -130,7 +157,10 @@ enum err daemon_store_options(struct daemon *daemon, struct store_options *ret_o
 		.seal_keys = daemon->identity_file.seal_keys,
 		.seal_key_count = daemon->identity_file.seal_key_count,
 		.migrations_folder = daemon->migrations_folder,
-		.low_water_bytes = (size_t)daemon->conf->store_low_water_mb << 20};
+		.low_water_bytes = (size_t)daemon->conf->store_low_water_mb << 20,
+		.password_file = daemon->conf->store_password_file,
+		.tls_ca_file = daemon->conf->store_tls_ca,
+		.tls_certificate_key_file = daemon->conf->store_tls_certificate_key};
 	return ret_options->collections ? ERR_OK
 					: err_set(info, ERR_NO_MEMORY, NULL, "no memory for the list of collections");
 }
@@ -142,12 +172,20 @@ static enum err start_store(void *context, struct err_info *info)
 	enum err err = daemon_store_options(daemon, &options, info);
 
 	health_backup_read(daemon);
-	return err ? err : store_open(&options, &daemon->store, info);
+	if (!err)
+		err = lock_data(daemon, info);
+	if (err)
+		return err;
+	err = store_open(&options, &daemon->store, info);
+	if (err)
+		unlock_data(daemon);
+	return err;
 }
 
 static void stop_store(void *context)
 {
 	store_close(&((struct daemon *)context)->store);
+	unlock_data(context);
 }
 
 static enum err start_audit(void *context, struct err_info *info)
@@ -460,7 +498,7 @@ static enum err find_shipped(struct daemon *daemon, struct err_info *info)
 
 	if (is_folder(daemon->conf->share_dir, "migrations/sqlite")) {
 		snprintf(daemon->shipped_folder, sizeof(daemon->shipped_folder), "%s", daemon->conf->share_dir);
-		snprintf(daemon->migrations_folder, sizeof(daemon->migrations_folder), "%s/migrations/sqlite",
+		snprintf(daemon->migrations_folder, sizeof(daemon->migrations_folder), "%s/migrations",
 			daemon->conf->share_dir);
 		return ERR_OK;
 	}
@@ -472,7 +510,7 @@ static enum err find_shipped(struct daemon *daemon, struct err_info *info)
 		if (!is_folder(path, "migrations/sqlite") || !is_folder(path, "config"))
 			continue;
 		if (snprintf(daemon->shipped_folder, PATH_MAX, "%s/config", path) >= PATH_MAX ||
-			snprintf(daemon->migrations_folder, PATH_MAX, "%s/migrations/sqlite", path) >= PATH_MAX)
+			snprintf(daemon->migrations_folder, PATH_MAX, "%s/migrations", path) >= PATH_MAX)
 			break;
 		return ERR_OK;
 	}

@@ -114,7 +114,8 @@ struct store_visitor {
 };
 
 struct store_engine {
-	const char *scheme; /* "sqlite:" */
+	const char *schemes[2]; /* "sqlite:"; a second one or NULL */
+	const char *migrations; /* folder of its migrations among all: "sqlite" */
 	enum err (*open)(const struct store_options *options, const char *place, const struct store_tables *tables,
 		void **ret_engine, struct err_info *info);
 	/* Looks whether open would refuse the schema of what is there, changing nothing; NULL: open alone can tell. */
@@ -149,7 +150,7 @@ struct store_engine {
 		void *engine, enum store_class class, struct store_job *jobs, size_t count, struct err_info *info);
 };
 
-extern const struct store_engine store_sqlite;
+extern const struct store_engine store_sqlite, store_mongo;
 
 /* ---- common helpers (table.c, value.c, log.c, store.c) ---- */
 
@@ -174,6 +175,8 @@ enum err store_unbind_row(const struct store_tables *tables, const struct store_
 	const struct store_value *values, struct arena *arena, void *ret_row, struct err_info *info) MUST_CHECK;
 /* What an int member's value looks like in the back end, for conditions. */
 struct store_value store_condition_value(const struct store_column *column, int64_t value);
+/* Whether the change's condition holds over the stored value of its column (of a row that is there or not). */
+bool store_condition_holds(const struct store_row_change *change, bool found, const struct store_value *stored);
 
 /* The hash of a payload, and with prev_hash given the hash of the header. */
 struct hash store_payload_hash(const void *payload, size_t size);

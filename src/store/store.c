@@ -7,17 +7,18 @@
 
 #define CHANGES_ARENA_BYTES ((size_t)512 << 20) /* values of one write: a bucket flush has thousands of rows */
 
-static const struct store_engine *const engines[] = {&store_sqlite};
+static const struct store_engine *const engines[] = {&store_sqlite, &store_mongo};
 
 const struct store_engine *store_engine_of(const char *uri, const char **ret_place)
 {
-	for (size_t i = 0; i < sizeof engines / sizeof engines[0]; i++) {
-		size_t length = strlen(engines[i]->scheme);
-		if (strncmp(uri, engines[i]->scheme, length) == 0 && uri[length]) {
-			*ret_place = uri + length;
-			return engines[i];
+	for (size_t i = 0; i < sizeof engines / sizeof engines[0]; i++)
+		for (size_t j = 0; j < 2 && engines[i]->schemes[j]; j++) {
+			size_t length = strlen(engines[i]->schemes[j]);
+			if (strncmp(uri, engines[i]->schemes[j], length) == 0 && uri[length]) {
+				*ret_place = uri + length;
+				return engines[i];
+			}
 		}
-	}
 	return NULL;
 }
 
@@ -48,6 +49,19 @@ static enum err check_restored(struct store *store, struct err_info *info)
 	return err;
 }
 
+static enum err open_back(
+	struct store *store, const struct store_options *options, const char *place, struct err_info *info)
+{
+	struct store_options own = *options;
+	if (options->migrations_folder) {
+		own.migrations_folder = arena_print(
+			store->tables.arena, "%s/%s", options->migrations_folder, store->engine->migrations);
+		if (!own.migrations_folder)
+			return err_set(info, ERR_NO_MEMORY, NULL, "no memory to open the store");
+	}
+	return store->engine->open(&own, place, &store->tables, &store->back, info);
+}
+
 enum err store_open(const struct store_options *options, struct store **ret_store, struct err_info *info)
 {
 	enum err err = store_open_any(options, ret_store, info);
@@ -64,8 +78,8 @@ enum err store_open_any(const struct store_options *options, struct store **ret_
 	const char *place = NULL;
 	const struct store_engine *engine = store_engine_of(options->uri, &place);
 	if (!engine)
-		return err_set(
-			info, ERR_INVALID_CONFIG, NULL, "store.uri must begin with sqlite:, not \"%s\"", options->uri);
+		return err_set(info, ERR_INVALID_CONFIG, NULL,
+			"store.uri must be sqlite:<folder> or mongodb://<hosts>/<database>");
 	struct store *store = calloc(1, sizeof *store);
 	if (!store)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory to open the store");
@@ -80,7 +94,7 @@ enum err store_open_any(const struct store_options *options, struct store **ret_
 	if (!err)
 		err = store_tables_make(options, &store->tables, info);
 	if (!err)
-		err = engine->open(options, place, &store->tables, &store->back, info);
+		err = open_back(store, options, place, info);
 out:
 	if (err)
 		store_close(&store);

@@ -359,3 +359,32 @@ struct store_value store_condition_value(const struct store_column *column, int6
 	assert(column->kind == VALUE_INTEGER);
 	return integer_value(value);
 }
+
+/* ---- conditions ---- */
+
+static bool is_same(const struct store_value *a, const struct store_value *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	if (a->kind == VALUE_TEXT)
+		return a->size == b->size && memcmp(a->data, b->data, a->size) == 0;
+	return a->kind == VALUE_NULL || a->integer == b->integer;
+}
+
+/* Absent numbers are below all others, as FIELD_ABSENT is. */
+static int64_t number_of(const struct store_value *value)
+{
+	return value->kind == VALUE_INTEGER ? value->integer : FIELD_ABSENT;
+}
+
+bool store_condition_holds(const struct store_row_change *change, bool found, const struct store_value *stored)
+{
+	switch (change->condition) {
+	case STORE_ALWAYS: return true;
+	case STORE_ABSENT: return !found;
+	case STORE_EQUALS: return found && is_same(stored, &change->expected);
+	case STORE_BELOW: return !found || number_of(stored) < number_of(&change->expected);
+	case STORE_AT_MOST: return !found || number_of(stored) <= number_of(&change->expected);
+	}
+	return false;
+}

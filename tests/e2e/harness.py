@@ -1,6 +1,8 @@
 """What the end-to-end tests stand on: real mosquitto and real carbond on free ports below 32768, ended by pid; carbonctl as
 a user would call it; waiting for conditions instead of sleeping."""
+import atexit
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -17,6 +19,9 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CARBOND_BUILD", TOP / "build/dev")).resolve()
 CARBOND, CARBONCTL = BUILD / "src/daemon/carbond", BUILD / "cli/carbonctl"
+STORE = os.environ.get("CARBOND_TEST_STORE", "sqlite")
+assert STORE in ("sqlite", "mongodb"), "CARBOND_TEST_STORE is sqlite or mongodb"
+PATIENCE = 4 if STORE == "mongodb" else 1  # a server in between, on the same two cores
 SHARED_DATA = pathlib.Path(os.environ.get("CARBOND_SHARED_DATA", TOP.parent / "shared/data"))
 
 
@@ -33,7 +38,7 @@ def free_port():
 
 def wait_until(condition, what, seconds=30):
     """The condition's first true value; an assertion that names `what` after `seconds`."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         value = condition()
         if value:
@@ -59,7 +64,7 @@ class Process:
     def kill(self, how=signal.SIGKILL, seconds=30):
         if self.alive():
             self.process.send_signal(how)
-        code = self.process.wait(seconds)
+        code = self.process.wait(seconds * PATIENCE)
         self.log.close()
         return code
 
@@ -98,6 +103,66 @@ def can_connect(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+class MongoServer:
+    """A MongoDB server with a replica set: that of CARBOND_TEST_MONGODB_URI, else mongod where it is on the PATH, else SecantusDB
+    (MongoDB's wire protocol and storage engine in one node) from .deps/venv."""
+
+    def __init__(self):
+        self.databases, self.process = 0, None
+        given = os.environ.get("CARBOND_TEST_MONGODB_URI")
+        if given:
+            base, _, query = given.partition("?")
+            self.base, self.query = re.match(r"(mongodb(?:\+srv)?://[^/]+)", base).group(1), f"?{query}" if query else ""
+            self.name = "mongod of CARBOND_TEST_MONGODB_URI"
+            return
+        self.folder, self.port = pathlib.Path(tempfile.mkdtemp(prefix="carbond-mongo-")), free_port()
+        self.base = f"mongodb://127.0.0.1:{self.port}"
+        if mongod := shutil.which("mongod"):
+            self.name, self.query = "mongod, one node", "?replicaSet=carbond"
+            command = [mongod, "--bind_ip", "127.0.0.1", "--port", self.port, "--dbpath", self.folder, "--replSet", "carbond"]
+        else:
+            self.name, self.query = "SecantusDB 0.7.0b3, one node", "?replicaSet=secantus"
+            command = [TOP / ".deps/venv/bin/secantusd-py", "--host", "127.0.0.1", "--port", self.port, "--storage-path",
+                       self.folder / "data", "--sync-on-commit", "--enable-test-commands"]
+            assert command[0].exists(), "no MongoDB server: ./dev test stores installs SecantusDB into .deps"
+        self.command, self.log = command, self.folder / "log"
+        atexit.register(self.end)
+        self.start()
+        if mongod:
+            self.initiate()
+
+    def start(self):
+        self.process = Process(self.command, self.log)
+        wait_until(lambda: can_connect(self.port) or not self.process.alive(), "the MongoDB server listens", 60)
+        assert self.process.alive(), self.process.text()[-2000:]
+
+    def initiate(self):
+        shell = shutil.which("mongosh") or shutil.which("mongo")
+        assert shell, "mongod is on the PATH, but no shell to begin its replica set with"
+        members = f"{{_id: 'carbond', members: [{{_id: 0, host: '127.0.0.1:{self.port}'}}]}}"
+        subprocess.run([shell, "--quiet", "--port", str(self.port), "--eval", f"rs.initiate({members})"], check=True)
+
+    def new_uri(self):
+        self.databases += 1
+        return f"{self.base}/carbond_e2e_{os.getpid()}_{self.databases}{self.query}"
+
+    def kill(self):
+        self.process.kill()
+
+    def end(self):
+        if self.process and self.process.alive():
+            self.process.kill(signal.SIGTERM)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@functools.cache
+def mongo_server():
+    """The one server of this run."""
+    server = MongoServer()
+    print(f"the store is MongoDB: shown on {server.name}")
+    return server
+
+
 class Daemon:
     """carbond over one data directory; the same port after each start."""
 
@@ -106,6 +171,8 @@ class Daemon:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = self.folder / "data"
         self.settings = {"http.port": self.port, "data_dir": self.data, "node": "test", "log.level": "info", **(settings or {})}
+        if STORE == "mongodb" and "store.uri" not in self.settings:
+            self.settings["store.uri"] = mongo_server().new_uri()
         if broker:
             self.settings |= {"mqtt.enabled": "true", "mqtt.host": "127.0.0.1", "mqtt.port": broker.port}
         else:

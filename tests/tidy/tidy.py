@@ -29,7 +29,8 @@ MAY_USE = {
 PURE = "evm series events ledger market mrv registry rules".split()
 # A third-party header is seen in one place.
 ONE_PLACE = {
-    "microhttpd.h": "src/http/", "mosquitto.h": "src/mqtt/", "sqlite3.h": "src/store/sqlite/", "curl/curl.h": "src/net/",
+    "microhttpd.h": "src/http/", "mosquitto.h": "src/mqtt/", "sqlite3.h": "src/store/sqlite/",
+    "mongoc/mongoc.h": "src/store/mongo/", "bson/bson.h": "src/store/mongo/", "curl/curl.h": "src/net/",
     "jansson.h": "include/carbond/base/json.h", "yaml.h": "src/conf/", "sodium.h": "src/base/",
     "systemd/sd-daemon.h": "src/runtime/", "nettle/sha3.h": "src/base/",
 }

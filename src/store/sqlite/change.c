@@ -13,33 +13,6 @@ static void bind_key(sqlite3_stmt *statement, const struct store_row_change *cha
 		sqlite_bind(statement, (int)i + 1, &change->values[change->table->key[i]]);
 }
 
-static bool is_same(const struct store_value *a, const struct store_value *b)
-{
-	if (a->kind != b->kind)
-		return false;
-	if (a->kind == VALUE_TEXT)
-		return a->size == b->size && memcmp(a->data, b->data, a->size) == 0;
-	return a->kind == VALUE_NULL || a->integer == b->integer;
-}
-
-/* Absent numbers are below all others, as FIELD_ABSENT is. */
-static int64_t number_of(const struct store_value *value)
-{
-	return value->kind == VALUE_INTEGER ? value->integer : FIELD_ABSENT;
-}
-
-static bool holds(const struct store_row_change *change, bool found, const struct store_value *stored)
-{
-	switch (change->condition) {
-	case STORE_ALWAYS: return true;
-	case STORE_ABSENT: return !found;
-	case STORE_EQUALS: return found && is_same(stored, &change->expected);
-	case STORE_BELOW: return !found || number_of(stored) < number_of(&change->expected);
-	case STORE_AT_MOST: return !found || number_of(stored) <= number_of(&change->expected);
-	}
-	return false;
-}
-
 static enum err check(
 	struct sqlite_file *file, const struct store_row_change *change, bool *ret_holds, struct err_info *info)
 {
@@ -62,7 +35,7 @@ static enum err check(
 		struct store_value stored = {.kind = VALUE_NULL};
 		if (code == SQLITE_ROW)
 			stored = sqlite_column(statement, 0);
-		*ret_holds = holds(change, code == SQLITE_ROW, &stored);
+		*ret_holds = store_condition_holds(change, code == SQLITE_ROW, &stored);
 	} else {
 		err = sqlite_failure(&file->writer, code, "check a condition", info);
 	}

@@ -302,7 +302,8 @@ static enum err open_back(const struct store_options *options, const char *place
 }
 
 const struct store_engine store_sqlite = {
-	.scheme = "sqlite:",
+	.schemes = {"sqlite:"},
+	.migrations = "sqlite",
 	.open = open_back,
 	.check = check,
 	.close = close_back,

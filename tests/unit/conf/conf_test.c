@@ -88,8 +88,12 @@ static void test_problems(void **state)
 		{"log:\n  level: loud\n", ":2: log.level must be one of error, warn, info, debug, not \"loud\""},
 		{"http:\n\tport: 1\n", ":2: found character that cannot start any token"},
 		{"- a\n", ":1: the file must be a mapping of sections"},
-		{"store:\n  uri: mongodb://x\n",
-			":2: store.uri must be sqlite: or sqlite:<folder>, not \"mongodb://x\""},
+		{"store:\n  uri: postgres://x\n",
+			":2: store.uri must be sqlite:, sqlite:<folder> or mongodb://<hosts>/<database>, not "
+			"\"postgres://x\""},
+		{"store:\n  password_file: /dev/null\n", ":2: store.password_file needs a MongoDB user in store.uri"},
+		{"store:\n  tls_ca: /dev/null\n",
+			":2: store.tls_ca and store.tls_certificate_key are for MongoDB alone"},
 		{"http:\n  address: 0.0.0.0\n", ":2: http.address 0.0.0.0 is not loopback: set http.tls_certificate "
 						"and http.tls_key, or http.behind_proxy"},
 		{"http:\n  tls_key: /nowhere\n",
@@ -144,6 +148,23 @@ static void test_reload(void **state)
 	arena_free(&kept);
 }
 
+/* A password in the store's URI shows in no dump and in no message. */
+static void test_password_is_hidden(void **state)
+{
+	(void)state;
+	char yaml[1300], *secret = "s3cr:t/w@rd";
+	snprintf(yaml, sizeof yaml, "store:\n  uri: \"mongodb://carbond:%s@a,b/house?replicaSet=r\"\n", secret);
+	assert_int_equal(load(yaml, NULL, 0, NULL), ERR_OK);
+	assert_non_null(strstr(conf->store_uri, secret));
+	const char *dump = conf_dump(conf, arena);
+	assert_non_null(strstr(dump, "mongodb://carbond:***@a,b/house?replicaSet=r"));
+	assert_null(strstr(dump, "w@rd"));
+	snprintf(yaml, sizeof yaml, "store:\n  uri: \"mongodb://carbond:%s@a/%01050d\"\n", secret, 7);
+	assert_int_equal(load(yaml, NULL, 0, NULL), ERR_INVALID_CONFIG);
+	assert_non_null(strstr(info.detail, "carbond:***@"));
+	assert_null(strstr(info.detail, "w@rd"));
+}
+
 /* The dump is a file that means the same, and so is the example: the defaults. */
 static void test_texts(void **state)
 {
@@ -195,7 +216,7 @@ static int stop(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_order), cmocka_unit_test(test_problems),
-		cmocka_unit_test(test_reload), cmocka_unit_test(test_texts)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_password_is_hidden), cmocka_unit_test(test_order),
+		cmocka_unit_test(test_problems), cmocka_unit_test(test_reload), cmocka_unit_test(test_texts)};
 	return cmocka_run_group_tests(tests, start, stop);
 }

@@ -47,6 +47,8 @@ int main(void)
 		.place_new = sqlite_place_new,
 		.place_drop = sqlite_place_drop,
 		.tamper = sqlite_tamper,
-		.holds = sqlite_holds};
+		.holds = sqlite_holds,
+		.race_rounds = 300,
+		.retention_s = 30};
 	return conformance_run(&backend);
 }

@@ -95,22 +95,31 @@ static char *built_in_first(void)
 	return text;
 }
 
+/* A folder of migrations, and the one of SQLite's inside it. */
+static void migrations_new(struct place *ret_folder, char ret_inside[512])
+{
+	sqlite_place_new(ret_folder);
+	snprintf(ret_inside, 512, "%s/sqlite", ret_folder->folder);
+	assert_int_equal(mkdir(ret_inside, 0700), 0);
+}
+
 static void migrations_are_numbered_and_summed(void **state)
 {
 	(void)state;
 	struct place place, folder;
+	char inside[512];
 	sqlite_place_new(&place);
-	sqlite_place_new(&folder);
+	migrations_new(&folder, inside);
 	struct err_info info = {.code = ERR_OK};
 	struct store_options options = options_for(&place);
 	char *first = built_in_first();
 	assert_ok(try_open(&options, &info), &info); /* built in */
 	options.migrations_folder = folder.folder;
-	write_file(folder.folder, "0001-logs.sql", first);
+	write_file(inside, "0001-logs.sql", first);
 	assert_ok(try_open(&options, &info), &info); /* the same from a folder */
 
 	/* a further one runs, once, in the files that it names */
-	write_file(folder.folder, "0002-more.sql",
+	write_file(inside, "0002-more.sql",
 		"-- files: value; new: run\nCREATE TABLE extra (n INTEGER);\nINSERT INTO extra VALUES (1);\n");
 	assert_ok(try_open(&options, &info), &info);
 	assert_ok(try_open(&options, &info), &info);
@@ -118,13 +127,13 @@ static void migrations_are_numbered_and_summed(void **state)
 		"SELECT CASE WHEN count(*) = 1 THEN 1 ELSE abs(-9223372036854775808) END FROM extra");
 
 	/* edited: refused, by name */
-	write_file(folder.folder, "0002-more.sql", "-- files: value; new: run\nCREATE TABLE extra (n TEXT);\n");
+	write_file(inside, "0002-more.sql", "-- files: value; new: run\nCREATE TABLE extra (n TEXT);\n");
 	assert_int_equal(try_open(&options, &info), ERR_MIGRATION_EDITED);
 	assert_non_null(strstr(info.detail, "0002-more.sql"));
 
 	/* applied by a newer version: refused, by name, by the built-in ones too */
 	char path[1024];
-	snprintf(path, sizeof path, "%s/0002-more.sql", folder.folder);
+	snprintf(path, sizeof path, "%s/0002-more.sql", inside);
 	unlink(path);
 	assert_int_equal(try_open(&options, &info), ERR_SCHEMA_NEWER);
 	assert_non_null(strstr(info.detail, "0002-more.sql"));
@@ -133,7 +142,7 @@ static void migrations_are_numbered_and_summed(void **state)
 
 	/* a removed one in the middle is an edit */
 	options.migrations_folder = folder.folder;
-	write_file(folder.folder, "0003-last.sql", "-- files: value; new: run\nSELECT 1;\n");
+	write_file(inside, "0003-last.sql", "-- files: value; new: run\nSELECT 1;\n");
 	assert_int_equal(try_open(&options, &info), ERR_MIGRATION_EDITED);
 	free(first);
 	sqlite_place_drop(&folder);
@@ -144,23 +153,23 @@ static void a_failed_migration_leaves_nothing(void **state)
 {
 	(void)state;
 	struct place place, folder;
+	char inside[512];
 	sqlite_place_new(&place);
-	sqlite_place_new(&folder);
+	migrations_new(&folder, inside);
 	struct err_info info = {.code = ERR_OK};
 	struct store_options options = options_for(&place);
 	options.migrations_folder = folder.folder;
 	char *first = built_in_first();
-	write_file(folder.folder, "0001-logs.sql", first);
-	write_file(folder.folder, "0002-bad.sql",
+	write_file(inside, "0001-logs.sql", first);
+	write_file(inside, "0002-bad.sql",
 		"-- files: value; new: run\nCREATE TABLE half (n INTEGER);\nCREATE NONSENSE;\n");
 	assert_int_equal(try_open(&options, &info), ERR_INTERNAL);
 	assert_non_null(strstr(info.detail, "0002-bad.sql"));
 	/* what a new file already has is skipped there */
-	write_file(
-		folder.folder, "0002-bad.sql", "-- files: value; new: skip\nCREATE TABLE log_batches (n INTEGER);\n");
+	write_file(inside, "0002-bad.sql", "-- files: value; new: skip\nCREATE TABLE log_batches (n INTEGER);\n");
 	assert_ok(try_open(&options, &info), &info);
 	assert_ok(try_open(&options, &info), &info);
-	write_file(folder.folder, "0004-nameless.sql", "CREATE TABLE x (n INTEGER);\n");
+	write_file(inside, "0004-nameless.sql", "CREATE TABLE x (n INTEGER);\n");
 	assert_int_equal(try_open(&options, &info), ERR_INVALID_CONFIG);
 	free(first);
 	sqlite_place_drop(&folder);

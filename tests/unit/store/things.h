@@ -20,8 +20,8 @@
 #include "carbond/store.h"
 
 struct place {
-	char uri[256];
-	char folder[200]; /* of a back end that has one */
+	char uri[1500];
+	char folder[200]; /* or the database */
 };
 
 /* ---- a collection with every kind of member ---- */

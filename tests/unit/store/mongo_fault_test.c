@@ -1,0 +1,385 @@
+/* Decision 9 on MongoDB: whatever becomes of the server or of its answer, a write's outcome is known; 0 lost, 0 doubled. */
+#include "mongo_places.h"
+
+/* ---- a command that fails as told, a number of times ---- */
+
+struct fault {
+	const char *name;
+	int code;     /* of the error instead of the command; 0: none */
+	bool close;   /* the connection instead of an answer */
+	int concern;  /* the write concern's error after the command; 0: none */
+	bool primary; /* the driver looks for the primary anew, which takes it half a second */
+};
+
+static const struct fault faults[] = {{"interrupted", 11601, false, 0, false}, {"time-out", 50, false, 0, false},
+	{"write concern time-out", 0, false, 64, false}, {"not primary", 10107, false, 0, true},
+	{"interrupted by fail-over", 11602, false, 0, true}, {"closed connection", 0, true, 0, true}};
+
+#define FAULTS (sizeof faults / sizeof faults[0])
+
+static bool tell(bson_t *command)
+{
+	bson_error_t error;
+	bool done = server_command(command, NULL, &error);
+	bson_destroy(command);
+	return done;
+}
+
+static void set_fault(const struct fault *fault, const char *command, int times)
+{
+	bson_t *point =
+		BCON_NEW("configureFailPoint", BCON_UTF8("failCommand"), "mode", "{", "times", BCON_INT32(times), "}");
+	bson_t data, list, concern;
+	bson_append_document_begin(point, "data", -1, &data);
+	bson_append_array_begin(&data, "failCommands", -1, &list);
+	bson_append_utf8(&list, "0", -1, command, -1);
+	bson_append_array_end(&data, &list);
+	if (fault->code)
+		bson_append_int32(&data, "errorCode", -1, fault->code);
+	if (fault->close)
+		bson_append_bool(&data, "closeConnection", -1, true);
+	if (fault->concern) {
+		bson_append_document_begin(&data, "writeConcernError", -1, &concern);
+		bson_append_int32(&concern, "code", -1, fault->concern);
+		bson_append_utf8(&concern, "errmsg", -1, "as told", -1);
+		bson_append_document_end(&data, &concern);
+	}
+	bson_append_document_end(point, &data);
+	assert_true(tell(point));
+}
+
+static void clear_fault(void)
+{
+	assert_true(tell(BCON_NEW("configureFailPoint", BCON_UTF8("failCommand"), "mode", BCON_UTF8("off"))));
+}
+
+/* ---- every kind of write ---- */
+
+struct world {
+	struct place place;
+	struct store *store;
+	uint64_t seq;
+	unsigned number;
+	size_t tried;
+};
+
+static enum err append_alone(struct world *world, struct err_info *info)
+{
+	struct store_guard guard = {&world->seq, sizeof world->seq};
+	struct store_batch batch = new_batch("journal.0", world->seq + 1, "p", 1);
+	struct store_append append = {.class = STORE_VALUE, .batch = &batch, .guards = &guard, .guard_count = 1};
+	enum err err = store_log_append(world->store, &append, NULL, info);
+	world->seq += err == ERR_OK;
+	return err;
+}
+
+static enum err append_with_row(struct world *world, struct err_info *info)
+{
+	struct thing thing = new_thing(++world->number);
+	struct store_change change = {
+		.collection = &things, .row = &thing, .verb = STORE_PUT, .condition = STORE_ABSENT};
+	struct store_batch batch = new_batch("journal.0", world->seq + 1, "p", 1);
+	struct store_append append = {.class = STORE_VALUE, .batch = &batch, .changes = &change, .change_count = 1};
+	enum err err = store_log_append(world->store, &append, NULL, info);
+	world->seq += err == ERR_OK;
+	return err;
+}
+
+static enum err insert_row(struct world *world, struct err_info *info)
+{
+	struct thing thing = new_thing(++world->number);
+	return put(world->store, &things, &thing, STORE_ABSENT, NULL, 0, info);
+}
+
+/* One row, whose version says how often it was changed. */
+static enum err update_row(struct world *world, struct err_info *info)
+{
+	struct arena *arena = arena_new(0);
+	struct thing thing = {.id = test_id(900000)};
+	enum err err = store_get(world->store, &things, &thing, arena, info);
+	int64_t version = err ? 0 : thing.version;
+	thing = new_thing(900000);
+	thing.version = version + 1;
+	err = err == ERR_NOT_FOUND ? put(world->store, &things, &thing, STORE_ABSENT, NULL, 0, info)
+				   : put(world->store, &things, &thing, STORE_EQUALS, "version", version, info);
+	arena_free(&arena);
+	return err;
+}
+
+static enum err delete_row(struct world *world, struct err_info *info)
+{
+	struct thing thing = new_thing(world->number);
+	struct store_change change = {.collection = &things, .row = &thing, .verb = STORE_DELETE};
+	return store_write(world->store, &change, 1, NULL, info);
+}
+
+static enum err insert_rows(struct world *world, struct err_info *info)
+{
+	struct thing first = new_thing(++world->number), second = new_thing(++world->number);
+	struct store_change changes[] = {
+		{.collection = &things, .row = &first, .verb = STORE_PUT, .condition = STORE_ABSENT},
+		{.collection = &things, .row = &second, .verb = STORE_PUT, .condition = STORE_ABSENT}};
+	return store_write(world->store, changes, 2, NULL, info);
+}
+
+static enum err write_views(struct world *world, struct err_info *info)
+{
+	struct tally first = new_tally(1, 1, (int64_t)++world->number), second = new_tally(2, 1, world->number);
+	struct store_change changes[] = {{.collection = &view_tallies,
+						 .row = &first,
+						 .verb = STORE_PUT,
+						 .condition = STORE_BELOW,
+						 .field = "position",
+						 .value = first.position},
+		{.collection = &view_tallies,
+			.row = &second,
+			.verb = STORE_PUT,
+			.condition = STORE_BELOW,
+			.field = "position",
+			.value = second.position}};
+	return store_write_views(world->store, changes, 2, info);
+}
+
+static const struct kind {
+	const char *name;
+	enum err (*run)(struct world *world, struct err_info *info);
+	const char *commands[4]; /* that it sends */
+} kinds[] = {{"append", append_alone, {"insert"}},
+	{"append with a row", append_with_row, {"insert", "update", "commitTransaction"}},
+	{"insert a row", insert_row, {"insert"}}, {"update a row", update_row, {"update"}},
+	{"delete a row", delete_row, {"delete"}},
+	{"several rows", insert_rows, {"update", "insert", "commitTransaction"}}, {"views", write_views, {"update"}}};
+
+#define KINDS (sizeof kinds / sizeof kinds[0])
+
+static void check_log(struct world *world)
+{
+	struct collected collected = {.count = 0};
+	struct err_info info = {.code = ERR_OK};
+	assert_ok(store_log_read(world->store, STORE_VALUE, "journal.0", 1, collect, &collected, &info), &info);
+	assert_int_equal(collected.count, world->seq);
+}
+
+/* Three times, so that the driver's own second try fails, too, and the outcome is read back; where each costs time, only at
+ * the first two kinds. */
+static void run_kind(struct world *world, const struct kind *kind)
+{
+	for (size_t i = 0; i < 4 && kind->commands[i]; i++)
+		for (size_t j = 0; j < FAULTS; j++) {
+			struct err_info info = {.code = ERR_OK};
+			int times = faults[j].primary && kind > &kinds[1] ? 1 : 3;
+			set_fault(&faults[j], kind->commands[i], times);
+			enum err err = kind->run(world, &info);
+			clear_fault();
+			if (err)
+				fail_msg("%s, %s, %d × at %s: %s: %s", kind->name, faults[j].name, times,
+					kind->commands[i], err_row(err)->name, info.detail);
+			world->tried++;
+		}
+}
+
+static void every_fault_at_every_kind_of_write(void **state)
+{
+	(void)state;
+	struct world world = {.seq = 0};
+	struct err_info info = {.code = ERR_OK};
+	mongo_place_new(&world.place);
+	world.store = open_store(&world.place);
+	assert_ok(update_row(&world, &info), &info);
+	for (size_t i = 0; i < KINDS; i++)
+		run_kind(&world, &kinds[i]);
+	check_log(&world);
+	/* each update happened once */
+	struct arena *arena = arena_new(0);
+	struct thing counter = {.id = test_id(900000)};
+	assert_ok(store_get(world.store, &things, &counter, arena, &info), &info);
+	assert_int_equal(counter.version, 1 + (int64_t)FAULTS);
+	struct tally tally = {.id = test_id(2), .hour = 1};
+	assert_ok(store_get(world.store, &view_tallies, &tally, arena, &info), &info);
+	assert_int_equal(tally.position, world.number);
+	arena_free(&arena);
+	printf("             %zu faults at %zu kinds of write: 0 lost, 0 doubled\n", world.tried, KINDS);
+	store_close(&world.store);
+	mongo_place_drop(&world.place);
+}
+
+/* Readers wait for the next primary, too. */
+static void reads_are_tried_again(void **state)
+{
+	(void)state;
+	struct world world = {.seq = 0};
+	struct err_info info = {.code = ERR_OK};
+	struct thing thing = new_thing(1);
+	mongo_place_new(&world.place);
+	world.store = open_store(&world.place);
+	put_thing(world.store, &thing);
+	assert_ok(append_alone(&world, &info), &info);
+	struct arena *arena = arena_new(0);
+	for (size_t j = 0; j < FAULTS; j++) {
+		if (faults[j].concern)
+			continue;
+		set_fault(&faults[j], "find", 3);
+		assert_ok(store_get(world.store, &things, &thing, arena, &info), &info);
+		set_fault(&faults[j], "find", 3);
+		check_log(&world);
+		clear_fault();
+	}
+	arena_free(&arena);
+	store_close(&world.store);
+	mongo_place_drop(&world.place);
+}
+
+/* ---- under load ---- */
+
+#define WRITERS 4
+
+struct writer {
+	pthread_t thread;
+	struct store *store;
+	unsigned number;
+	atomic_bool *stop;
+	uint64_t acknowledged; /* appends, each with a row and a guard */
+	int64_t longest_us;
+	enum err fault;
+	struct err_info info;
+};
+
+static void *keep_writing(void *argument)
+{
+	struct writer *writer = argument;
+	char stream[32], payload[64];
+	snprintf(stream, sizeof stream, "journal.%u", writer->number);
+	while (!atomic_load(writer->stop) && !writer->fault) {
+		uint64_t seq = writer->acknowledged + 1;
+		struct thing thing = new_thing((unsigned)(writer->number * 1000000 + seq));
+		struct store_change change = {
+			.collection = &things, .row = &thing, .verb = STORE_PUT, .condition = STORE_ABSENT};
+		struct store_guard guard = {&seq, sizeof seq};
+		int size =
+			snprintf(payload, sizeof payload, "writer %u, %llu", writer->number, (unsigned long long)seq);
+		struct store_batch batch = new_batch(stream, seq, payload, (size_t)size);
+		struct store_append append = {.class = STORE_VALUE,
+			.batch = &batch,
+			.guards = &guard,
+			.guard_count = 1,
+			.changes = &change,
+			.change_count = seq % 2 /* every other one in a transaction */};
+		int64_t start_us = clock_monotonic_us();
+		writer->fault = store_log_append(writer->store, &append, NULL, &writer->info);
+		int64_t took_us = clock_monotonic_us() - start_us;
+		writer->longest_us = took_us > writer->longest_us ? took_us : writer->longest_us;
+		writer->acknowledged += writer->fault == ERR_OK;
+	}
+	return NULL;
+}
+
+static uint64_t written(const struct writer *writers)
+{
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < WRITERS; i++)
+		sum += __atomic_load_n(&writers[i].acknowledged, __ATOMIC_RELAXED);
+	return sum;
+}
+
+/* Until so many more have been acknowledged. */
+static void wait_for_writes(const struct writer *writers, uint64_t more)
+{
+	uint64_t goal = written(writers) + more;
+	int64_t deadline_us = clock_monotonic_us() + 120 * CLOCK_US_PER_SECOND;
+	while (written(writers) < goal) {
+		for (unsigned i = 0; i < WRITERS; i++)
+			if (writers[i].fault)
+				fail_msg("writer %u: %s: %s", i, err_row(writers[i].fault)->name,
+					writers[i].info.detail);
+		assert_true(clock_monotonic_us() < deadline_us);
+		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+	}
+}
+
+static void check_writer(struct store *store, const struct writer *writer)
+{
+	char stream[32];
+	struct collected collected = {.count = 0};
+	struct err_info info = {.code = ERR_OK};
+	struct arena *arena = arena_new(0);
+	snprintf(stream, sizeof stream, "journal.%u", writer->number);
+	assert_ok(store_log_read(store, STORE_VALUE, stream, 1, collect, &collected, &info), &info);
+	assert_int_equal(collected.count, writer->acknowledged);
+	for (uint64_t seq = 1; seq <= writer->acknowledged; seq += 2) {
+		struct thing thing = {.id = test_id((unsigned)(writer->number * 1000000 + seq))};
+		assert_ok(store_get(store, &things, &thing, arena, &info), &info);
+		arena_reset(arena);
+	}
+	arena_free(&arena);
+}
+
+static void run_under_load(const char *what, int rounds, void (*strike)(void))
+{
+	struct place place;
+	struct writer writers[WRITERS];
+	atomic_bool stop = false;
+	mongo_place_new(&place);
+	struct store *store = open_store(&place);
+	for (unsigned i = 0; i < WRITERS; i++) {
+		writers[i] = (struct writer){.store = store, .number = i, .stop = &stop};
+		assert_int_equal(pthread_create(&writers[i].thread, NULL, keep_writing, &writers[i]), 0);
+	}
+	for (int round = 0; round < rounds; round++) {
+		wait_for_writes(writers, 20);
+		strike();
+		wait_for_writes(writers, 20);
+	}
+	atomic_store(&stop, true);
+	int64_t longest_us = 0;
+	for (unsigned i = 0; i < WRITERS; i++) {
+		pthread_join(writers[i].thread, NULL);
+		assert_ok(writers[i].fault, &writers[i].info);
+		longest_us = writers[i].longest_us > longest_us ? writers[i].longest_us : longest_us;
+	}
+	for (unsigned i = 0; i < WRITERS; i++)
+		check_writer(store, &writers[i]);
+	printf("             %d × %s under %llu appends: 0 lost, 0 doubled; the longest took %.1f s\n", rounds, what,
+		(unsigned long long)written(writers), (double)longest_us / 1e6);
+	store_close(&store);
+	mongo_place_drop(&place);
+}
+
+static void step_down(void)
+{
+	/* a server closes connections as it steps down: what it answers is of no use */
+	(void)tell(BCON_NEW("replSetStepDown", BCON_INT32(1), "force", BCON_BOOL(true)));
+}
+
+static void a_primary_that_steps_down(void **state)
+{
+	(void)state;
+	run_under_load("replSetStepDown", 5, step_down);
+}
+
+static void kill_and_restart(void)
+{
+	server_end(SIGKILL);
+	assert_true(server_begin());
+}
+
+static void a_server_that_is_killed(void **state)
+{
+	(void)state;
+	if (!mongo_server.pid) {
+		printf("             not on the server of CARBOND_TEST_MONGODB_URI: it is not ours to kill\n");
+		return;
+	}
+	run_under_load("kill -9", 5, kill_and_restart);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(every_fault_at_every_kind_of_write),
+		cmocka_unit_test(reads_are_tried_again), cmocka_unit_test(a_primary_that_steps_down),
+		cmocka_unit_test(a_server_that_is_killed)};
+	if (crypto_start() != ERR_OK || !server_find("store faults"))
+		return 1;
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	server_leave();
+	return failed;
+}
