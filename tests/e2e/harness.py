@@ -179,6 +179,15 @@ class Daemon:
             self.settings |= {"mqtt.enabled": "false"}
         self.key = None
 
+    def holds(self, needle):
+        """Whether the bytes are anywhere in what the store keeps."""
+        if STORE == "sqlite":
+            return any(needle in path.read_bytes() for path in self.data.glob("*.db*"))
+        dump = "import sys, pymongo\nfor c in (d := pymongo.MongoClient(sys.argv[1]).get_default_database()).list_collection_names():\n" \
+               "    for document in d[c].find_raw_batches(): sys.stdout.buffer.write(document)"
+        run = subprocess.run([TOP / ".deps/venv/bin/python", "-c", dump, self.settings["store.uri"]], capture_output=True, check=True)
+        return needle in run.stdout
+
     def flags(self):
         return [f"--{name}={value}" for name, value in self.settings.items()]
 

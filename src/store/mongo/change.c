@@ -62,6 +62,12 @@ static enum mongo_fate too_large(struct store_job *job, size_t number, struct er
 	return FATE_REFUSED;
 }
 
+static enum mongo_fate no_memory(struct err_info *info)
+{
+	err_set(info, ERR_NO_MEMORY, NULL, "no memory for the write");
+	return FATE_REFUSED;
+}
+
 /* ---- the condition as a filter ---- */
 
 static void add_below(bson_t *filter, const struct store_row_change *change)
@@ -196,12 +202,15 @@ out:
 	return err;
 }
 
-/* ---- a run: neighbours of one collection, no key twice ---- */
+/* ---- a run: changes of one collection, no key twice. Collections take turns in the order in which they first appear, so
+ * that rows which alternate between them cost no round trip each. ---- */
 
 struct run {
-	size_t first, count;
-	uint64_t seen[SEEN_PLACES]; /* hashes of keys; 0: free */
-	size_t number[SEEN_PLACES]; /* of the change */
+	const struct store_table *table;
+	size_t count;
+	size_t numbers[RUN_CHANGES]; /* of the changes */
+	uint64_t seen[SEEN_PLACES];  /* hashes of keys; 0: free */
+	size_t slot[SEEN_PLACES];    /* among numbers */
 };
 
 static uint64_t hash_key(const struct store_table *table, const struct store_value *values)
@@ -224,20 +233,28 @@ static size_t place_of(const struct run *run, uint64_t hash)
 	return place;
 }
 
-/* Two keys of one hash end a run as one key twice does: it costs a round trip. */
-static void find_run(const struct store_job *job, size_t first, struct run *ret_run)
+/* The next run of what is not taken; empty when all is. Two keys of one hash end a run as one key twice does: it costs a
+ * round trip. */
+static void find_run(const struct store_job *job, bool *taken, struct run *ret_run)
 {
-	const struct store_table *table = job->changes[first].table;
+	size_t first = 0;
 	memset(ret_run, 0, sizeof *ret_run);
-	ret_run->first = first;
-	while (first + ret_run->count < job->change_count && ret_run->count < RUN_CHANGES &&
-		job->changes[first + ret_run->count].table == table) {
-		uint64_t hash = hash_key(table, job->changes[first + ret_run->count].values);
+	while (first < job->change_count && taken[first])
+		first++;
+	if (first == job->change_count)
+		return;
+	ret_run->table = job->changes[first].table;
+	for (size_t i = first; i < job->change_count && ret_run->count < RUN_CHANGES; i++) {
+		if (taken[i] || job->changes[i].table != ret_run->table)
+			continue;
+		uint64_t hash = hash_key(ret_run->table, job->changes[i].values);
 		size_t place = place_of(ret_run, hash);
 		if (ret_run->seen[place])
 			break;
 		ret_run->seen[place] = hash;
-		ret_run->number[place] = first + ret_run->count++;
+		ret_run->slot[place] = ret_run->count;
+		ret_run->numbers[ret_run->count++] = i;
+		taken[i] = true;
 	}
 }
 
@@ -262,9 +279,9 @@ static bool add_to_bulk(mongoc_bulk_operation_t *bulk, const struct store_row_ch
 }
 
 static mongoc_bulk_operation_t *start_bulk(
-	struct mongo_use *use, struct store_job *job, size_t first, bool ordered, mongoc_collection_t **ret_collection)
+	struct mongo_use *use, const struct run *run, bool ordered, mongoc_collection_t **ret_collection)
 {
-	*ret_collection = mongo_collection(use, job->changes[first].table->collection->name, job->class);
+	*ret_collection = mongo_collection(use, run->table->collection->name, run->table->collection->class);
 	bson_t *options = mongo_options(use);
 	bson_append_bool(options, "ordered", -1, ordered);
 	mongoc_bulk_operation_t *bulk = mongoc_collection_create_bulk_operation_with_opts(*ret_collection, options);
@@ -302,7 +319,8 @@ static enum mongo_fate judge_bulk(struct mongo_use *use, struct store_job *job, 
 			else
 				mongo_failure(
 					use->back, NULL, &one, job->changes[number].table->collection->name, info);
-			if (fate == FATE_CONFLICT && job->skip_below && job->changes[number].condition == STORE_BELOW)
+			if (fate == FATE_CONFLICT && mongo_is_views(job) &&
+				job->changes[number].condition == STORE_BELOW)
 				continue; /* the stored row is not below */
 			job->refused = number;
 			return fate;
@@ -310,10 +328,11 @@ static enum mongo_fate judge_bulk(struct mongo_use *use, struct store_job *job, 
 	bson_iter_t concern;
 	bool lost = bson_iter_init_find(&member, reply, "writeConcernErrors") && bson_iter_recurse(&member, &concern) &&
 		    bson_iter_next(&concern);
-	if (any && !lost)
+	bool cut = error->domain == MONGOC_ERROR_STREAM || error->domain == MONGOC_ERROR_SERVER_SELECTION;
+	if (any && !lost && !cut)
 		return FATE_DONE;
 	mongo_failure(use->back, reply, error, "bulk", info);
-	return lost ? FATE_UNKNOWN : mongo_fate_of(reply, error);
+	return lost || (any && cut) ? FATE_UNKNOWN : mongo_fate_of(reply, error);
 }
 
 static enum mongo_fate run_bulk(struct mongo_use *use, struct store_job *job, mongoc_bulk_operation_t *bulk,
@@ -339,30 +358,37 @@ bool mongo_is_views(const struct store_job *job)
 	return job->skip_below && !job->batch;
 }
 
+static enum mongo_fate write_views(
+	struct mongo_use *use, struct store_job *job, const struct run *run, struct err_info *info)
+{
+	mongoc_collection_t *collection = NULL;
+	mongoc_bulk_operation_t *bulk = start_bulk(use, run, false, &collection);
+	enum mongo_fate fate = FATE_DONE;
+	for (size_t i = 0; i < run->count && fate == FATE_DONE; i++)
+		if (!add_to_bulk(bulk, &job->changes[run->numbers[i]], true))
+			fate = too_large(job, run->numbers[i], info);
+	if (fate == FATE_DONE)
+		fate = run_bulk(use, job, bulk, run->numbers, run->count, info);
+	mongoc_bulk_operation_destroy(bulk);
+	mongoc_collection_destroy(collection);
+	return fate;
+}
+
 enum mongo_fate mongo_change_views(struct mongo_use *use, struct store_job *job, struct err_info *info)
 {
 	enum mongo_fate fate = FATE_DONE;
 	struct run *run = malloc(sizeof *run);
-	size_t numbers[RUN_CHANGES];
-	if (!run) {
-		err_set(info, ERR_NO_MEMORY, NULL, "no memory for the write");
-		return FATE_REFUSED;
-	}
-	for (size_t first = 0; first < job->change_count && fate == FATE_DONE; first += run->count) {
-		mongoc_collection_t *collection = NULL;
-		find_run(job, first, run);
-		mongoc_bulk_operation_t *bulk = start_bulk(use, job, first, false, &collection);
-		for (size_t i = 0; i < run->count && fate == FATE_DONE; i++) {
-			numbers[i] = first + i;
-			if (!add_to_bulk(bulk, &job->changes[first + i], true))
-				fate = too_large(job, first + i, info);
-		}
-		if (fate == FATE_DONE)
-			fate = run_bulk(use, job, bulk, numbers, run->count, info);
-		mongoc_bulk_operation_destroy(bulk);
-		mongoc_collection_destroy(collection);
+	bool *taken = calloc(job->change_count, sizeof *taken);
+	if (!run || !taken)
+		fate = no_memory(info);
+	while (fate == FATE_DONE) {
+		find_run(job, taken, run);
+		if (run->count == 0)
+			break;
+		fate = write_views(use, job, run, info);
 	}
 	free(run);
+	free(taken);
 	return fate;
 }
 
@@ -379,7 +405,7 @@ static void write_keys(bson_t *filter, const struct store_job *job, const struct
 	bson_append_array_begin(filter, "$or", -1, &list);
 	uint32_t count = 0;
 	for (size_t i = 0; i < run->count; i++) {
-		const struct store_row_change *change = &job->changes[run->first + i];
+		const struct store_row_change *change = &job->changes[run->numbers[i]];
 		if (change->condition == STORE_ALWAYS)
 			continue;
 		char buffer[16];
@@ -399,14 +425,14 @@ static bool add_name(bson_t *projection, const char *name)
 
 static bson_t *write_projection(const struct store_job *job, const struct run *run)
 {
-	const struct store_table *table = job->changes[run->first].table;
+	const struct store_table *table = run->table;
 	bson_t *options = bson_new(), projection = BSON_INITIALIZER;
 	for (size_t i = 0; i < table->key_count; i++)
 		add_name(&projection, mongo_member(table, table->key[i]));
 	for (size_t i = 0; i < run->count; i++)
-		if (job->changes[run->first + i].condition != STORE_ALWAYS &&
-			job->changes[run->first + i].condition != STORE_ABSENT)
-			add_name(&projection, mongo_member(table, job->changes[run->first + i].column));
+		if (job->changes[run->numbers[i]].condition != STORE_ALWAYS &&
+			job->changes[run->numbers[i]].condition != STORE_ABSENT)
+			add_name(&projection, mongo_member(table, job->changes[run->numbers[i]].column));
 	bson_append_document(options, "projection", -1, &projection);
 	bson_destroy(&projection);
 	return options;
@@ -415,7 +441,7 @@ static bson_t *write_projection(const struct store_job *job, const struct run *r
 static bool has_conditions(const struct store_job *job, const struct run *run)
 {
 	for (size_t i = 0; i < run->count; i++)
-		if (job->changes[run->first + i].condition != STORE_ALWAYS)
+		if (job->changes[run->numbers[i]].condition != STORE_ALWAYS)
 			return true;
 	return false;
 }
@@ -424,7 +450,7 @@ static bool has_conditions(const struct store_job *job, const struct run *run)
 static enum err read_stored(struct mongo_use *use, const struct store_job *job, const struct run *run,
 	struct mongo_found *ret_found, struct stored *ret_stored, struct err_info *info)
 {
-	const struct store_table *table = job->changes[run->first].table;
+	const struct store_table *table = run->table;
 	struct store_value values[MONGO_MEMBERS_MAX];
 	*ret_found = (struct mongo_found){.count = 0};
 	memset(ret_stored, 0, run->count * sizeof *ret_stored);
@@ -440,9 +466,9 @@ static enum err read_stored(struct mongo_use *use, const struct store_job *job, 
 		size_t place = err ? 0 : place_of(run, hash_key(table, values));
 		if (err || !run->seen[place])
 			continue;
-		size_t number = run->number[place];
-		ret_stored[number - run->first] =
-			(struct stored){.found = true, .value = values[job->changes[number].column]};
+		size_t slot = run->slot[place];
+		ret_stored[slot] =
+			(struct stored){.found = true, .value = values[job->changes[run->numbers[slot]].column]};
 	}
 	return err;
 }
@@ -457,19 +483,19 @@ static enum mongo_fate change_run(struct mongo_use *use, struct store_job *job, 
 		mongo_found_free(&found);
 		return err == ERR_BUSY ? FATE_CONFLICT : FATE_REFUSED;
 	}
-	mongoc_bulk_operation_t *bulk = start_bulk(use, job, run->first, true, &collection);
+	mongoc_bulk_operation_t *bulk = start_bulk(use, run, true, &collection);
 	enum mongo_fate fate = FATE_DONE;
 	size_t count = 0;
 	for (size_t i = 0; i < run->count && fate == FATE_DONE; i++) {
-		const struct store_row_change *change = &job->changes[run->first + i];
+		const struct store_row_change *change = &job->changes[run->numbers[i]];
 		if (!store_condition_holds(change, stored[i].found, &stored[i].value)) {
 			if (!job->skip_below || change->condition != STORE_BELOW)
-				fate = condition_failed(job, run->first + i, info);
+				fate = condition_failed(job, run->numbers[i], info);
 			continue;
 		}
-		numbers[count++] = run->first + i;
+		numbers[count++] = run->numbers[i];
 		if (!add_to_bulk(bulk, change, false))
-			fate = too_large(job, run->first + i, info);
+			fate = too_large(job, run->numbers[i], info);
 	}
 	if (fate == FATE_DONE && count)
 		fate = run_bulk(use, job, bulk, numbers, count, info);
@@ -485,16 +511,18 @@ enum mongo_fate mongo_change_all(struct mongo_use *use, struct store_job *job, s
 	struct run *run = malloc(sizeof *run);
 	struct stored *stored = malloc(RUN_CHANGES * sizeof *stored);
 	size_t *numbers = malloc(RUN_CHANGES * sizeof *numbers);
-	if (!run || !stored || !numbers) {
-		err_set(info, ERR_NO_MEMORY, NULL, "no memory for the write");
-		fate = FATE_REFUSED;
-	}
-	for (size_t first = 0; first < job->change_count && fate == FATE_DONE; first += run->count) {
-		find_run(job, first, run);
+	bool *taken = calloc(job->change_count, sizeof *taken);
+	if (!run || !stored || !numbers || !taken)
+		fate = no_memory(info);
+	while (fate == FATE_DONE) {
+		find_run(job, taken, run);
+		if (run->count == 0)
+			break;
 		fate = change_run(use, job, run, stored, numbers, info);
 	}
 	free(run);
 	free(stored);
 	free(numbers);
+	free(taken);
 	return fate;
 }

@@ -18,7 +18,7 @@
 
 struct mongo_server {
 	pid_t pid; /* 0: not ours */
-	bool is_mongod;
+	bool is_mongod, standalone;
 	int port;
 	char base[600];  /* the URI up to the database: "mongodb://127.0.0.1:20000" */
 	char query[600]; /* its options: "?replicaSet=…" */
@@ -91,13 +91,15 @@ static inline void server_exec(void)
 	int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	dup2(fd, 1);
 	dup2(fd, 2);
-	if (mongo_server.is_mongod)
+	bool alone = mongo_server.standalone;
+	if (mongo_server.is_mongod) /* the standalone one ends its arguments where the replica set's name would come */
 		execlp("mongod", "mongod", "--bind_ip", "127.0.0.1", "--port", port, "--dbpath",
-			mongo_server.home.folder, "--replSet", "carbond", "--setParameter", "enableTestCommands=1",
-			"--setParameter", "ttlMonitorSleepSecs=1", (char *)NULL);
+			mongo_server.home.folder, "--setParameter", "enableTestCommands=1", "--setParameter",
+			"ttlMonitorSleepSecs=1", alone ? NULL : "--replSet", "carbond", (char *)NULL);
 	else
 		execl(SECANTUSD, SECANTUSD, "--host", "127.0.0.1", "--port", port, "--storage-path",
-			mongo_server.home.folder, "--sync-on-commit", "--enable-test-commands", (char *)NULL);
+			mongo_server.home.folder, "--sync-on-commit", "--enable-test-commands",
+			alone ? "--standalone" : NULL, (char *)NULL);
 	_exit(127);
 }
 
@@ -111,7 +113,7 @@ static inline bool server_begin(void)
 	while (clock_monotonic_us() < deadline_us && waitpid(mongo_server.pid, NULL, WNOHANG) == 0) {
 		if (is_primary())
 			return true;
-		if (mongo_server.is_mongod)
+		if (mongo_server.is_mongod && !mongo_server.standalone)
 			initiate();
 		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 	}
