@@ -399,23 +399,40 @@ struct stored {
 	struct store_value value; /* of the condition's member */
 };
 
-static void write_keys(bson_t *filter, const struct store_job *job, const struct run *run)
+static bool is_same(const struct store_value *a, const struct store_value *b)
 {
-	bson_t list, item;
-	bson_append_array_begin(filter, "$or", -1, &list);
+	if (a->kind != b->kind || a->size != b->size)
+		return false;
+	bool borrowed = a->kind == VALUE_TEXT || a->kind == VALUE_BLOB;
+	return borrowed ? a->size == 0 || memcmp(a->data, b->data, a->size) == 0 : a->integer == b->integer;
+}
+
+/* The keys that share the first member of key `first`, as one range of its index: that member, and a list of second ones. Keys
+ * of one member are one list. What is found may be more than what was asked for. */
+static void write_keys(bson_t *filter, const struct store_job *job, const struct run *run, size_t first, bool *asked)
+{
+	const struct store_table *table = run->table;
+	size_t leading = table->key[0], listed = table->key[table->key_count > 1];
+	const struct store_value *shared = &job->changes[run->numbers[first]].values[leading];
+	bson_t member, list;
 	uint32_t count = 0;
-	for (size_t i = 0; i < run->count; i++) {
+	if (table->key_count > 1)
+		mongo_add(filter, mongo_member(table, leading), &table->columns[leading], shared);
+	bson_append_document_begin(filter, mongo_member(table, listed), -1, &member);
+	bson_append_array_begin(&member, "$in", -1, &list);
+	for (size_t i = first; i < run->count; i++) {
 		const struct store_row_change *change = &job->changes[run->numbers[i]];
-		if (change->condition == STORE_ALWAYS)
+		if (asked[i] || change->condition == STORE_ALWAYS ||
+			(table->key_count > 1 && !is_same(shared, &change->values[leading])))
 			continue;
 		char buffer[16];
 		const char *key = NULL;
-		size_t size = bson_uint32_to_string(count++, &key, buffer, sizeof buffer);
-		bson_append_document_begin(&list, key, (int)size, &item);
-		mongo_add_key(&item, change->table, change->values);
-		bson_append_document_end(&list, &item);
+		bson_uint32_to_string(count++, &key, buffer, sizeof buffer);
+		mongo_add(&list, key, &table->columns[listed], &change->values[listed]);
+		asked[i] = true;
 	}
-	bson_append_array_end(filter, &list);
+	bson_append_array_end(&member, &list);
+	bson_append_document_end(filter, &member);
 }
 
 static bool add_name(bson_t *projection, const char *name)
@@ -438,28 +455,25 @@ static bson_t *write_projection(const struct store_job *job, const struct run *r
 	return options;
 }
 
-static bool has_conditions(const struct store_job *job, const struct run *run)
-{
-	for (size_t i = 0; i < run->count; i++)
-		if (job->changes[run->numbers[i]].condition != STORE_ALWAYS)
-			return true;
-	return false;
-}
-
 /* The values are borrowed from what was found. */
 static enum err read_stored(struct mongo_use *use, const struct store_job *job, const struct run *run,
 	struct mongo_found *ret_found, struct stored *ret_stored, struct err_info *info)
 {
 	const struct store_table *table = run->table;
 	struct store_value values[MONGO_MEMBERS_MAX];
+	bson_t *options = write_projection(job, run);
+	bool asked[RUN_CHANGES] = {false};
+	enum err err = ERR_OK;
 	*ret_found = (struct mongo_found){.count = 0};
 	memset(ret_stored, 0, run->count * sizeof *ret_stored);
-	if (!has_conditions(job, run))
-		return ERR_OK;
-	bson_t filter = BSON_INITIALIZER, *options = write_projection(job, run);
-	write_keys(&filter, job, run);
-	enum err err = mongo_find(use, table->collection->name, &filter, options, run->count, 0, ret_found, info);
-	bson_destroy(&filter);
+	for (size_t i = 0; i < run->count && !err; i++) {
+		if (asked[i] || job->changes[run->numbers[i]].condition == STORE_ALWAYS)
+			continue;
+		bson_t filter = BSON_INITIALIZER;
+		write_keys(&filter, job, run, i, asked);
+		err = mongo_find_more(use, table->collection->name, &filter, options, ret_found, info);
+		bson_destroy(&filter);
+	}
 	bson_destroy(options);
 	for (size_t i = 0; i < ret_found->count && !err; i++) {
 		err = mongo_read_row(table, ret_found->documents[i], values, info);

@@ -78,6 +78,25 @@ enum err mongo_find(struct mongo_use *use, const char *name, const bson_t *filte
 	}
 }
 
+enum err mongo_find_more(struct mongo_use *use, const char *name, const bson_t *filter, const bson_t *options,
+	struct mongo_found *found, struct err_info *info)
+{
+	struct mongo_found more;
+	enum err err = mongo_find(use, name, filter, options, SIZE_MAX, 0, &more, info);
+	if (err || more.count == 0)
+		return err;
+	bson_t **wider = realloc(found->documents, (found->count + more.count) * sizeof(bson_t *));
+	if (!wider) {
+		mongo_found_free(&more);
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for a query of %s", name);
+	}
+	memcpy(wider + found->count, more.documents, more.count * sizeof(bson_t *));
+	found->documents = wider;
+	found->count = found->capacity = found->count + more.count;
+	free(more.documents); /* its documents live on in the longer list */
+	return ERR_OK;
+}
+
 static enum err hand_over(const struct store_table *table, const struct mongo_found *found, store_each_row *each,
 	void *context, struct err_info *info)
 {
@@ -237,16 +256,13 @@ static bool add_stage(struct conditions *conditions, size_t place, bool absent_o
 
 static bson_t *write_options(const struct store_scan *scan, size_t most)
 {
-	char index[MONGO_NAME_SIZE];
 	bson_t *options = bson_new(), sort;
 	bool by_id = !scan->order->name && scan->table->key_count == 1;
 	size_t members = by_id ? 1 : mongo_index_size(scan->table, scan->order);
-	mongo_index_name(scan->order, index);
 	bson_append_document_begin(options, "sort", -1, &sort);
 	for (size_t i = 0; i < members; i++)
 		bson_append_int32(&sort, name_at(scan, i), -1, scan->descending ? -1 : 1);
 	bson_append_document_end(options, &sort);
-	bson_append_utf8(options, "hint", -1, by_id ? "_id_" : index, -1);
 	bson_append_int64(options, "limit", -1, (int64_t)most);
 	return options;
 }

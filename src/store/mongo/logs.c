@@ -177,7 +177,7 @@ static enum err read_head(struct mongo_use *use, enum store_class class, const c
 {
 	bson_t *filter = BCON_NEW("stream", BCON_UTF8(stream));
 	bson_t *options = BCON_NEW("sort", "{", "stream", BCON_INT32(-1), "seq", BCON_INT32(-1), "}", "limit",
-		BCON_INT64(1), "hint", BCON_UTF8("position"), HEADERS_ALONE);
+		BCON_INT64(1), HEADERS_ALONE);
 	bson_oid_t mark;
 	enum err err = find_header(use, class, stream, filter, options, ret_head, &mark, info);
 	bson_destroy(filter);
@@ -190,7 +190,7 @@ enum err mongo_read_back(struct mongo_use *use, enum store_class class, const st
 {
 	struct store_batch stored;
 	bson_t *filter = BCON_NEW("stream", BCON_UTF8(batch->stream), "seq", BCON_INT64((int64_t)batch->seq));
-	bson_t *options = BCON_NEW("limit", BCON_INT64(1), "hint", BCON_UTF8("position"), HEADERS_ALONE);
+	bson_t *options = BCON_NEW("limit", BCON_INT64(1), HEADERS_ALONE);
 	bson_oid_t mark = {{0}};
 	enum err err = find_header(use, class, batch->stream, filter, options, &stored, &mark, info);
 	bson_destroy(filter);
@@ -307,8 +307,7 @@ static enum err find_taken(
 {
 	struct mongo_found found;
 	bson_t filter = BSON_INITIALIZER, in, keys;
-	bson_t *options = BCON_NEW(
-		"limit", BCON_INT64(1), "hint", BCON_UTF8("guards"), "projection", "{", "guards", BCON_INT32(1), "}");
+	bson_t *options = BCON_NEW("limit", BCON_INT64(1), "projection", "{", "guards", BCON_INT32(1), "}");
 	bson_append_utf8(&filter, "stream", -1, job->batch->stream, -1);
 	bson_append_document_begin(&filter, "guards", -1, &in);
 	bson_append_bool(&in, "$exists", -1, true); /* as the partial index wants it */
@@ -387,7 +386,7 @@ enum err mongo_log_some(void *engine, enum store_class class, const char *stream
 		return err;
 	bson_t *filter = BCON_NEW("stream", BCON_UTF8(stream), "seq", "{", "$gte", BCON_INT64((int64_t)from_seq), "}");
 	bson_t *options = BCON_NEW("sort", "{", "stream", BCON_INT32(1), "seq", BCON_INT32(1), "}", "limit",
-		BCON_INT64((int64_t)most), "batchSize", BCON_INT64(FETCH_BATCHES), "hint", BCON_UTF8("position"));
+		BCON_INT64((int64_t)most), "batchSize", BCON_INT64(FETCH_BATCHES));
 	if (bytes)
 		BCON_APPEND(options, "projection", "{", "guards", BCON_INT32(0), "}");
 	else
@@ -410,7 +409,7 @@ static enum err next_stream(struct mongo_use *use, enum store_class class, const
 	bson_iter_t member;
 	bson_t *filter = BCON_NEW("stream", "{", inclusive ? "$gte" : "$gt", BCON_UTF8(after), "}");
 	bson_t *options = BCON_NEW("sort", "{", "stream", BCON_INT32(1), "seq", BCON_INT32(1), "}", "limit",
-		BCON_INT64(1), "hint", BCON_UTF8("position"), "projection", "{", "stream", BCON_INT32(1), "}");
+		BCON_INT64(1), "projection", "{", "stream", BCON_INT32(1), "}");
 	char name[STORE_STREAM_SIZE] = "";
 	enum err err = mongo_find(use, mongo_log_names[class], filter, options, 1, 0, &found, info);
 	bson_destroy(filter);

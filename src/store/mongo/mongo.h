@@ -147,6 +147,10 @@ void mongo_found_free(struct mongo_found *found);
 enum err mongo_find(struct mongo_use *use, const char *name, const bson_t *filter, const bson_t *options, size_t most,
 	size_t bytes, struct mongo_found *ret_found, struct err_info *info) MUST_CHECK;
 
+/* All documents, behind those that were found before; they are freed together. */
+enum err mongo_find_more(struct mongo_use *use, const char *name, const bson_t *filter, const bson_t *options,
+	struct mongo_found *found, struct err_info *info) MUST_CHECK;
+
 /* logs.c */
 /* One try to insert the job's batch (in a transaction if the session is in one). */
 enum mongo_fate mongo_insert_batch(struct mongo_use *use, const struct store_job *job, struct err_info *info);
