@@ -1,5 +1,7 @@
 /* Decides which back end keeps the data, and turns rows into values and back on the way to it. The calling thread. */
 #include <assert.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "carbond/base/limits.h"
@@ -49,17 +51,26 @@ static enum err check_restored(struct store *store, struct err_info *info)
 	return err;
 }
 
+/* The options with the back end's own folder of migrations; `path` is what they then point to. */
+static enum err own_options(const struct store_engine *engine, const struct store_options *options, char path[PATH_MAX],
+	struct store_options *ret_own, struct err_info *info)
+{
+	*ret_own = *options;
+	if (!options->migrations_folder)
+		return ERR_OK;
+	ret_own->migrations_folder = path;
+	return snprintf(path, PATH_MAX, "%s/%s", options->migrations_folder, engine->migrations) < PATH_MAX
+		       ? ERR_OK
+		       : err_set(info, ERR_INVALID_CONFIG, NULL, "the path of the migrations is too long");
+}
+
 static enum err open_back(
 	struct store *store, const struct store_options *options, const char *place, struct err_info *info)
 {
-	struct store_options own = *options;
-	if (options->migrations_folder) {
-		own.migrations_folder = arena_print(
-			store->tables.arena, "%s/%s", options->migrations_folder, store->engine->migrations);
-		if (!own.migrations_folder)
-			return err_set(info, ERR_NO_MEMORY, NULL, "no memory to open the store");
-	}
-	return store->engine->open(&own, place, &store->tables, &store->back, info);
+	char path[PATH_MAX];
+	struct store_options own;
+	enum err err = own_options(store->engine, options, path, &own, info);
+	return err ? err : store->engine->open(&own, place, &store->tables, &store->back, info);
 }
 
 enum err store_open(const struct store_options *options, struct store **ret_store, struct err_info *info)
@@ -107,8 +118,11 @@ enum err store_check(const struct store_options *options, struct err_info *info)
 	const char *place = NULL;
 	const struct store_engine *engine = store_engine_of(options->uri, &place);
 	if (!engine)
-		return err_set(info, ERR_INVALID_CONFIG, NULL, "store.uri \"%s\" names no store", options->uri);
-	return engine->check ? engine->check(options, place, info) : ERR_OK;
+		return err_set(info, ERR_INVALID_CONFIG, NULL, "store.uri names no store");
+	char path[PATH_MAX];
+	struct store_options own;
+	enum err err = own_options(engine, options, path, &own, info);
+	return err || !engine->check ? err : engine->check(&own, place, info);
 }
 
 void store_close(struct store **store)

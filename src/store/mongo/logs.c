@@ -79,8 +79,9 @@ static bool write_batch(bson_t *document, const struct store_job *job, const bso
 	add_hash(document, "hash", &batch->hash);
 	bson_append_int64(document, "written_at_us", -1, batch->written_at_us);
 	bson_append_utf8(document, "node", -1, batch->node, -1);
-	bool fits = bson_append_binary(document, "payload", -1, BSON_SUBTYPE_BINARY,
-		batch->payload_size ? batch->payload : (const uint8_t *)"", (uint32_t)batch->payload_size);
+	bool fits = job->pruned ||
+		    bson_append_binary(document, "payload", -1, BSON_SUBTYPE_BINARY,
+			    batch->payload_size ? batch->payload : (const uint8_t *)"", (uint32_t)batch->payload_size);
 	if (job->guard_count == 0)
 		return fits;
 	bson_t guards;

@@ -97,7 +97,7 @@ static int set_up(void **state)
 		.collections = all,
 		.seal_keys = &seal,
 		.seal_key_count = 1,
-		.migrations_folder = "migrations/sqlite"};
+		.migrations_folder = "migrations"};
 	assert_int_equal(store_open(&store, &bench.api.store, &bench.info), ERR_OK);
 	sign_keypair(&public, &secret);
 	struct audit_options audit = {

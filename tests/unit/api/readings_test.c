@@ -80,7 +80,7 @@ static void open_services(void)
 		.collections = all,
 		.seal_keys = &seal,
 		.seal_key_count = 1,
-		.migrations_folder = "migrations/sqlite"};
+		.migrations_folder = "migrations"};
 	must(store_open(&store, &bench.api.store, &bench.info));
 	sign_keypair(&public, &secret);
 	struct audit_options audit = {

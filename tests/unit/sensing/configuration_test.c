@@ -44,7 +44,7 @@ static int set_up(void **state)
 	struct bench *bench = calloc(1, sizeof(*bench));
 	const struct store_collection *all[32];
 	char uri[80];
-	struct store_options options = {.uri = uri, .collections = all, .migrations_folder = "migrations/sqlite"};
+	struct store_options options = {.uri = uri, .collections = all, .migrations_folder = "migrations"};
 	uint8_t seed[32] = {7};
 	struct sign_public public;
 	struct sign_secret secret;
