@@ -50,16 +50,16 @@ struct store_collection {
 /* ---- open, close, schema ---- */
 
 struct store_options {
-	const char *uri; /* "sqlite:<folder>" or "mongodb://<hosts>/<database>?…" */
+	const char *uri;                                   /* "sqlite:<folder>" or "mongodb://<hosts>/<database>?…" */
 	const struct store_collection *const *collections; /* NULL-terminated; unique names */
 	const struct seal_key *seal_keys; /* the first one seals, all open; may be none if nothing is sealed */
 	size_t seal_key_count;
-	const char *migrations_folder; /* with a folder of numbered files a back end ("sqlite", "mongo"), instead of those
-					  built in; or NULL */
-	size_t low_water_bytes;        /* SQLite: free space below which writes answer ERR_NO_SPACE; 0: none */
+	/* With a folder of numbered files a back end ("sqlite", "mongo"), instead of those built in; or NULL. */
+	const char *migrations_folder;
+	size_t low_water_bytes; /* SQLite: free space below which writes answer ERR_NO_SPACE; 0: none */
 	/* MongoDB; NULL or "": none */
-	const char *password_file;            /* its first line is the password of the URI's user; read when the store opens */
-	const char *tls_ca_file;              /* authorities that sign the servers' certificates, PEM; TLS is then on */
+	const char *password_file; /* its first line is the password of the URI's user; read when the store opens */
+	const char *tls_ca_file;   /* authorities that sign the servers' certificates, PEM; TLS is then on */
 	const char *tls_certificate_key_file; /* certificate and key of our own, PEM (X.509) */
 };
 

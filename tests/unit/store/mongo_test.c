@@ -125,8 +125,8 @@ static void a_changed_schema(void **state)
 static void no_message_tells_a_password(void **state)
 {
 	(void)state;
-	static const char *const uris[] = {"mongodb://u:hunter2@h1,,h2/x", "mongodb://u:hunter2@127.0.0.1",
-		"mongodb://u:hun%ter2@h/x"};
+	static const char *const uris[] = {
+		"mongodb://u:hunter2@h1,,h2/x", "mongodb://u:hunter2@127.0.0.1", "mongodb://u:hun%ter2@h/x"};
 	for (size_t i = 0; i < sizeof uris / sizeof uris[0]; i++) {
 		struct err_info info = {.code = ERR_OK};
 		struct store_options options = {.uri = uris[i],
