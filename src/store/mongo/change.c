@@ -36,14 +36,35 @@ static const struct store_order *order_named(const struct store_table *table, co
 	return NULL;
 }
 
+/* Where a row is both there and not what the filter takes, its insertion collides with itself in every unique index, and the
+ * server names any of them. */
+static bool is_there(struct mongo_use *use, const struct store_row_change *change)
+{
+	struct err_info fault;
+	struct mongo_found found;
+	bson_t filter = BSON_INITIALIZER, *options = BCON_NEW("limit", BCON_INT64(1));
+	mongo_add_key(&filter, change->table, change->values);
+	bool there =
+		mongo_find(use, change->table->collection->name, &filter, options, 1, 0, &found, &fault) == ERR_OK &&
+		found.count == 1;
+	mongo_found_free(&found);
+	bson_destroy(&filter);
+	bson_destroy(options);
+	return there;
+}
+
 /* A duplicate key of the row's own key is a lost race or a condition; one of another index is the row's fault. */
-static enum mongo_fate duplicate(struct store_job *job, size_t number, const char *message, struct err_info *info)
+static enum mongo_fate duplicate(
+	struct mongo_use *use, struct store_job *job, size_t number, const char *message, struct err_info *info)
 {
 	const struct store_row_change *change = &job->changes[number];
+	bool filtered = change->condition != STORE_ALWAYS && change->condition != STORE_EQUALS;
 	char index[MONGO_NAME_SIZE], pointer[128] = "";
 	mongo_index_of(message, index);
 	job->refused = number;
 	if (is_primary(index))
+		return FATE_CONFLICT;
+	if (filtered && !mongoc_client_session_in_transaction(use->session) && is_there(use, change))
 		return FATE_CONFLICT;
 	const struct store_order *order = order_named(change->table, index);
 	if (order)
@@ -70,27 +91,26 @@ static enum mongo_fate no_memory(struct err_info *info)
 
 /* ---- the condition as a filter ---- */
 
+/* "Not at least" is below or absent, in one condition. */
 static void add_below(bson_t *filter, const struct store_row_change *change)
 {
 	const struct store_column *column = &change->table->columns[change->column];
 	const char *name = mongo_member(change->table, change->column);
-	bool inclusive = change->condition == STORE_AT_MOST, absent = change->expected.kind == VALUE_NULL;
-	bson_t either, one, inner;
-	bson_append_array_begin(filter, "$or", -1, &either);
-	bson_append_document_begin(&either, "0", -1, &one);
-	bson_append_document_begin(&one, name, -1, &inner);
-	if (absent) /* nothing is below */
-		bson_append_minkey(&inner, "$lt", -1);
-	else
-		mongo_add(&inner, inclusive ? "$lte" : "$lt", column, &change->expected);
-	bson_append_document_end(&one, &inner);
-	bson_append_document_end(&either, &one);
-	if (!absent || inclusive) {
-		bson_append_document_begin(&either, "1", -1, &one);
-		bson_append_null(&one, name, -1);
-		bson_append_document_end(&either, &one);
+	bool inclusive = change->condition == STORE_AT_MOST;
+	bson_t member, inner;
+	if (change->expected.kind == VALUE_NULL && inclusive) {
+		bson_append_null(filter, name, -1);
+		return;
 	}
-	bson_append_array_end(filter, &either);
+	bson_append_document_begin(filter, name, -1, &member);
+	if (change->expected.kind == VALUE_NULL) {
+		bson_append_minkey(&member, "$lt", -1); /* nothing is below what is absent */
+	} else {
+		bson_append_document_begin(&member, "$not", -1, &inner);
+		mongo_add(&inner, inclusive ? "$gt" : "$gte", column, &change->expected);
+		bson_append_document_end(&member, &inner);
+	}
+	bson_append_document_end(filter, &member);
 }
 
 static void write_filter(bson_t *filter, const struct store_row_change *change)
@@ -144,7 +164,7 @@ static enum mongo_fate judge_one(struct mongo_use *use, struct store_job *job, b
 		mongo_failure(use->back, reply, error, change->table->collection->name, info);
 		return fate;
 	}
-	fate = duplicate(job, 0, error->message, info);
+	fate = duplicate(use, job, 0, error->message, info);
 	/* the row is there, and the filter did not take it; but for STORE_ALWAYS, where another one inserted it just now */
 	return fate == FATE_CONFLICT && change->condition != STORE_ALWAYS ? condition_failed(job, 0, info) : fate;
 }
@@ -315,7 +335,7 @@ static enum mongo_fate judge_bulk(struct mongo_use *use, struct store_job *job, 
 			size_t number = numbers[index];
 			enum mongo_fate fate = mongo_fate_of(NULL, &one);
 			if (fate == FATE_DUPLICATE)
-				fate = duplicate(job, number, one.message, info);
+				fate = duplicate(use, job, number, one.message, info);
 			else
 				mongo_failure(
 					use->back, NULL, &one, job->changes[number].table->collection->name, info);

@@ -133,13 +133,25 @@ enum err mongo_get(void *engine, const struct store_table *table, const struct s
 	return err;
 }
 
-/* ---- the filter of one stage: a list of conditions under $and ---- */
+/* ---- the filter of one stage: operators by member, and row bounds over several members ---- */
 
-struct conditions {
-	const struct store_scan *scan;
-	bson_t list;
-	uint32_t count;
+#define OPERATORS_MAX 4 /* of one member */
+
+struct member_filter {
+	size_t count;
+	const char *operators[OPERATORS_MAX];
+	const struct store_value *values[OPERATORS_MAX];
 };
+
+struct stage_filter {
+	const struct store_scan *scan;
+	struct member_filter members[STORE_ORDER_COLUMNS];
+	size_t bound_count;
+	size_t bounds[2]; /* how many members a row bound has … */
+	bool from[2];     /* … and which one it is */
+};
+
+static const struct store_value absent = {.kind = VALUE_NULL};
 
 static const struct store_column *column_at(const struct store_scan *scan, size_t place)
 {
@@ -151,8 +163,66 @@ static const char *name_at(const struct store_scan *scan, size_t place)
 	return mongo_member(scan->table, scan->order->columns[place]);
 }
 
+/* A second bound of one kind is the cursor's, which lies inside the range: it takes the place of the first. */
+static void add_operator(
+	struct stage_filter *filter, size_t place, const char *operator, const struct store_value * value)
+{
+	struct member_filter *member = &filter->members[place];
+	size_t i = 0;
+	while (i < member->count && strcmp(member->operators[i], operator) != 0)
+		i++;
+	if (i == member->count)
+		member->count++;
+	member->operators[i] = operator;
+	member->values[i] = value;
+}
+
+/* The members that bound a range: those behind the prefix up to the first absent one, absent being the lowest. */
+static size_t bounding(const struct store_scan *scan, const struct store_value *values)
+{
+	size_t count = 0;
+	while (scan->prefix + count < scan->order->indexed && values[scan->prefix + count].kind != VALUE_NULL)
+		count++;
+	return count;
+}
+
+static void add_bound(struct stage_filter *filter, const struct store_value *values, bool from)
+{
+	const struct store_scan *scan = filter->scan;
+	size_t count = values ? bounding(scan, values) : 0;
+	if (count == 0)
+		return;
+	add_operator(filter, scan->prefix, from ? "$gte" : count > 1 ? "$lte" : "$lt", &values[scan->prefix]);
+	if (count == 1)
+		return;
+	filter->bounds[filter->bound_count] = count;
+	filter->from[filter->bound_count++] = from;
+}
+
+/* The members before `place` are the cursor's and this one lies behind it; or, a stage of its own, for descending order, it
+ * is absent. False: no row can meet that. */
+static bool add_stage(struct stage_filter *filter, size_t place, bool absent_ones)
+{
+	const struct store_scan *scan = filter->scan;
+	const struct store_value *value = &scan->after[place];
+	for (size_t i = scan->prefix; i < place; i++)
+		add_operator(filter, i, "$eq", &scan->after[i]);
+	if (absent_ones) {
+		add_operator(filter, place, "$eq", &absent);
+		return !column_at(scan, place)->key && scan->descending && value->kind != VALUE_NULL;
+	}
+	if (value->kind == VALUE_NULL) {
+		add_operator(filter, place, "$ne", &absent);
+		return !scan->descending;
+	}
+	add_operator(filter, place, scan->descending ? "$lt" : "$gt", value);
+	return true;
+}
+
+/* ---- the filter as a document ---- */
+
 /* {name: {operator: value}}, or {name: value} without an operator. */
-static void add_member(const struct store_scan *scan, bson_t *document, size_t place, const char *operator,
+static void write_member(const struct store_scan *scan, bson_t *document, size_t place, const char *operator,
 	const struct store_value * value)
 {
 	bson_t inner;
@@ -165,7 +235,8 @@ static void add_member(const struct store_scan *scan, bson_t *document, size_t p
 	bson_append_document_end(document, &inner);
 }
 
-static void add_not_from(const struct store_scan *scan, bson_t *document, size_t place, const struct store_value *value)
+static void write_not_from(
+	const struct store_scan *scan, bson_t *document, size_t place, const struct store_value *value)
 {
 	bson_t outer, inner;
 	bson_append_document_begin(document, name_at(scan, place), -1, &outer);
@@ -183,75 +254,62 @@ static void begin_item(bson_t *list, uint32_t number, bson_t *ret_item)
 	bson_append_document_begin(list, key, (int)size, ret_item);
 }
 
-static void add_condition(
-	struct conditions *conditions, size_t place, const char *operator, const struct store_value * value)
+/* (a, b) ≥ (A, B) as a > A or a = A and b ≥ B; (a, b) < (A, B) as a < A or a = A and not b ≥ B, which an absent b meets. The
+ * first member's own bound beside it lets the index begin or end. */
+static void write_bound(const struct store_scan *scan, bson_t *item, size_t count, bool from)
 {
-	bson_t item;
-	begin_item(&conditions->list, conditions->count++, &item);
-	add_member(conditions->scan, &item, place, operator, value);
-	bson_append_document_end(&conditions->list, &item);
-}
-
-/* The members that bound a range: those behind the prefix up to the first absent one, absent being the lowest. */
-static size_t bounding(const struct store_scan *scan, const struct store_value *values)
-{
-	size_t count = 0;
-	while (scan->prefix + count < scan->order->indexed && values[scan->prefix + count].kind != VALUE_NULL)
-		count++;
-	return count;
-}
-
-/* (a, b) ≥ (A, B) as a > A or a = A and b ≥ B; (a, b) < (A, B) as a < A or a = A and not b ≥ B, which an absent b meets.
- * The first member's own bound beside it lets the index begin or end. */
-static void add_bound(struct conditions *conditions, size_t count, const struct store_value *values, bool from)
-{
-	const struct store_scan *scan = conditions->scan;
+	const struct store_value *values = from ? scan->from : scan->to;
 	size_t first = scan->prefix;
-	if (count == 0)
-		return;
-	if (count == 1) {
-		add_condition(conditions, first, from ? "$gte" : "$lt", &values[first]);
-		return;
-	}
-	add_condition(conditions, first, from ? "$gte" : "$lte", &values[first]);
-	bson_t item, either, one;
-	begin_item(&conditions->list, conditions->count++, &item);
-	bson_append_array_begin(&item, "$or", -1, &either);
+	bson_t either, one;
+	bson_append_array_begin(item, "$or", -1, &either);
 	for (size_t last = 0; last < count; last++) {
 		begin_item(&either, (uint32_t)last, &one);
 		for (size_t i = 0; i < last; i++)
-			add_member(scan, &one, first + i, NULL, &values[first + i]);
+			write_member(scan, &one, first + i, NULL, &values[first + i]);
 		if (from)
-			add_member(scan, &one, first + last, last + 1 == count ? "$gte" : "$gt", &values[first + last]);
+			write_member(
+				scan, &one, first + last, last + 1 == count ? "$gte" : "$gt", &values[first + last]);
 		else if (last == 0)
-			add_member(scan, &one, first, "$lt", &values[first]);
+			write_member(scan, &one, first, "$lt", &values[first]);
 		else
-			add_not_from(scan, &one, first + last, &values[first + last]);
+			write_not_from(scan, &one, first + last, &values[first + last]);
 		bson_append_document_end(&either, &one);
 	}
-	bson_append_array_end(&item, &either);
-	bson_append_document_end(&conditions->list, &item);
+	bson_append_array_end(item, &either);
 }
 
-/* The members before `place` are the cursor's and this one lies behind it; or, a stage of its own, for descending order, it
- * is absent. False: no row can meet that. */
-static bool add_stage(struct conditions *conditions, size_t place, bool absent_ones)
+static void write_members(const struct stage_filter *filter, bson_t *document)
 {
-	static const struct store_value absent = {.kind = VALUE_NULL};
-	const struct store_scan *scan = conditions->scan;
-	const struct store_value *value = &scan->after[place];
-	for (size_t i = scan->prefix; i < place; i++)
-		add_condition(conditions, i, NULL, &scan->after[i]);
-	if (absent_ones) {
-		add_condition(conditions, place, NULL, &absent);
-		return !column_at(scan, place)->key && scan->descending && value->kind != VALUE_NULL;
+	const struct store_scan *scan = filter->scan;
+	for (size_t place = 0; place < scan->order->count; place++) {
+		const struct member_filter *member = &filter->members[place];
+		bson_t inner;
+		if (member->count == 1 && strcmp(member->operators[0], "$eq") == 0) {
+			write_member(scan, document, place, NULL, member->values[0]);
+			continue;
+		}
+		if (member->count == 0)
+			continue;
+		bson_append_document_begin(document, name_at(scan, place), -1, &inner);
+		for (size_t i = 0; i < member->count; i++)
+			mongo_add(&inner, member->operators[i], column_at(scan, place), member->values[i]);
+		bson_append_document_end(document, &inner);
 	}
-	if (value->kind == VALUE_NULL) {
-		add_condition(conditions, place, "$ne", &absent);
-		return !scan->descending;
+}
+
+static void write_filter(const struct stage_filter *filter, bson_t *document)
+{
+	bson_t list, item;
+	write_members(filter, document);
+	if (filter->bound_count == 0)
+		return;
+	bson_append_array_begin(document, "$and", -1, &list);
+	for (size_t i = 0; i < filter->bound_count; i++) {
+		begin_item(&list, (uint32_t)i, &item);
+		write_bound(filter->scan, &item, filter->bounds[i], filter->from[i]);
+		bson_append_document_end(&list, &item);
 	}
-	add_condition(conditions, place, scan->descending ? "$lt" : "$gt", value);
-	return true;
+	bson_append_array_end(document, &list);
 }
 
 static bson_t *write_options(const struct store_scan *scan, size_t most)
@@ -267,22 +325,21 @@ static bson_t *write_options(const struct store_scan *scan, size_t most)
 	return options;
 }
 
-static enum err run_stage(struct mongo_use *use, struct conditions *conditions, size_t most, store_each_row *each,
+static enum err run_stage(struct mongo_use *use, const struct stage_filter *filter, size_t most, store_each_row *each,
 	void *context, size_t *ret_count, struct err_info *info)
 {
-	const struct store_scan *scan = conditions->scan;
+	const struct store_scan *scan = filter->scan;
 	struct mongo_found found;
-	bson_t filter = BSON_INITIALIZER, *options = write_options(scan, most);
-	if (conditions->count)
-		bson_append_array(&filter, "$and", -1, &conditions->list);
-	enum err err = mongo_find(use, scan->table->collection->name, &filter, options, most, 0, &found, info);
+	bson_t document = BSON_INITIALIZER, *options = write_options(scan, most);
+	write_filter(filter, &document);
+	enum err err = mongo_find(use, scan->table->collection->name, &document, options, most, 0, &found, info);
 	if (!err) {
 		err = hand_over(scan->table, &found, each, context, info);
 		*ret_count += found.count;
 		mongo_found_free(&found);
 	}
 	bson_destroy(options);
-	bson_destroy(&filter);
+	bson_destroy(&document);
 	return err;
 }
 
@@ -295,15 +352,14 @@ enum err mongo_scan(
 	if (err)
 		return err;
 	for (size_t stage = stages; stage-- > 0 && !err && count < scan->most;) {
-		struct conditions conditions = {.scan = scan, .list = BSON_INITIALIZER};
+		struct stage_filter filter = {.scan = scan};
 		for (size_t i = 0; i < scan->prefix; i++)
-			add_condition(&conditions, i, NULL, &scan->low[i]);
-		add_bound(&conditions, scan->from ? bounding(scan, scan->from) : 0, scan->from, true);
-		add_bound(&conditions, scan->to ? bounding(scan, scan->to) : 0, scan->to, false);
+			add_operator(&filter, i, "$eq", &scan->low[i]);
+		add_bound(&filter, scan->from, true);
+		add_bound(&filter, scan->to, false);
 		/* for one member: the rows behind it first, then those without it */
-		if (!scan->after || add_stage(&conditions, scan->prefix + stage / 2, stage % 2 == 0))
-			err = run_stage(&use, &conditions, scan->most - count, each, context, &count, info);
-		bson_destroy(&conditions.list);
+		if (!scan->after || add_stage(&filter, scan->prefix + stage / 2, stage % 2 == 0))
+			err = run_stage(&use, &filter, scan->most - count, each, context, &count, info);
 	}
 	mongo_use_end(&use);
 	return err;
