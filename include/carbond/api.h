@@ -126,6 +126,9 @@ bool api_reaches_all(struct http_request *request);
 /* True where the permission reaches only what the actor itself made or is named in. */
 bool api_reaches_own(struct http_request *request);
 
+/* Forgets what GET has kept of a row: store_options.changed, with the cache as its context. Any thread. */
+void api_row_changed(void *cache, const struct store_collection *collection, const void *row);
+
 /* Answers a page: runs `query` with the request's limit and cursor (its after and most are set here) and writes the
  * rows by `fields`. HTTP_WORK only, on routes with HTTP_PAGED. ERR_INVALID_CURSOR. */
 enum err api_answer_found(struct http_request *request, struct store_query *query, const struct field *fields,

@@ -1,6 +1,7 @@
 /* http: the only room that sees microhttpd.h. Listener, router over rows, request checks, deadlines, problem+json, SSE.
  * It knows nothing of what the routes do. Handlers of kind HTTP_INLINE run on an http thread and must not block;
- * HTTP_WORK handlers run on a bounded pool of worker threads that may block (store reads and writes); HTTP_LATER
+ * HTTP_WORK handlers run on a bounded pool of worker threads that may block (store reads and writes), unless the row's
+ * `quick` has answered on the http thread from what is at hand; HTTP_LATER
  * handlers run on an http thread, submit to another thread with a runtime_reply, and `reply` encodes on a http thread
  * when it is done. */
 #ifndef CARBOND_HTTP_H
@@ -59,6 +60,9 @@ struct http_route {
 	const enum err *errors;       /* what it may answer beside the common ones; ended by ERR_OK */
 	enum err (*handler)(struct http_request *request, struct err_info *info);
 	enum err (*reply)(struct http_request *request, struct runtime_reply *reply, struct err_info *info);
+	/* HTTP_WORK: asked first, on the http thread, and must not block; where it answers nothing a worker runs `handler` */
+	enum err (*quick)(struct http_request *request, struct err_info *info);
+	const void *subject;   /* what handlers that serve several routes are about; http does not look at it */
 	const char *operation; /* "units.create": OpenAPI operationId and carbonctl's noun and verb */
 	const char *doc;       /* one line */
 };
@@ -139,6 +143,8 @@ int64_t http_if_match(struct http_request *request);
 /* One row, one document, text, or nothing (204). ERR_NO_MEMORY. */
 enum err http_answer_row(struct http_request *request, const struct field *table, const void *row,
 	int64_t version) MUST_CHECK; /* ETag unless version < 0; 304 on If-None-Match */
+/* The same of a row that was written before: its JSON, which lives in the arena or is constant. */
+enum err http_answer_written(struct http_request *request, const char *json, size_t size, int64_t version) MUST_CHECK;
 enum err http_answer_json(struct http_request *request, json_t *document) MUST_CHECK; /* takes the reference */
 enum err http_answer_text(struct http_request *request, const char *media, const char *text,
 	size_t size) MUST_CHECK; /* text lives in the arena or is constant */

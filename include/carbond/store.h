@@ -44,6 +44,7 @@ struct store_collection {
 	const char *retention_field;         /* FIELD_TIME member after which the row may go; NULL: kept for ever */
 	int64_t retention_us;                /* age of it; 0: the member is the expiry itself */
 	const char *shard_key;               /* member that a cluster shards on */
+	bool watched;                        /* store_options.changed is told of every change of its rows */
 	const char *doc;
 };
 
@@ -61,6 +62,10 @@ struct store_options {
 	const char *password_file; /* its first line is the password of the URI's user; read when the store opens */
 	const char *tls_ca_file;   /* authorities that sign the servers' certificates, PEM; TLS is then on */
 	const char *tls_certificate_key_file; /* certificate and key of our own, PEM (X.509) */
+	/* Called for each changed row of a watched collection (of a deleted one only the key members may be read), on the
+	 * writing thread, after the write is durable and before its call returns; also when the write failed. NULL: none. */
+	void (*changed)(void *context, const struct store_collection *collection, const void *row);
+	void *context;
 };
 
 /* Opens or creates, runs open migrations, makes missing tables, columns and indexes. ERR_STORE_LOCKED (detail names the
@@ -75,6 +80,8 @@ void store_close(struct store **store);
 /* False after a failed fsync or a lost lock: the process must exit (decision 9). False also while space is below the low
  * water mark; `ret_err` (may be NULL) then says which: ERR_STORE_LATCHED or ERR_NO_SPACE. */
 bool store_healthy(struct store *store, enum err *ret_err);
+/* True where other processes may change rows, of which store_options.changed is not told. */
+bool store_is_shared(const struct store *store);
 
 /* ---- changes of rows ---- */
 

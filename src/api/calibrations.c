@@ -23,14 +23,6 @@ static enum err calibrations_list(struct http_request *request, struct err_info 
 	return api_list_rows(request, &calibrations_collection, &low, &parent, info);
 }
 
-static enum err calibrations_get(struct http_request *request, struct err_info *info)
-{
-	struct calibration row;
-	enum err err = api_read_row(request, &calibrations_collection, &row, info);
-
-	return err ? err : http_answer_row(request, calibration_fields, &row, row.version);
-}
-
 static enum err calibrations_create(struct http_request *request, struct err_info *info)
 {
 	struct calibration row = *(const struct calibration *)http_body(request);
@@ -72,7 +64,8 @@ const struct http_route api_calibrations_routes[] = {
 		.doc = "Enters a calibration certificate"),
 	HTTP_ROUTE(HTTP_GET, "/v1/calibrations/{id}", "calibration:read", .kind = HTTP_WORK, .cost = 1,
 		.response = calibration_fields, .success = 200, .errors = calibration_errors,
-		.handler = calibrations_get, .operation = "calibrations.get", .doc = "One calibration certificate"),
+		API_ROW_GET(calibrations_collection), .operation = "calibrations.get",
+		.doc = "One calibration certificate"),
 	HTTP_ROUTE(HTTP_DELETE, "/v1/calibrations/{id}", "calibration:write", .kind = HTTP_WORK, .flags = HTTP_IF_MATCH,
 		.cost = 4, .success = 204, .errors = calibration_errors, .handler = calibrations_delete,
 		.operation = "calibrations.delete",

@@ -21,14 +21,6 @@ static enum err points_list(struct http_request *request, struct err_info *info)
 	return api_list_rows(request, &metering_points_collection, &low, &parent, info);
 }
 
-static enum err points_get(struct http_request *request, struct err_info *info)
-{
-	struct metering_point row;
-	enum err err = api_read_row(request, &metering_points_collection, &row, info);
-
-	return err ? err : http_answer_row(request, metering_point_fields, &row, row.version);
-}
-
 static enum err points_create(struct http_request *request, struct err_info *info)
 {
 	struct metering_point row = *(const struct metering_point *)http_body(request);
@@ -83,8 +75,9 @@ const struct http_route api_metering_points_routes[] = {
 		.operation = "metering-points.create",
 		.doc = "Creates a metering point; its edges lead to points that exist, so begin downstream"),
 	HTTP_ROUTE(HTTP_GET, "/v1/metering-points/{id}", "point:read", .kind = HTTP_WORK, .cost = 1,
-		.response = metering_point_fields, .success = 200, .errors = point_errors, .handler = points_get,
-		.operation = "metering-points.get", .doc = "One metering point"),
+		.response = metering_point_fields, .success = 200, .errors = point_errors,
+		API_ROW_GET(metering_points_collection), .operation = "metering-points.get",
+		.doc = "One metering point"),
 	HTTP_ROUTE(HTTP_PATCH, "/v1/metering-points/{id}", "point:write", .kind = HTTP_WORK, .flags = HTTP_IF_MATCH,
 		.body_bytes_max = 64 << 10, .cost = 4, .request = metering_point_fields,
 		.request_size = sizeof(struct metering_point), .request_mode = FIELD_REPLACE,

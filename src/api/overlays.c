@@ -22,14 +22,6 @@ static enum err overlays_list(struct http_request *request, struct err_info *inf
 	return api_list_rows(request, &overlays_collection, &low, &parent, info);
 }
 
-static enum err overlays_get(struct http_request *request, struct err_info *info)
-{
-	struct overlay row;
-	enum err err = api_read_row(request, &overlays_collection, &row, info);
-
-	return err ? err : http_answer_row(request, overlay_fields, &row, row.version);
-}
-
 static enum err overlays_create(struct http_request *request, struct err_info *info)
 {
 	struct overlay row = *(const struct overlay *)http_body(request);
@@ -56,6 +48,6 @@ const struct http_route api_overlays_routes[] = {
 		.success = 201, .errors = overlay_errors, .handler = overlays_create, .operation = "overlays.create",
 		.doc = "Lowers the quality of a sensor's readings for a time; it cannot be taken back"),
 	HTTP_ROUTE(HTTP_GET, "/v1/overlays/{id}", "overlay:read", .kind = HTTP_WORK, .cost = 1,
-		.response = overlay_fields, .success = 200, .errors = overlay_errors, .handler = overlays_get,
+		.response = overlay_fields, .success = 200, .errors = overlay_errors, API_ROW_GET(overlays_collection),
 		.operation = "overlays.get", .doc = "One quality overlay"),
 	{.path = NULL}};

@@ -23,6 +23,12 @@ enum err api_sensor_org(
 enum err api_read_row(struct http_request *request, const struct store_collection *collection, void *ret_row,
 	struct err_info *info) MUST_CHECK;
 
+/* GET of one row by {id}, for routes whose `subject` is a watched collection with members org_id and version: api_row_get on a
+ * worker, api_row_get_kept as the row's `quick`, which answers what an earlier one has kept. */
+enum err api_row_get(struct http_request *request, struct err_info *info) MUST_CHECK;
+enum err api_row_get_kept(struct http_request *request, struct err_info *info) MUST_CHECK;
+#define API_ROW_GET(collection) .handler = api_row_get, .quick = api_row_get_kept, .subject = &(collection)
+
 /* What a list is narrowed to beside the organisation: a parent, whose organisation `org_of` finds, by an index that begins with
  * (org_id, parent). */
 struct api_parent {

@@ -22,13 +22,6 @@ static enum err projects_list(struct http_request *request, struct err_info *inf
 	return api_list_rows(request, &projects_collection, &low, &parent, info);
 }
 
-static enum err projects_get(struct http_request *request, struct err_info *info)
-{
-	struct project row;
-	enum err err = api_read_row(request, &projects_collection, &row, info);
-	return err ? err : http_answer_row(request, project_fields, &row, row.version);
-}
-
 static enum err projects_create(struct http_request *request, struct err_info *info)
 {
 	struct project row = *(const struct project *)http_body(request);
@@ -67,7 +60,7 @@ const struct http_route api_projects_routes[] = {
 		.response = project_fields, .success = 201, .errors = project_errors, .handler = projects_create,
 		.operation = "projects.create", .doc = "Creates a project: what is credited, by which methodology"),
 	HTTP_ROUTE(HTTP_GET, "/v1/projects/{id}", "project:read", .kind = HTTP_WORK, .cost = 1,
-		.response = project_fields, .success = 200, .errors = project_errors, .handler = projects_get,
+		.response = project_fields, .success = 200, .errors = project_errors, API_ROW_GET(projects_collection),
 		.operation = "projects.get", .doc = "One project"),
 	HTTP_ROUTE(HTTP_PATCH, "/v1/projects/{id}", "project:write", .kind = HTTP_WORK, .flags = HTTP_IF_MATCH,
 		.body_bytes_max = 256 << 10, .cost = 4, .request = project_fields,

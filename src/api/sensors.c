@@ -62,14 +62,6 @@ static enum err sensors_list(struct http_request *request, struct err_info *info
 	return err ? err : api_answer_found(request, &query, sensor_fields, info);
 }
 
-static enum err sensors_get(struct http_request *request, struct err_info *info)
-{
-	struct sensor row;
-	enum err err = api_read_row(request, &sensors_collection, &row, info);
-
-	return err ? err : http_answer_row(request, sensor_fields, &row, row.version);
-}
-
 static enum err sensors_create(struct http_request *request, struct err_info *info)
 {
 	struct sensor row = *(const struct sensor *)http_body(request);
@@ -123,7 +115,7 @@ const struct http_route api_sensors_routes[] = {
 		.success = 201, .errors = sensor_errors, .handler = sensors_create, .operation = "sensors.create",
 		.doc = "Creates a sensor"),
 	HTTP_ROUTE(HTTP_GET, "/v1/sensors/{id}", "sensor:read", .kind = HTTP_WORK, .cost = 1, .response = sensor_fields,
-		.success = 200, .errors = sensor_errors, .handler = sensors_get, .operation = "sensors.get",
+		.success = 200, .errors = sensor_errors, API_ROW_GET(sensors_collection), .operation = "sensors.get",
 		.doc = "One sensor"),
 	HTTP_ROUTE(HTTP_PATCH, "/v1/sensors/{id}", "sensor:write", .kind = HTTP_WORK, .flags = HTTP_IF_MATCH,
 		.body_bytes_max = 64 << 10, .cost = 4, .request = sensor_fields, .request_size = sizeof(struct sensor),

@@ -20,14 +20,6 @@ static enum err units_list(struct http_request *request, struct err_info *info)
 	return api_list_rows(request, &units_collection, &low, NULL, info);
 }
 
-static enum err units_get(struct http_request *request, struct err_info *info)
-{
-	struct unit row;
-	enum err err = api_read_row(request, &units_collection, &row, info);
-
-	return err ? err : http_answer_row(request, unit_fields, &row, row.version);
-}
-
 static enum err units_create(struct http_request *request, struct err_info *info)
 {
 	struct unit row = *(const struct unit *)http_body(request);
@@ -194,7 +186,7 @@ const struct http_route api_units_routes[] = {
 		.request = unit_fields, .request_size = sizeof(struct unit), .response = unit_fields, .success = 201,
 		.errors = unit_errors, .handler = units_create, .operation = "units.create", .doc = "Creates a unit"),
 	HTTP_ROUTE(HTTP_GET, "/v1/units/{id}", "unit:read", .kind = HTTP_WORK, .cost = 1, .response = unit_fields,
-		.success = 200, .errors = unit_errors, .handler = units_get, .operation = "units.get",
+		.success = 200, .errors = unit_errors, API_ROW_GET(units_collection), .operation = "units.get",
 		.doc = "One unit"),
 	HTTP_ROUTE(HTTP_PATCH, "/v1/units/{id}", "unit:write", .kind = HTTP_WORK, .flags = HTTP_IF_MATCH,
 		.body_bytes_max = 64 << 10, .cost = 4, .request = unit_fields, .request_size = sizeof(struct unit),

@@ -8,6 +8,20 @@
 #include "carbond/base/hash.h"
 #include "carbond/base/sign.h"
 
+/* Random bits are fetched for many ids at once: a call of the kernel costs more than the rest of an id. */
+static void take_random(uint8_t ret_bytes[8])
+{
+	static _Thread_local uint8_t bytes[512];
+	static _Thread_local size_t left;
+	if (left == 0) {
+		random_bytes(bytes, sizeof bytes);
+		left = sizeof bytes;
+	}
+	left -= 8;
+	memcpy(ret_bytes, bytes + left, 8);
+	memset(bytes + left, 0, 8);
+}
+
 /* milliseconds × 4096 + count of the newest id */
 static atomic_uint_least64_t newest;
 
@@ -28,7 +42,7 @@ struct id id_new(int64_t now_us)
 		id.bytes[i] = (uint8_t)(milliseconds >> (40 - 8 * i));
 	id.bytes[6] = (uint8_t)(0x70 | (stamp >> 8 & 0x0f)); /* version 7 */
 	id.bytes[7] = (uint8_t)stamp;
-	random_bytes(id.bytes + 8, 8);
+	take_random(id.bytes + 8);
 	id.bytes[8] = (uint8_t)(0x80 | (id.bytes[8] & 0x3f)); /* variant 10 */
 	return id;
 }
@@ -49,18 +63,19 @@ char *id_text(struct id id, char ret_text[ID_TEXT_SIZE])
 
 enum err id_parse(const char *text, struct id *ret_id)
 {
+	/* where each pair of digits stands between the hyphens */
+	static const uint8_t places[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
 	struct id id;
-	const char *at = text;
+	size_t size;
 	if (strnlen(text, ID_TEXT_SIZE) != ID_TEXT_SIZE - 1)
 		return ERR_INVALID_ID;
-	for (int i = 0; i < 16; i++) {
-		size_t size;
-		if ((i == 4 || i == 6 || i == 8 || i == 10) && *at++ != '-')
-			return ERR_INVALID_ID;
-		if (hex_parse(at, 2, &id.bytes[i], 1, &size) != ERR_OK)
-			return ERR_INVALID_ID;
-		at += 2;
-	}
+	if (text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-')
+		return ERR_INVALID_ID;
+	char digits[32];
+	for (int i = 0; i < 16; i++)
+		memcpy(digits + 2 * i, text + places[i], 2);
+	if (hex_parse(digits, sizeof digits, id.bytes, sizeof id.bytes, &size) != ERR_OK)
+		return ERR_INVALID_ID;
 	*ret_id = id;
 	return ERR_OK;
 }

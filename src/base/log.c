@@ -1,7 +1,9 @@
 /* How a log line looks: one JSON object, written with one write(2) of at most PIPE_BUF bytes, so that lines of several
- * threads are never torn, not even on a pipe. What does not fit is cut between characters. Any thread. */
+ * threads are never torn, not even on a pipe. What does not fit is cut between characters. Lines that come by the thousand
+ * share such a write. Any thread. */
 #include "carbond/base/log.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -48,6 +50,26 @@ static size_t character_length(const unsigned char *text)
 	return length;
 }
 
+/* As much of plain text as there is room for. */
+static void add_plain(struct line *line, const char *text, size_t size)
+{
+	size_t room = LINE_BYTES - TAIL_BYTES - line->size;
+	add(line, text, size < room ? size : room);
+	line->cut = size > room;
+}
+
+static const bool is_plain[256] = {
+	[' '] = true, ['!'] = true, ['#' ... '['] = true, [']' ... '~'] = true}; /* not the quote, not the backslash */
+
+/* How many characters follow that stand for themselves. */
+static size_t plain_length(const unsigned char *text)
+{
+	size_t length = 0;
+	while (is_plain[text[length]])
+		length++;
+	return length;
+}
+
 static void add_string(struct line *line, const char *text)
 {
 	if (line->cut || line->size + 2 > LINE_BYTES - TAIL_BYTES) {
@@ -57,6 +79,12 @@ static void add_string(struct line *line, const char *text)
 	add(line, "\"", 1);
 	const unsigned char *at = (const unsigned char *)(text ? text : "");
 	while (*at && !line->cut) {
+		size_t plain = plain_length(at);
+		if (plain) {
+			add_plain(line, (const char *)at, plain);
+			at += plain;
+			continue;
+		}
 		size_t length = character_length(at);
 		char escape[8];
 		if (length == 0) {
@@ -80,9 +108,10 @@ static void add_string(struct line *line, const char *text)
 static void add_pair(struct line *line, const char *key, const char *value)
 {
 	size_t before = line->size;
-	add(line, line->size > 1 ? "," : "", line->size > 1);
-	add_string(line, key);
-	add(line, ":", 1);
+	add(line, ",\"", line->size > 1 ? 2 : 0);
+	add(line, "\"", line->size > 1 ? 0 : 1);
+	add(line, key, strlen(key)); /* a word of ours: nothing in it needs an escape */
+	add(line, "\":", 2);
 	if (line->cut) {
 		line->size = before; /* no room for a value: the line ends before its key */
 		return;
@@ -110,13 +139,57 @@ static void add_pairs(struct line *line, va_list pairs)
 		add_pair(line, key, va_arg(pairs, const char *));
 }
 
-static void finish(struct line *line)
+static void end(struct line *line)
 {
 	line->text[line->size++] = '}';
 	line->text[line->size++] = '\n';
+}
+
+static void write_text(const char *text, size_t size)
+{
 	/* a log that cannot be written has nobody to tell */
-	ssize_t written = write(STDERR_FILENO, line->text, line->size);
+	ssize_t written = size ? write(STDERR_FILENO, text, size) : 0;
 	(void)written;
+}
+
+/* ---- lines that wait for others ---- */
+
+static struct {
+	pthread_mutex_t lock; /* rank: innermost; not held while writing */
+	char text[LINE_BYTES];
+	size_t size;
+} waiting = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Adds a line (NULL: none) behind those that wait. What was there and finds no room beside it, or is wanted now, is moved to
+ * `ret_text`; returns its size. */
+static size_t exchange(const struct line *line, bool now, char ret_text[LINE_BYTES])
+{
+	size_t size = 0, more = line ? line->size : 0;
+	pthread_mutex_lock(&waiting.lock);
+	if (now || waiting.size + more > LINE_BYTES) {
+		size = waiting.size;
+		memcpy(ret_text, waiting.text, size);
+		waiting.size = 0;
+	}
+	if (line) {
+		memcpy(waiting.text + waiting.size, line->text, more);
+		waiting.size += more;
+	}
+	pthread_mutex_unlock(&waiting.lock);
+	return size;
+}
+
+void log_flush(void)
+{
+	char text[LINE_BYTES];
+	write_text(text, exchange(NULL, true, text));
+}
+
+static void finish(struct line *line)
+{
+	log_flush();
+	end(line);
+	write_text(line->text, line->size);
 }
 
 void log_set_level(enum log_level level)
@@ -135,6 +208,21 @@ void log_line(enum log_level level, const char *event, const char *message, ...)
 	add_pairs(&line, pairs);
 	va_end(pairs);
 	finish(&line);
+}
+
+void log_line_soon(enum log_level level, const char *event, const char *message, ...)
+{
+	if (level > atomic_load_explicit(&threshold, memory_order_relaxed))
+		return;
+	char text[LINE_BYTES];
+	struct line line;
+	start(&line, level, event, message);
+	va_list pairs;
+	va_start(pairs, message);
+	add_pairs(&line, pairs);
+	va_end(pairs);
+	end(&line);
+	write_text(text, exchange(&line, false, text));
 }
 
 void log_failure(const char *event, const struct err_info *info, ...)

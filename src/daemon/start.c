@@ -125,6 +125,20 @@ const struct store_collection *const *daemon_collections(struct arena *arena)
 	return list;
 }
 
+static enum err start_cache(void *context, struct err_info *info)
+{
+	struct daemon *daemon = context;
+	struct cache_options options = {
+		.uri = daemon->conf->cache_uri, .bytes_max = (size_t)daemon->conf->cache_mb << 20};
+
+	return cache_open(&options, &daemon->cache, info);
+}
+
+static void stop_cache(void *context)
+{
+	cache_close(&((struct daemon *)context)->cache);
+}
+
 /* One process a data directory (decision 29): SQLite's store locks it itself; where the store is elsewhere, it still holds
  * this node's name and keys. */
 static enum err lock_data(struct daemon *daemon, struct err_info *info)
@@ -171,6 +185,8 @@ static enum err start_store(void *context, struct err_info *info)
 	struct store_options options;
 	enum err err = daemon_store_options(daemon, &options, info);
 
+	options.changed = api_row_changed;
+	options.context = daemon->cache;
 	health_backup_read(daemon);
 	if (!err)
 		err = lock_data(daemon, info);
@@ -202,20 +218,6 @@ static enum err start_audit(void *context, struct err_info *info)
 static void stop_audit(void *context)
 {
 	audit_stop(&((struct daemon *)context)->audit);
-}
-
-static enum err start_cache(void *context, struct err_info *info)
-{
-	struct daemon *daemon = context;
-	struct cache_options options = {
-		.uri = daemon->conf->cache_uri, .bytes_max = (size_t)daemon->conf->cache_mb << 20};
-
-	return cache_open(&options, &daemon->cache, info);
-}
-
-static void stop_cache(void *context)
-{
-	cache_close(&((struct daemon *)context)->cache);
 }
 
 static enum err start_identity(void *context, struct err_info *info)
@@ -455,9 +457,10 @@ static void stop_http(void *context)
 const struct stage daemon_stages[] = {
 	{"node", "nothing durable may be touched before it is known whose the data is", start_identity_file,
 		stop_identity_file},
+	{"cache", "the store tells it which rows have changed; identity keeps rate limits in it", start_cache,
+		stop_cache},
 	{"store", "takes the lock on the data directory; everything after it reads or writes", start_store, stop_store},
 	{"audit", "every change of what follows is recorded in it", start_audit, stop_audit},
-	{"cache", "identity keeps verified keys and rate limits in it", start_cache, stop_cache},
 	{"identity", "sensing asks it for organisations, http for actors", start_identity, stop_identity},
 	{"sensing", "catches up with the readings logs before anybody feeds or reads it", start_sensing, stop_sensing},
 	{"engine", "replays the journal before anybody submits to it", start_engine, stop_engine},

@@ -165,6 +165,7 @@ const struct store_collection projects_collection = {.name = "projects",
 	.key = {"id"},
 	.indexes = project_indexes,
 	.shard_key = "org_id",
+	.watched = true,
 	.doc = "Projects: what is credited, by which methodology"};
 const struct store_collection methodologies_collection = {.name = "methodologies",
 	.class = STORE_VALUE,

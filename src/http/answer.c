@@ -26,19 +26,22 @@ static struct http_answer *give(struct http_request *request, int status, const 
 	return answer;
 }
 
-static enum err give_document(struct http_request *request, json_t *document, int64_t version)
+static enum err give_text(struct http_request *request, const char *text, size_t size, int64_t version)
 {
-	size_t size = 0;
-	json_t *owned = document_own(request->arena, document);
-	char *text = owned ? document_text(request->arena, owned, &size) : NULL;
-	if (!text)
-		return ERR_NO_MEMORY;
 	const char *media = request->route->response_media ? request->route->response_media : "application/json";
 	struct http_answer *answer = give(request, request->route->success, media);
 	answer->body = text;
 	answer->size = size;
 	answer->version = version;
 	return ERR_OK;
+}
+
+static enum err give_document(struct http_request *request, json_t *document, int64_t version)
+{
+	size_t size = 0;
+	json_t *owned = document_own(request->arena, document);
+	char *text = owned ? document_text(request->arena, owned, &size) : NULL;
+	return text ? give_text(request, text, size, version) : ERR_NO_MEMORY;
 }
 
 /* RFC 9110 13.1.2: weak comparison over a list. */
@@ -56,17 +59,29 @@ static bool none_match_holds(const char *header, int64_t version)
 	return false;
 }
 
-enum err http_answer_row(struct http_request *request, const struct field *table, const void *row, int64_t version)
+/* True where the caller has this version already: answered 304. */
+static bool give_unmodified(struct http_request *request, int64_t version)
 {
 	const char *none_match = http_header_in(request, "If-None-Match");
 	bool reads = request->method == HTTP_GET || request->head;
-	if (version >= 0 && reads && none_match && none_match_holds(none_match, version)) {
-		struct http_answer *answer = give(request, 0, NULL);
-		answer->status = 304;
-		answer->version = version;
+	if (version < 0 || !reads || !none_match || !none_match_holds(none_match, version))
+		return false;
+	struct http_answer *answer = give(request, 0, NULL);
+	answer->status = 304;
+	answer->version = version;
+	return true;
+}
+
+enum err http_answer_row(struct http_request *request, const struct field *table, const void *row, int64_t version)
+{
+	if (give_unmodified(request, version))
 		return ERR_OK;
-	}
 	return give_document(request, field_write(table, row), version);
+}
+
+enum err http_answer_written(struct http_request *request, const char *json, size_t size, int64_t version)
+{
+	return give_unmodified(request, version) ? ERR_OK : give_text(request, json, size, version);
 }
 
 enum err http_answer_json(struct http_request *request, json_t *document)

@@ -40,7 +40,7 @@ struct head {
 	size_t hosts, lengths, encodings;
 	const char *host, *length, *encoding;
 	const char *fault;
-	bool too_many;
+	bool no_memory;
 };
 
 /* One field line: name, the colon's zero, blanks, value, the zeros of CR and LF. */
@@ -49,10 +49,6 @@ static enum MHD_Result walk_header(void *context, enum MHD_ValueKind kind, const
 {
 	struct head *head = context;
 	(void)kind;
-	if (head->request->header_count == LIMIT_HTTP_HEADERS) {
-		head->too_many = true;
-		return MHD_NO;
-	}
 	if (name != head->at || !is_token(name, name_size)) {
 		head->fault = "a header line is folded, does not end in CR LF, or its name is not a token";
 		return MHD_NO;
@@ -72,7 +68,7 @@ static enum MHD_Result walk_header(void *context, enum MHD_ValueKind kind, const
 	pair->name = arena_copy(head->request->arena, name, name_size);
 	pair->value = arena_copy(head->request->arena, value, value_size);
 	if (!pair->name || !pair->value) {
-		head->too_many = true;
+		head->no_memory = true;
 		return MHD_NO;
 	}
 	if (strcasecmp(pair->name, "Host") == 0) {
@@ -116,7 +112,10 @@ enum err http_check_head(struct http_request *request, const char *method, const
 	bool http_1_1 = strcmp(version, "HTTP/1.1") == 0;
 	const union MHD_ConnectionInfo *size =
 		MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-	request->headers = ARENA_ARRAY(request->arena, struct http_pair, LIMIT_HTTP_HEADERS);
+	int lines = MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, NULL, NULL);
+	if (lines > LIMIT_HTTP_HEADERS)
+		return err_set(info, ERR_HEADERS_TOO_LARGE, NULL, "at most %d header lines", LIMIT_HTTP_HEADERS);
+	request->headers = ARENA_ARRAY(request->arena, struct http_pair, (size_t)lines);
 	if (!request->headers)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the request");
 	if (!http_1_1 && strcmp(version, "HTTP/1.0") != 0)
@@ -126,8 +125,8 @@ enum err http_check_head(struct http_request *request, const char *method, const
 		return err_set(info, ERR_BAD_REQUEST, NULL, "the request line is malformed");
 	head.at += 10;
 	MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, walk_header, &head);
-	if (head.too_many)
-		return err_set(info, ERR_HEADERS_TOO_LARGE, NULL, "at most %d header lines", LIMIT_HTTP_HEADERS);
+	if (head.no_memory)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the request");
 	if (!head.fault && (!size || head.at[0] != 0 || head.at[1] != 0 || head.at + 2 != method + size->header_size))
 		head.fault = "the head holds a NUL or a bare line feed";
 	if (!head.fault)

@@ -122,6 +122,9 @@ static void sweep_run(void *argument)
 		struct timespec until = {.tv_sec = (time_t)(until_us / CLOCK_US_PER_SECOND),
 			.tv_nsec = (long)(until_us % CLOCK_US_PER_SECOND * 1000)};
 		pthread_cond_timedwait(&server->changed, &server->lock, &until);
+		pthread_mutex_unlock(&server->lock);
+		log_flush(); /* the requests' lines */
+		pthread_mutex_lock(&server->lock);
 	}
 	pthread_mutex_unlock(&server->lock);
 }

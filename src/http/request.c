@@ -13,7 +13,7 @@ struct http_request *http_request_new(
 	struct http_server *server, struct connection *connection, struct MHD_Connection *mhd, const char *target)
 {
 	struct arena *arena = arena_new(0);
-	struct http_request *request = calloc(1, sizeof *request);
+	struct http_request *request = malloc(sizeof *request);
 	if (!arena || !request) {
 		arena_free(&arena);
 		free(request);
@@ -30,7 +30,7 @@ struct http_request *http_request_new(
 		.at_least = FIELD_ABSENT,
 		.if_match = FIELD_ABSENT,
 		.answer.version = -1};
-	request->peer = arena_print(arena, "%s", connection->peer);
+	request->peer = arena_copy(arena, connection->peer, strlen(connection->peer));
 	atomic_fetch_add(&server->open_requests, 1);
 	metric_add(METRIC_HTTP_IN_FLIGHT, 1);
 	return request;

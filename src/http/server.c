@@ -128,6 +128,18 @@ static enum MHD_Result submit(struct http_request *request)
 	return MHD_YES;
 }
 
+/* True where the row's quick function has answered or refused. */
+static bool answers_quickly(struct http_request *request)
+{
+	if (!request->route->quick)
+		return false;
+	struct err_info info = {0};
+	request->failure.code = request->route->quick(request, &info);
+	if (request->failure.code)
+		request->failure = info;
+	return request->failure.code || request->answer.given;
+}
+
 static enum MHD_Result run(struct http_request *request)
 {
 	http_connection_enter(request->connection, CONNECTION_ANSWERING);
@@ -137,7 +149,7 @@ static enum MHD_Result run(struct http_request *request)
 	if (request->failure.code || request->options)
 		return http_answer_send(request);
 	if (request->route->kind == HTTP_WORK)
-		return lend_to_worker(request);
+		return answers_quickly(request) ? http_answer_send(request) : lend_to_worker(request);
 	if (request->route->kind == HTTP_LATER)
 		return submit(request);
 	http_request_run_handler(request);
@@ -184,20 +196,33 @@ static enum metric status_metric(int status)
 	}
 }
 
+#define NUMBER_SIZE 24
+
+/* Decimal digits of a number ≥ 0: a request's line is written with every answer. */
+static const char *number_text(int64_t number, char text[NUMBER_SIZE])
+{
+	char *at = text + NUMBER_SIZE - 1;
+	*at = 0;
+	do
+		*--at = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	return at;
+}
+
 /* The access log: the path without its query, which may hold what is not for logs. */
 static void log_access(const struct http_request *request, int64_t duration_us)
 {
-	char status[16], duration[32], bytes[32], path[256];
-	snprintf(status, sizeof status, "%d", request->sent_status);
-	snprintf(duration, sizeof duration, "%lld", (long long)duration_us);
-	snprintf(bytes, sizeof bytes, "%zu", request->sent_bytes);
-	snprintf(path, sizeof path, "%.*s", (int)(request->target ? strcspn(request->target, "?") : 0),
-		request->target ? request->target : "");
+	char status[NUMBER_SIZE], duration[NUMBER_SIZE], bytes[NUMBER_SIZE], path[256];
+	size_t size = request->target ? strcspn(request->target, "?") : 0;
+	size = size < sizeof path ? size : sizeof path - 1;
+	memcpy(path, request->target ? request->target : "", size);
+	path[size] = 0;
 	bool probe = request->route && (request->route->flags & HTTP_PUBLIC) && request->sent_status == 200;
-	log_line(probe ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "http_request", "request answered", "method",
-		request->method_name ? request->method_name : "", "path", path, "status", status, "bytes", bytes,
-		"duration_us", duration, "request_id", request->id, "actor", request->actor.name, "peer",
-		request->peer ? request->peer : "", NULL);
+	log_line_soon(probe ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "http_request", "request answered", "method",
+		request->method_name ? request->method_name : "", "path", path, "status",
+		number_text(request->sent_status, status), "bytes", number_text((int64_t)request->sent_bytes, bytes),
+		"duration_us", number_text(duration_us, duration), "request_id", request->id, "actor",
+		request->actor.name, "peer", request->peer ? request->peer : "", NULL);
 }
 
 static void on_completed(
@@ -214,7 +239,8 @@ static void on_completed(
 	int64_t duration_us = clock_monotonic_us() - request->started_us;
 	/* a connection that was torn down while its request was lent: nobody may resume it any more */
 	atomic_compare_exchange_strong(&request->state, &waiting, REQUEST_EXPIRED);
-	http_waiting_remove(server, request);
+	if (request->deadline_us) /* it was lent */
+		http_waiting_remove(server, request);
 	*request_context = NULL;
 	metric_add(status_metric(request->sent_status), 1);
 	metric_observe_us(METRIC_HTTP_DURATION, duration_us);
@@ -225,6 +251,8 @@ static void on_completed(
 	http_connection_enter(request->connection, CONNECTION_IDLE);
 	atomic_fetch_sub(&server->open_requests, 1);
 	http_request_unref(request);
+	if (!atomic_load(&server->stopping)) /* nobody waits for the last request: the other threads sleep on */
+		return;
 	pthread_mutex_lock(&server->lock);
 	pthread_cond_broadcast(&server->changed);
 	pthread_mutex_unlock(&server->lock);
@@ -430,5 +458,6 @@ void http_server_stop(struct http_server **server, int64_t deadline_us)
 	}
 	http_deadlines_stop(own);
 	MHD_stop_daemon(own->daemon);
+	log_flush();
 	free_server(own);
 }

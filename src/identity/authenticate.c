@@ -30,7 +30,8 @@ static bool parse_key(const char *authorization, struct id *ret_id, const char *
 	if (strlen(text) != KEY_TEXT_LENGTH || strncmp(text, KEY_PREFIX, prefix) != 0 ||
 		text[prefix + ID_TEXT_SIZE - 1] != '_')
 		return false;
-	snprintf(id, sizeof id, "%.*s", ID_TEXT_SIZE - 1, text + prefix);
+	memcpy(id, text + prefix, ID_TEXT_SIZE - 1);
+	id[ID_TEXT_SIZE - 1] = 0;
 	*ret_secret = text + prefix + ID_TEXT_SIZE;
 	return id_parse(id, ret_id) == ERR_OK;
 }
@@ -50,8 +51,8 @@ static enum err take_peer(
 static enum err take_key(
 	struct identity *identity, struct id id, int64_t cost, int64_t *ret_retry_after_us, struct err_info *info)
 {
-	char key[64], text[ID_TEXT_SIZE];
-	snprintf(key, sizeof key, "rate/key/%s", id_text(id, text));
+	char key[9 + ID_TEXT_SIZE] = "rate/key/";
+	id_text(id, key + 9);
 	if (cache_take(identity->options.cache, key, &identity->options.key_rate, cost, clock_monotonic_us(),
 		    ret_retry_after_us) != ERR_OK)
 		return err_set(info, ERR_RATE_LIMITED, NULL, "too many requests with this key");

@@ -116,6 +116,7 @@ struct store_visitor {
 struct store_engine {
 	const char *schemes[2]; /* "sqlite:"; a second one or NULL */
 	const char *migrations; /* folder of its migrations among all: "sqlite" */
+	bool shared;            /* other processes may change what is kept */
 	enum err (*open)(const struct store_options *options, const char *place, const struct store_tables *tables,
 		void **ret_engine, struct err_info *info);
 	/* Looks whether open would refuse the schema of what is there, changing nothing; NULL: open alone can tell. */

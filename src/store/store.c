@@ -95,6 +95,8 @@ enum err store_open_any(const struct store_options *options, struct store **ret_
 	if (!store)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory to open the store");
 	store->engine = engine;
+	store->changed = options->changed;
+	store->context = options->context;
 	enum err err = ERR_NO_MEMORY;
 	store->tables.arena = arena_new(0);
 	if (!store->tables.arena) {
@@ -149,6 +151,11 @@ bool store_healthy(struct store *store, enum err *ret_err)
 	return healthy;
 }
 
+bool store_is_shared(const struct store *store)
+{
+	return store->engine->shared;
+}
+
 /* ---- changes of rows ---- */
 
 static const struct store_table *table_for(struct store *store, const struct store_collection *collection)
@@ -184,6 +191,13 @@ static enum err bind_change(struct store *store, const struct store_change *chan
 	return ERR_OK;
 }
 
+static void tell_changed(struct store *store, const struct store_change *changes, size_t count)
+{
+	for (size_t i = 0; store->changed && i < count; i++)
+		if (changes[i].collection->watched)
+			store->changed(store->context, changes[i].collection, changes[i].row);
+}
+
 enum err store_run_changes(struct store *store, struct store_job *job, const struct store_change *changes, size_t count,
 	size_t *ret_refused, struct err_info *info)
 {
@@ -211,6 +225,7 @@ enum err store_run_changes(struct store *store, struct store_job *job, const str
 	err = store->engine->write(store->back, job, info);
 	if (err && ret_refused)
 		*ret_refused = job->refused;
+	tell_changed(store, changes, count);
 out:
 	arena_free(&arena);
 	return err;

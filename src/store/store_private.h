@@ -10,6 +10,8 @@ struct store {
 	const struct store_engine *engine;
 	void *back; /* the back end's own */
 	struct store_tables tables;
+	void (*changed)(void *context, const struct store_collection *collection, const void *row); /* or NULL */
+	void *context;
 	struct seal_key *seal_keys;
 	size_t seal_key_count;
 };

@@ -14,6 +14,12 @@ void log_set_level(enum log_level level);
  * After `event` and the message come pairs of (const char *key, const char *value), ended by NULL. */
 void log_line(enum log_level level, const char *event, const char *message, ...) __attribute__((sentinel));
 
+/* The same for lines that come by the thousand: it is written together with those that follow it, before the next line of
+ * log_line or log_failure, and at the latest by log_flush, which whoever uses this calls several times a second. What waits is
+ * lost with a process that is killed. */
+void log_line_soon(enum log_level level, const char *event, const char *message, ...) __attribute__((sentinel));
+void log_flush(void);
+
 /* One line for a failure: code, slug, pointer and detail of `info` beside `event`; further pairs as in log_line. */
 void log_failure(const char *event, const struct err_info *info, ...) __attribute__((sentinel));
 

@@ -286,6 +286,7 @@ static enum err open_back(const struct store_options *options, const char *place
 const struct store_engine store_mongo = {
 	.schemes = {"mongodb:", "mongodb+srv:"},
 	.migrations = "mongo",
+	.shared = true,
 	.open = open_back,
 	.close = close_back,
 	.healthy = healthy,

@@ -97,13 +97,15 @@ static int set_up(void **state)
 		.collections = all,
 		.seal_keys = &seal,
 		.seal_key_count = 1,
-		.migrations_folder = "migrations"};
+		.migrations_folder = "migrations",
+		.changed = api_row_changed};
+	assert_int_equal(cache_open(&cache, &bench.api.cache, &bench.info), ERR_OK);
+	store.context = bench.api.cache;
 	assert_int_equal(store_open(&store, &bench.api.store, &bench.info), ERR_OK);
 	sign_keypair(&public, &secret);
 	struct audit_options audit = {
 		.store = bench.api.store, .node = "t", .checkpoint_key = &secret, .checkpoint_us = CLOCK_US_PER_HOUR};
 	assert_int_equal(audit_start(&audit, &bench.api.audit, &bench.info), ERR_OK);
-	assert_int_equal(cache_open(&cache, &bench.api.cache, &bench.info), ERR_OK);
 	struct identity_options identity = {
 		.store = bench.api.store, .audit = bench.api.audit, .cache = bench.api.cache};
 	assert_int_equal(identity_start(&identity, &bench.api.identity, &bench.info), ERR_OK);
@@ -239,6 +241,32 @@ static void sensor_body(char body[512], const char *point, const char *tag)
 }
 
 /* ---- tests ---- */
+
+/* A row that is kept for the next reader is forgotten with its change, and seen by those alone whose it is. */
+static void what_is_kept_is_the_newest(void **state)
+{
+	char path[128], id[ID_TEXT_SIZE], patch[64], name[16];
+	int64_t kept = metric_value(METRIC_CACHE_HITS);
+
+	(void)state;
+	create_unit(bench.ours, "kept", "KEPT", path, id);
+	assert_int_equal(status_of(bench.ours, "GET", path, NULL, NULL), 200);
+	assert_int_equal(status_of(bench.ours, "GET", path, NULL, NULL), 200);
+	assert_int_equal(metric_value(METRIC_CACHE_HITS), kept + 1);
+	assert_int_equal(status_of(bench.theirs, "GET", path, NULL, NULL), 404);
+	for (int i = 0; i < 5; i++) {
+		snprintf(name, sizeof(name), "name %d", i);
+		snprintf(patch, sizeof(patch), "{\"name\": \"%s\"}", name);
+		assert_int_equal(status_of(bench.ours, "PATCH", path, "*", patch), 200);
+		for (int read = 0; read < 2; read++) {
+			struct answer answer = ask(bench.ours, "GET", path, NULL, NULL);
+			assert_string_equal(text_at(answer.body, "name"), name);
+			json_decref(answer.body);
+		}
+	}
+	assert_int_equal(status_of(bench.ours, "DELETE", path, "*", NULL), 204);
+	assert_int_equal(status_of(bench.ours, "GET", path, NULL, NULL), 404);
+}
 
 static void a_unit_lives_by_its_etag(void **state)
 {
@@ -444,6 +472,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_unit_lives_by_its_etag),
+		TEST(what_is_kept_is_the_newest),
 		TEST(faults_name_their_field),
 		TEST(what_is_anothers_is_not_there),
 		TEST(lists_come_in_pages_and_only_of_ones_own),

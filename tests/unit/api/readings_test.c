@@ -80,14 +80,16 @@ static void open_services(void)
 		.collections = all,
 		.seal_keys = &seal,
 		.seal_key_count = 1,
-		.migrations_folder = "migrations"};
+		.migrations_folder = "migrations",
+		.changed = api_row_changed};
+	struct cache_options cache = {.uri = "local"};
+	must(cache_open(&cache, &bench.api.cache, &bench.info));
+	store.context = bench.api.cache;
 	must(store_open(&store, &bench.api.store, &bench.info));
 	sign_keypair(&public, &secret);
 	struct audit_options audit = {
 		.store = bench.api.store, .node = "t", .checkpoint_key = &secret, .checkpoint_us = CLOCK_US_PER_HOUR};
 	must(audit_start(&audit, &bench.api.audit, &bench.info));
-	struct cache_options cache = {.uri = "local"};
-	must(cache_open(&cache, &bench.api.cache, &bench.info));
 	struct identity_options identity = {
 		.store = bench.api.store, .audit = bench.api.audit, .cache = bench.api.cache};
 	must(identity_start(&identity, &bench.api.identity, &bench.info));

@@ -71,6 +71,34 @@ static void test_line(void **state)
 	arena_free(&arena);
 }
 
+/* Lines that may wait are written together, in whole lines, before the next line that may not, and by log_flush. */
+static void test_soon(void **state)
+{
+	(void)state;
+	static char text[65536];
+	size_t size = 0, lines = 0;
+	capture();
+	log_line_soon(LOG_LEVEL_INFO, "first", "", NULL);
+	log_line_soon(LOG_LEVEL_DEBUG, "hidden", "below the level", NULL);
+	log_line(LOG_LEVEL_INFO, "second", "", NULL);
+	for (int i = 0; i < 100; i++)
+		log_line_soon(LOG_LEVEL_INFO, "many", "one of a hundred lines of about a hundred bytes", NULL);
+	log_flush();
+	log_flush();
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	for (ssize_t got; (got = read(ends[0], text + size, sizeof text - 1 - size)) > 0; size += (size_t)got)
+		assert_int_equal(text[size + (size_t)got - 1], '\n');
+	close(ends[0]);
+	text[size] = 0;
+	assert_true(strstr(text, "\"first\"") < strstr(text, "\"second\""));
+	assert_non_null(strstr(text, "\"first\""));
+	assert_null(strstr(text, "hidden"));
+	for (const char *at = text; (at = strchr(at, '\n')); at++)
+		lines++;
+	assert_int_equal(lines, 102);
+}
+
 /* Every length around the limit still ends as valid JSON. */
 static void test_cut(void **state)
 {
@@ -129,7 +157,7 @@ static void test_rows(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_line), cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_failure), cmocka_unit_test(test_rows)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_line), cmocka_unit_test(test_soon),
+		cmocka_unit_test(test_cut), cmocka_unit_test(test_failure), cmocka_unit_test(test_rows)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

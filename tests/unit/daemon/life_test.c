@@ -107,10 +107,11 @@ static size_t place(const char *stage)
 
 static void stages_stand_behind_what_they_need(void **state)
 {
-	static const char *const pairs[][2] = {{"node", "store"}, {"store", "audit"}, {"audit", "identity"},
-		{"cache", "identity"}, {"audit", "sensing"}, {"identity", "sensing"}, {"store", "engine"},
-		{"sensing", "evidence"}, {"engine", "evidence"}, {"evidence", "retention"}, {"sensing", "ingest"},
-		{"engine", "admin"}, {"ingest", "http"}, {"evidence", "http"}, {"admin", "http"}};
+	static const char *const pairs[][2] = {{"node", "store"}, {"cache", "store"}, {"store", "audit"},
+		{"audit", "identity"}, {"cache", "identity"}, {"audit", "sensing"}, {"identity", "sensing"},
+		{"store", "engine"}, {"sensing", "evidence"}, {"engine", "evidence"}, {"evidence", "retention"},
+		{"sensing", "ingest"}, {"engine", "admin"}, {"ingest", "http"}, {"evidence", "http"},
+		{"admin", "http"}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++)
