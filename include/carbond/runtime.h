@@ -45,7 +45,7 @@ size_t mailbox_depth(const struct mailbox *mailbox);
 
 struct runtime_reply {
 	atomic_int refs;
-	atomic_int state;    /* 0 pending, 1 done, 2 abandoned */
+	atomic_int state;    /* private: pending, done or abandoned */
 	int64_t deadline_us; /* monotonic; past it the asker answers ERR_DEADLINE */
 	enum err code;       /* valid when done */
 	struct err_info info;
@@ -53,7 +53,7 @@ struct runtime_reply {
 	void (*release)(void *result); /* NULL: nothing to free */
 	void (*wake)(void *context);   /* called once, by the completing thread, after done; may be NULL */
 	void *context;
-	atomic_int waking;   /* private: 1 while wake runs … */
+	atomic_int waking;   /* private: whether wake runs … */
 	unsigned long waker; /* … on this thread */
 };
 

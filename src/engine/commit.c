@@ -27,8 +27,7 @@ static void batch_refuse(struct engine *engine, enum err code, const struct err_
 	struct commit *commit = &engine->commit;
 	for (size_t i = 0; i < commit->taken_count; i++) {
 		struct pending *pending = commit->taken[i];
-		pending->code = code;
-		pending->info = *info;
+		pending_refuse(pending, code, info);
 		pending_answer(pending);
 	}
 	batch_clear(commit);
@@ -170,14 +169,13 @@ static void rows_take(struct commit *commit, const struct pending *pending)
 				.collection = &vault_collection, .row = &pending->rows[i], .verb = STORE_PUT};
 }
 
-static enum err running(struct pending *pending)
+static enum err running(struct err_info *info)
 {
-	return err_set(&pending->info, ERR_COMMAND_RUNNING, "",
-		"the command with this id is in the batch that is being written");
+	return err_set(info, ERR_COMMAND_RUNNING, "", "the command with this id is in the batch that is being written");
 }
 
 /* A repeat of a command with texts is looked at under the salts of the first. */
-static enum err repeat_prepare(struct engine *engine, struct pending *pending)
+static enum err repeat_prepare(struct engine *engine, struct pending *pending, struct err_info *info)
 {
 	struct command *command = &pending->command;
 	if (pending->row_count == 0 || command->source != COMMAND_SOURCE_CLIENT || !hash_is_none(command->request_hash))
@@ -186,27 +184,32 @@ static enum err repeat_prepare(struct engine *engine, struct pending *pending)
 	if (position == 0)
 		return ERR_OK;
 	if (position > atomic_load(&engine->position))
-		return running(pending);
-	return vault_resalt(engine->store, command, pending->rows, pending->row_count, &pending->info);
+		return running(info);
+	return vault_resalt(engine->store, command, pending->rows, pending->row_count, info);
 }
 
 static void command_take(struct engine *engine, struct pending *pending)
 {
 	struct commit *commit = &engine->commit;
 	struct rules_result result = {0};
+	struct err_info info;
+	info.code = ERR_OK;
+	info.pointer[0] = info.detail[0] = 0;
 	if (commit->taken_count == 0) {
 		commit->began_us = clock_monotonic_us();
 		commit->now_us = clock_look(&engine->clock);
 	}
 	commit->taken[commit->taken_count++] = pending;
-	pending->code = repeat_prepare(engine, pending);
-	if (!pending->code)
-		pending->code = rules_execute(engine->state.rules, &pending->command, commit->now_us, &commit->output,
-			&result, &pending->info);
-	if (!pending->code && result.repeated && (int64_t)result.position > atomic_load(&engine->position))
-		pending->code = running(pending);
-	if (pending->code)
+	enum err err = repeat_prepare(engine, pending, &info);
+	if (!err)
+		err = rules_execute(
+			engine->state.rules, &pending->command, commit->now_us, &commit->output, &result, &info);
+	if (!err && result.repeated && (int64_t)result.position > atomic_load(&engine->position))
+		err = running(&info);
+	if (err) {
+		pending_refuse(pending, err, &info);
 		return;
+	}
 	pending->result.repeated = result.repeated;
 	pending->result.position = (int64_t)result.position;
 	pending->result.number = result.number;

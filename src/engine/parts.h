@@ -18,16 +18,18 @@
 
 struct pending {
 	struct command command;
-	struct vault_row rows[LIMIT_ENGINE_VAULT_ROWS];
+	struct vault_row *rows; /* in this block */
 	size_t row_count;
 	struct runtime_reply *reply;
 	struct engine_result result;
 	enum err code;
-	struct err_info info;
+	struct err_info *refusal; /* owned; NULL where there is none, or no memory for one */
 };
 
 struct pending *pending_new(
 	const struct command *command, const struct vault_row *rows, size_t row_count, struct runtime_reply *reply);
+/* Notes that the command is refused, and why. */
+void pending_refuse(struct pending *pending, enum err code, const struct err_info *info);
 /* Completes the reply with what `pending` says and lets go of it. */
 void pending_answer(struct pending *pending);
 

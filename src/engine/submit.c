@@ -38,7 +38,7 @@ struct pending *pending_new(
 	const struct record_lists *lists = &command->lists;
 	size_t ranges_size = lists->range_count * sizeof *lists->ranges;
 	size_t runs_size = lists->run_count * sizeof *lists->runs;
-	size_t size = sizeof(struct pending) + ranges_size + runs_size;
+	size_t size = sizeof(struct pending) + row_count * sizeof *rows + ranges_size + runs_size + 24;
 	for (size_t i = 0; i < row_count; i++)
 		size += text_size(rows[i].kind) + text_size(rows[i].text) + rows[i].salt.size + 24;
 	struct pending *pending = malloc(size);
@@ -48,6 +48,7 @@ struct pending *pending_new(
 	pending->command = *command;
 	pending->command.lists.ranges = take(&at, lists->ranges, ranges_size);
 	pending->command.lists.runs = take(&at, lists->runs, runs_size);
+	pending->rows = take(&at, rows, row_count * sizeof *rows);
 	pending->row_count = row_count;
 	for (size_t i = 0; i < row_count; i++) {
 		row_copy(&pending->rows[i], &rows[i], &at);
@@ -56,14 +57,30 @@ struct pending *pending_new(
 	pending->reply = reply;
 	pending->result = (struct engine_result){.kind = command->kind, .shard = ENGINE_SHARD, .command = command->id};
 	pending->code = ERR_OK;
-	pending->info.code = ERR_OK;
-	pending->info.pointer[0] = pending->info.detail[0] = 0;
+	pending->refusal = NULL;
 	return pending;
+}
+
+void pending_refuse(struct pending *pending, enum err code, const struct err_info *info)
+{
+	pending->code = code;
+	if (!pending->refusal)
+		pending->refusal = malloc(sizeof *pending->refusal);
+	if (!pending->refusal)
+		return; /* then the code's own title is said */
+	*pending->refusal = *info;
+	pending->refusal->code = code;
+}
+
+static void pending_free(struct pending *pending)
+{
+	free(pending->refusal);
+	free(pending);
 }
 
 static void result_release(void *result)
 {
-	free((char *)result - offsetof(struct pending, result));
+	pending_free((struct pending *)(void *)((char *)result - offsetof(struct pending, result)));
 }
 
 void pending_answer(struct pending *pending)
@@ -72,9 +89,8 @@ void pending_answer(struct pending *pending)
 		reply_complete(pending->reply, ERR_OK, NULL, &pending->result, result_release);
 		return;
 	}
-	pending->info.code = pending->code;
-	reply_complete(pending->reply, pending->code, &pending->info, NULL, NULL);
-	free(pending);
+	reply_complete(pending->reply, pending->code, pending->refusal, NULL, NULL);
+	pending_free(pending);
 }
 
 /* ---- submitting ---- */

@@ -10,7 +10,8 @@
 
 #include "wait.h"
 
-enum { PENDING, DONE, ABANDONED };
+enum { PENDING, DONE, ABANDONED, AWAITED }; /* awaited: pending, and the asker sleeps */
+enum { RESTS, WAKES, WAKES_AWAITED };       /* what `waking` says */
 
 static long futex(atomic_int *word, int operation, int value, const struct timespec *until)
 {
@@ -41,6 +42,17 @@ static void drop(struct runtime_reply *reply)
 	free(reply);
 }
 
+/* Leaves pending for `to`, unless somebody did before; returns what it was. */
+static int leave_pending(struct runtime_reply *reply, int to)
+{
+	int before = atomic_load_explicit(&reply->state, memory_order_acquire);
+	while ((before == PENDING || before == AWAITED) &&
+		!atomic_compare_exchange_weak_explicit(
+			&reply->state, &before, to, memory_order_acq_rel, memory_order_acquire))
+		continue;
+	return before;
+}
+
 void reply_complete(struct runtime_reply *reply, enum err code, const struct err_info *info, void *result,
 	void (*release)(void *result))
 {
@@ -52,18 +64,15 @@ void reply_complete(struct runtime_reply *reply, enum err code, const struct err
 	reply->result = result;
 	reply->release = release;
 	reply->waker = pthread_self();
-	atomic_store_explicit(&reply->waking, 1, memory_order_relaxed);
-	int expected = PENDING;
-	if (atomic_compare_exchange_strong_explicit(
-		    &reply->state, &expected, DONE, memory_order_acq_rel, memory_order_acquire)) {
+	atomic_store_explicit(&reply->waking, WAKES, memory_order_relaxed);
+	int before = leave_pending(reply, DONE);
+	assert(before != DONE); /* a reply is completed once */
+	if (before == AWAITED)
 		futex(&reply->state, FUTEX_WAKE, INT32_MAX, NULL);
-		if (reply->wake)
-			reply->wake(reply->context);
-	} else {
-		assert(expected == ABANDONED); /* a reply is completed once */
-	}
-	atomic_store_explicit(&reply->waking, 0, memory_order_release);
-	futex(&reply->waking, FUTEX_WAKE, INT32_MAX, NULL);
+	if (before != ABANDONED && reply->wake)
+		reply->wake(reply->context);
+	if (atomic_exchange_explicit(&reply->waking, RESTS, memory_order_acq_rel) == WAKES_AWAITED)
+		futex(&reply->waking, FUTEX_WAKE, INT32_MAX, NULL);
 	drop(reply);
 }
 
@@ -78,23 +87,30 @@ enum err reply_wait(struct runtime_reply *reply, struct err_info *info)
 	while (!reply_is_done(reply)) {
 		if (clock_monotonic_us() >= reply->deadline_us)
 			return err_set(info, ERR_DEADLINE, "", "%s", err_row(ERR_DEADLINE)->title);
-		futex(&reply->state, FUTEX_WAIT_BITSET, PENDING, reply->deadline_us == INT64_MAX ? NULL : &until);
+		int pending = PENDING;
+		atomic_compare_exchange_strong(&reply->state, &pending, AWAITED);
+		futex(&reply->state, FUTEX_WAIT_BITSET, AWAITED, reply->deadline_us == INT64_MAX ? NULL : &until);
 	}
 	if (reply->code != ERR_OK && info)
 		*info = reply->info;
 	return reply->code;
 }
 
+static void wait_waking(struct runtime_reply *reply)
+{
+	while (atomic_load_explicit(&reply->waking, memory_order_acquire) != RESTS) {
+		int wakes = WAKES;
+		atomic_compare_exchange_strong(&reply->waking, &wakes, WAKES_AWAITED);
+		futex(&reply->waking, FUTEX_WAIT_BITSET, WAKES_AWAITED, NULL);
+	}
+}
+
 void reply_unref(struct runtime_reply **reply)
 {
 	if (!*reply)
 		return;
-	int expected = PENDING;
-	if (!atomic_compare_exchange_strong_explicit(
-		    &(*reply)->state, &expected, ABANDONED, memory_order_acq_rel, memory_order_acquire) &&
-		expected == DONE && (*reply)->waker != pthread_self())
-		while (atomic_load_explicit(&(*reply)->waking, memory_order_acquire))
-			futex(&(*reply)->waking, FUTEX_WAIT_BITSET, 1, NULL);
+	if (leave_pending(*reply, ABANDONED) == DONE && (*reply)->waker != pthread_self())
+		wait_waking(*reply);
 	drop(*reply);
 	*reply = NULL;
 }
