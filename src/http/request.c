@@ -13,23 +13,21 @@ struct http_request *http_request_new(
 	struct http_server *server, struct connection *connection, struct MHD_Connection *mhd, const char *target)
 {
 	struct arena *arena = arena_new(0);
-	struct http_request *request = malloc(sizeof *request);
-	if (!arena || !request) {
+	struct http_request *request = arena ? ARENA_NEW(arena, struct http_request) : NULL;
+	if (!request) {
 		arena_free(&arena);
-		free(request);
 		return NULL;
 	}
-	*request = (struct http_request){.refs = 1,
-		.state = REQUEST_OPEN,
-		.server = server,
-		.mhd = mhd,
-		.connection = connection,
-		.arena = arena,
-		.started_us = clock_monotonic_us(),
-		.target = arena_copy(arena, target, strlen(target)),
-		.at_least = FIELD_ABSENT,
-		.if_match = FIELD_ABSENT,
-		.answer.version = -1};
+	atomic_init(&request->refs, 1);
+	atomic_init(&request->state, REQUEST_OPEN);
+	request->server = server;
+	request->mhd = mhd;
+	request->connection = connection;
+	request->arena = arena;
+	request->started_us = clock_monotonic_us();
+	request->target = arena_copy(arena, target, strlen(target));
+	request->at_least = request->if_match = FIELD_ABSENT;
+	request->answer.version = -1;
 	request->peer = arena_copy(arena, connection->peer, strlen(connection->peer));
 	atomic_fetch_add(&server->open_requests, 1);
 	metric_add(METRIC_HTTP_IN_FLIGHT, 1);
@@ -48,9 +46,9 @@ void http_request_unref(struct http_request *request)
 		http_events_drop(&request->answer.events);
 	reply_unref(&request->reply);
 	arena_free(&request->spare);
-	arena_free(&request->arena);
 	free(request->body);
-	free(request);
+	struct arena *arena = request->arena; /* the request itself lives in it */
+	arena_free(&arena);
 }
 
 bool http_request_finish(struct http_request *request, enum request_state outcome)

@@ -116,6 +116,7 @@ static void minute_forget(struct repeats *repeats, struct minute *minute, int64_
 		}
 		*link = repeat->next;
 		map_remove(&repeats->map, repeat_hash(repeats, repeat->org, repeat->command), item);
+		repeat->command = (struct id){0};
 		repeat->next = repeats->free;
 		repeats->free = item;
 	}

@@ -102,11 +102,17 @@ static enum err repeats_put_all(struct writer *writer)
 	if (!sorted)
 		return ERR_NO_MEMORY;
 	size_t count = 0;
-	for (size_t i = 0; i < REPEAT_MINUTES; i++)
-		for (uint32_t item = repeats->minutes[i].first; item != MAP_NONE; item = repeats->items[item].next)
-			sorted[count++] = &repeats->items[item];
+	bool in_order = true; /* as they are after a snapshot was read */
+	for (uint32_t item = 0; item < repeats->used; item++) {
+		const struct repeat *repeat = &repeats->items[item];
+		if (id_is_none(repeat->command))
+			continue;
+		in_order = in_order && (count == 0 || repeat_compare(&sorted[count - 1], &repeat) < 0);
+		sorted[count++] = repeat;
+	}
 	assert(count == repeats->map.count);
-	qsort(sorted, count, sizeof *sorted, repeat_compare);
+	if (!in_order)
+		qsort(sorted, count, sizeof *sorted, repeat_compare);
 	enum err err = ERR_OK;
 	for (size_t i = 0; i < count && !err; i++) {
 		struct event event = {.state_repeat = {.org = sorted[i]->org,
@@ -203,8 +209,8 @@ static enum err start_take(struct rules *rules, const struct event_state_start *
 
 static enum err repeat_take(struct rules *rules, const struct event_state_repeat *said, struct err_info *info)
 {
-	if (repeats_find(&rules->repeats, said->org, said->command))
-		return bad(info, "a repeat is there twice");
+	if (id_is_none(said->command) || repeats_find(&rules->repeats, said->org, said->command))
+		return bad(info, "a repeat without an id, or there twice");
 	struct repeat repeat = {.org = said->org,
 		.command = said->command,
 		.request_hash = said->request_hash,
