@@ -11,7 +11,7 @@ sys.path.insert(0, str(TOP / "tests/e2e"))
 from harness import BUILD, CARBOND, Daemon, Process, scratch, wait_until  # noqa: E402
 from say import say  # noqa: E402
 
-EVENTS, ROUNDS = 1000000, 5
+EVENTS, ROUNDS = 1000000, 3
 
 
 def start_s(daemon):
