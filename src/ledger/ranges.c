@@ -138,14 +138,31 @@ bool range_take(struct range_pool *pool, uint32_t *root, int64_t start, int64_t 
 	return true;
 }
 
+/* The last range that starts at or before `at`, and the first behind it, in one way down: each step is a cache miss. */
+static void range_around(
+	const struct range_pool *pool, uint32_t root, int64_t at, uint32_t *ret_low, uint32_t *ret_high)
+{
+	*ret_low = *ret_high = 0;
+	while (root) {
+		const struct range_node *node = &pool->nodes[root];
+		if (node->start <= at) {
+			*ret_low = root;
+			root = node->right;
+		} else {
+			*ret_high = root;
+			root = node->left;
+		}
+	}
+}
+
 bool range_put(struct range_pool *pool, uint32_t *root, int64_t start, int64_t length)
 {
 	int64_t end = start + length;
-	uint32_t low = range_at(pool, *root, start);
-	uint32_t high = range_at(pool, *root, end);
+	uint32_t low, high;
+	range_around(pool, *root, start, &low, &high);
 	if (low && pool->nodes[low].start + pool->nodes[low].length > start)
 		return false;
-	if (high && high != low && pool->nodes[high].start < end)
+	if (high && pool->nodes[high].start < end)
 		return false;
 	bool joins_low = low && pool->nodes[low].start + pool->nodes[low].length == start;
 	bool joins_high = high && pool->nodes[high].start == end;
