@@ -2,6 +2,7 @@
  * document. */
 #include "carbond/base/json.h"
 
+#include <setjmp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,79 @@ json_t *document_own(struct arena *arena, json_t *document)
 	return document;
 }
 
+/* ---- memory ends while jansson parses ----
+ *
+ * Its lexer does not look whether its buffer could grow: it goes on with a text that lacks a character, which makes another
+ * number, or lets it run past the end of a string. So a parse is left at the first allocation that fails, and all that it
+ * had is freed. */
+
+struct parse {
+	jmp_buf out;
+	void **pieces; /* what jansson has been given and has not freed */
+	size_t count, capacity;
+};
+
+static _Thread_local struct parse *running; /* NULL: jansson is building or writing, which it checks */
+
+static void *piece_new(size_t size)
+{
+	struct parse *parse = running;
+	void *piece = malloc(size);
+	if (!parse)
+		return piece;
+	if (piece && parse->count == parse->capacity) {
+		size_t capacity = 2 * parse->capacity + 64;
+		void **pieces = realloc(parse->pieces, capacity * sizeof *pieces);
+		if (pieces) {
+			parse->pieces = pieces;
+			parse->capacity = capacity;
+		}
+	}
+	if (!piece || parse->count == parse->capacity) {
+		free(piece);
+		longjmp(parse->out, 1);
+	}
+	return parse->pieces[parse->count++] = piece;
+}
+
+/* What is freed lies near the end, or before the values of an object whose key it is: LIMIT_JSON_DEPTH looks at each piece. */
+static void piece_free(void *piece)
+{
+	struct parse *parse = running;
+	free(piece);
+	if (!parse)
+		return;
+	for (size_t i = parse->count; i-- > 0;)
+		if (parse->pieces[i] == piece) {
+			parse->pieces[i] = NULL;
+			break;
+		}
+	while (parse->count && !parse->pieces[parse->count - 1])
+		parse->count--;
+}
+
+__attribute__((constructor)) static void use_pieces(void)
+{
+	json_set_alloc_funcs(piece_new, piece_free);
+}
+
+static json_t *parse_within_memory(const char *text, size_t size, json_error_t *error, bool *ret_memory_ended)
+{
+	struct parse parse = {.count = 0};
+	json_t *document = NULL;
+	running = &parse;
+	if (setjmp(parse.out) == 0) {
+		document = json_loadb(text, size, JSON_REJECT_DUPLICATES, error);
+	} else {
+		*ret_memory_ended = true;
+		for (size_t i = 0; i < parse.count; i++)
+			free(parse.pieces[i]);
+	}
+	running = NULL;
+	free(parse.pieces);
+	return document;
+}
+
 enum err document_parse(
 	struct arena *arena, const char *text, size_t size, json_t **ret_document, struct err_info *info)
 {
@@ -55,13 +129,13 @@ enum err document_parse(
 	if (err != ERR_OK)
 		return err;
 	json_error_t error;
-	json_t *document = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
-	if (!document) {
-		if (json_error_code(&error) == json_error_out_of_memory)
-			return err_set(info, ERR_NO_MEMORY, "", "no memory for the document");
+	bool memory_ended = false;
+	json_t *document = parse_within_memory(text, size, &error, &memory_ended);
+	if (memory_ended)
+		return err_set(info, ERR_NO_MEMORY, "", "no memory for the document");
+	if (!document)
 		return err_set(
 			info, ERR_INVALID_JSON, "", "line %d, column %d: %s", error.line, error.column, error.text);
-	}
 	*ret_document = document_own(arena, document);
 	return *ret_document ? ERR_OK : err_set(info, ERR_NO_MEMORY, "", "no memory for the document");
 }

@@ -75,8 +75,13 @@ static enum err check_journal(struct sqlite_connection *connection, struct err_i
 	enum err err = sqlite_statement(connection, "PRAGMA journal_mode", &statement, info);
 	if (err)
 		return err;
-	if (sqlite3_step(statement) != SQLITE_ROW ||
-		strcmp((const char *)sqlite3_column_text(statement, 0), "wal") != 0)
+	char mode[16] = "";
+	int code = sqlite3_step(statement);
+	if (code == SQLITE_ROW)
+		sqlite_column_copy(statement, 0, mode, sizeof mode);
+	if (code != SQLITE_ROW)
+		err = sqlite_failure(connection, code, "open", info);
+	else if (strcmp(mode, "wal") != 0)
 		err = err_set(info, ERR_IO, NULL, "%s: the file system does not allow a write-ahead log",
 			connection->file->name);
 	sqlite_done(statement);
@@ -137,6 +142,8 @@ static void drop_statements(struct sqlite_connection *connection)
 void sqlite_disconnect(struct sqlite_connection *connection)
 {
 	drop_statements(connection);
+	sqlite3_finalize(connection->rollback);
+	connection->rollback = NULL;
 	if (connection->db) {
 		int code = sqlite3_close(connection->db);
 		assert(code == SQLITE_OK); /* every statement has been finalised */
@@ -313,7 +320,8 @@ struct store_value sqlite_column(sqlite3_stmt *statement, int number)
 		break;
 	case SQLITE_TEXT:
 		value.kind = VALUE_TEXT;
-		value.data = sqlite3_column_text(statement, number);
+		/* as it lies in the page: sqlite3_column_text wants memory for a final NUL, and gives NULL without */
+		value.data = sqlite3_column_blob(statement, number);
 		value.size = (size_t)sqlite3_column_bytes(statement, number);
 		break;
 	case SQLITE_BLOB:
@@ -326,6 +334,13 @@ struct store_value sqlite_column(sqlite3_stmt *statement, int number)
 	if (value.size == 0 && (value.kind == VALUE_TEXT || value.kind == VALUE_BLOB))
 		value.data = "";
 	return value;
+}
+
+void sqlite_column_copy(sqlite3_stmt *statement, int number, char *ret_text, size_t size)
+{
+	struct store_value value = sqlite_column(statement, number);
+	snprintf(ret_text, size, "%.*s", value.kind == VALUE_TEXT ? (int)value.size : 0,
+		value.kind == VALUE_TEXT ? (const char *)value.data : "");
 }
 
 void sqlite_add(struct sqlite_text *text, const char *format, ...)

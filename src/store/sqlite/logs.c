@@ -31,7 +31,7 @@ static enum err read_header(sqlite3_stmt *row, const char *stream, struct store_
 	ret_batch->term = (uint64_t)sqlite3_column_int64(row, 1);
 	ret_batch->count = (uint32_t)sqlite3_column_int64(row, 2);
 	ret_batch->written_at_us = sqlite3_column_int64(row, 6);
-	snprintf(ret_batch->node, sizeof ret_batch->node, "%s", (const char *)sqlite3_column_text(row, 7));
+	sqlite_column_copy(row, 7, ret_batch->node, sizeof ret_batch->node);
 	if (read_hash(row, 3, &ret_batch->prev_hash) || read_hash(row, 4, &ret_batch->payload_hash) ||
 		read_hash(row, 5, &ret_batch->hash))
 		return err_set(info, ERR_STORE_CORRUPT, NULL, "log %s: batch %llu has a hash of a wrong length", stream,
@@ -266,7 +266,7 @@ enum err sqlite_next_stream(struct sqlite_connection *connection, const char *af
 	int code = sqlite3_step(statement);
 	char found[STORE_STREAM_SIZE] = "";
 	if (code == SQLITE_ROW)
-		snprintf(found, sizeof found, "%s", (const char *)sqlite3_column_text(statement, 0));
+		sqlite_column_copy(statement, 0, found, sizeof found);
 	else if (code != SQLITE_DONE)
 		err = sqlite_failure(connection, code, "list the logs", info);
 	sqlite_done(statement);

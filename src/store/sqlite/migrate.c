@@ -154,7 +154,8 @@ static enum err check_row(
 	struct migrations *migrations, const struct sqlite_file *file, sqlite3_stmt *row, struct err_info *info)
 {
 	int number = sqlite3_column_int(row, 0);
-	const char *name = (const char *)sqlite3_column_text(row, 1);
+	char name[128];
+	sqlite_column_copy(row, 1, name, sizeof name);
 	struct migration *migration = find(migrations, number);
 	if (!migration) {
 		int last = migrations->count ? migrations->items[migrations->count - 1].number : 0;

@@ -121,7 +121,10 @@ enum err sqlite_make_texts(struct sqlite *back, struct err_info *info)
 	for (size_t i = 0; i < back->tables->count; i++) {
 		make_text(back, &back->tables->items[i], scratch);
 		const struct sqlite_table_text *texts = &back->texts[i];
-		if (!texts->create || !texts->put || !texts->columns || !texts->get || !texts->remove)
+		if (!scratch->cut &&
+			(!texts->create || !texts->put || !texts->columns || !texts->get || !texts->remove))
+			return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the schema");
+		if (scratch->cut)
 			return err_set(info, ERR_INVALID_CONFIG, NULL, "collection %s has too many or too long names",
 				back->tables->items[i].collection->name);
 	}
@@ -138,7 +141,9 @@ struct existing {
 static enum err check_column(
 	const struct store_table *table, sqlite3_stmt *row, struct existing *existing, struct err_info *info)
 {
-	const char *name = (const char *)sqlite3_column_text(row, 0), *type = (const char *)sqlite3_column_text(row, 1);
+	char name[128], type[32];
+	sqlite_column_copy(row, 0, name, sizeof name);
+	sqlite_column_copy(row, 1, type, sizeof type);
 	int key_place = sqlite3_column_int(row, 2);
 	size_t number = store_column_of(table, name);
 	if (number == SIZE_MAX)
@@ -247,11 +252,11 @@ static size_t wanted_count(const struct store_table *table)
 	return table->order_count + (table->retention_column != SIZE_MAX);
 }
 
-static bool is_wanted(const struct store_table *table, const char *sql, struct sqlite_text *scratch)
+static bool is_wanted(const struct store_table *table, struct store_value sql, struct sqlite_text *scratch)
 {
 	for (size_t i = 1; i < wanted_count(table); i++) {
 		write_wanted(scratch, table, i);
-		if (strcmp(scratch->text, sql) == 0)
+		if (scratch->size == sql.size && memcmp(scratch->text, sql.data, sql.size) == 0)
 			return true;
 	}
 	return false;
@@ -271,8 +276,8 @@ static enum err drop_unwanted(
 		sqlite_bind_text(statement, 1, table->collection->name);
 		int code = SQLITE_DONE;
 		while (!name[0] && (code = sqlite3_step(statement)) == SQLITE_ROW)
-			if (!is_wanted(table, (const char *)sqlite3_column_text(statement, 1), scratch))
-				snprintf(name, sizeof name, "%s", (const char *)sqlite3_column_text(statement, 0));
+			if (!is_wanted(table, sqlite_column(statement, 1), scratch))
+				sqlite_column_copy(statement, 0, name, sizeof name);
 		if (!name[0] && code != SQLITE_DONE)
 			err = sqlite_failure(&file->writer, code, "read the schema", info);
 		sqlite_done(statement);

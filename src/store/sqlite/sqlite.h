@@ -29,6 +29,7 @@ struct sqlite_connection {
 	struct sqlite_file *file;
 	size_t statement_count;
 	sqlite3_stmt *statements[SQLITE_STATEMENTS]; /* by hash of their text */
+	sqlite3_stmt *rollback;                      /* a writer's: made beforehand, it must not need memory */
 };
 
 /* ---- texts of SQL ---- */
@@ -132,7 +133,10 @@ void sqlite_return(struct sqlite_file *file, struct sqlite_connection *connectio
 void sqlite_bind(sqlite3_stmt *statement, int number, const struct store_value *value);
 void sqlite_bind_text(sqlite3_stmt *statement, int number, const char *text);
 void sqlite_bind_hash(sqlite3_stmt *statement, int number, const struct hash *hash);
+/* A column's value, borrowed until the next step; texts have no final NUL. Needs no memory. */
 struct store_value sqlite_column(sqlite3_stmt *statement, int number);
+/* A column's text, cut to fit; "" for what is no text. */
+void sqlite_column_copy(sqlite3_stmt *statement, int number, char *ret_text, size_t size);
 void sqlite_add(struct sqlite_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* sqlite.c */

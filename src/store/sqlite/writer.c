@@ -72,9 +72,15 @@ static bool group_reads_back(struct sqlite_file *file, struct sqlite_request *co
 
 static void rollback(struct sqlite_file *file)
 {
-	struct err_info ignored;
-	if (sqlite3_get_autocommit(file->writer.db) == 0 && sqlite_run(&file->writer, "ROLLBACK", &ignored) != ERR_OK)
-		sqlite_latch(file->back, &ignored); /* neither forward nor back: only a new process can tell */
+	struct err_info info;
+	if (sqlite3_get_autocommit(file->writer.db) != 0)
+		return;
+	int code = sqlite3_step(file->writer.rollback);
+	if (code != SQLITE_DONE) {
+		(void)sqlite_failure(&file->writer, code, "ROLLBACK", &info);
+		sqlite_latch(file->back, &info); /* neither forward nor back: only a new process can tell */
+	}
+	sqlite_done(file->writer.rollback);
 }
 
 /* COMMIT, and where it reports an error the truth about it: SQLite's hook has seen the commit stand in the log, or the
@@ -262,6 +268,11 @@ enum err sqlite_writer_start(struct sqlite_file *file, struct err_info *info)
 	static const char *const inbox_names[] = {"store-value", "store-readings", "store-views"};
 	file->checkpoint_at = checkpoint_pages[file->class];
 	file->sweep_at_us = clock_monotonic_us();
+	/* after the schema's last change, which would make it be prepared anew */
+	int code = sqlite3_prepare_v3(
+		file->writer.db, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT, &file->writer.rollback, NULL);
+	if (code != SQLITE_OK)
+		return sqlite_failure(&file->writer, code, "prepare", info);
 	file->inbox = mailbox_new(inbox_names[file->class], INBOX_REQUESTS);
 	if (!file->inbox)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the store's queues");
