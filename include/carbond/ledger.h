@@ -75,8 +75,8 @@ int64_t ledger_issued_kg(const struct ledger *ledger, uint64_t batch);
 /* The counters of P1, P2 and P3 of the assets changed since the last call; asserts them. After every event. */
 void ledger_assert(struct ledger *ledger);
 /* P1, P2 and P3 from the ground: ranges of each batch partition [0, issued), states sum to issued, accounts sum to zero.
- * False with the first fault in `info`. */
-bool ledger_check(const struct ledger *ledger, struct err_info *info);
+ * ERR_JOURNAL_INVALID with the first fault in `info`. */
+enum err ledger_check(const struct ledger *ledger, struct err_info *info) MUST_CHECK;
 
 /* All places that are not empty, by (organisation, asset, state), ranges by start, at most EVENTS_RANGES_MAX a call; money
  * has no ranges. The issuing account is not shown. Stops when `each` returns other than ERR_OK. ERR_NO_MEMORY. */

@@ -84,8 +84,8 @@ int64_t rules_time_us(const struct rules *rules);   /* the journal's time */
 /* Kilograms of all batches in a state; and issued. */
 int64_t rules_state_kg(const struct rules *rules, enum kg_state state);
 int64_t rules_issued_kg(const struct rules *rules);
-/* P1, P2, P3 from the ground. False with the first fault. */
-bool rules_check(const struct rules *rules, struct err_info *info);
+/* P1, P2, P3 from the ground. ERR_JOURNAL_INVALID with the first fault in `info`. */
+enum err rules_check(const struct rules *rules, struct err_info *info) MUST_CHECK;
 /* The parts, for reading. */
 const struct ledger *rules_ledger(const struct rules *rules);
 const struct registry *rules_registry(const struct rules *rules);

@@ -122,8 +122,8 @@ enum err engine_load(struct engine *engine, struct err_info *info)
 	if (!err && (head.seq != engine->state.seq || !hash_equal(head.hash, engine->state.hash)))
 		err = err_set(
 			info, ERR_POSITION_TAKEN, "", "the journal moved while it was read: another writer leads");
-	if (!err && !rules_check(engine->state.rules, info))
-		err = ERR_JOURNAL_INVALID;
+	if (!err)
+		err = rules_check(engine->state.rules, info);
 	if (!err)
 		engine->term = head.term + 1;
 	return err;

@@ -426,49 +426,45 @@ static int range_compare(const void *a, const void *b)
 }
 
 /* P1 of all batches from the trees themselves. */
-static bool partitions_check(const struct ledger *ledger, struct err_info *info)
+static enum err partitions_check(const struct ledger *ledger, struct err_info *info)
 {
 	struct listing all = {0};
-	bool holds = true;
-	for (uint32_t i = 0; i < ledger->account_count && holds; i++) {
+	enum err err = ERR_OK;
+	for (uint32_t i = 0; i < ledger->account_count && !err; i++) {
 		const struct account *account = &ledger->accounts[i];
-		for (int state = 0; state < KG_STATE_COUNT && holds; state++) {
+		for (int state = 0; state < KG_STATE_COUNT && !err; state++) {
 			size_t first = all.count;
 			int64_t sum = 0;
 			all.batch = account->asset;
-			holds = range_each(&ledger->pool, account->ranges[state], list_one, &all);
+			if (!range_each(&ledger->pool, account->ranges[state], list_one, &all))
+				err = err_set(info, ERR_NO_MEMORY, "", "no memory to check the ledger");
 			for (size_t r = first; r < all.count; r++)
 				sum += all.ranges[r].length;
 			bool backed = !(account->asset & LEDGER_MONEY) && !id_is_none(account->org);
-			if (holds && backed && sum != account->amount[state]) {
-				err_set(info, ERR_INTERNAL, "",
+			if (!err && backed && sum != account->amount[state])
+				err = err_set(info, ERR_JOURNAL_INVALID, "",
 					"P1: an account of batch %llu has %lld kg and %lld in ranges",
 					(unsigned long long)account->asset, (long long)account->amount[state],
 					(long long)sum);
-				holds = false;
-			}
 		}
 	}
 	if (all.count)
 		qsort(all.ranges, all.count, sizeof *all.ranges, range_compare);
 	int64_t end = 0;
-	for (size_t i = 0; i < all.count && holds; i++) {
+	for (size_t i = 0; i < all.count && !err; i++) {
 		bool is_first = i == 0 || all.ranges[i - 1].batch != all.ranges[i].batch;
 		bool is_last = i + 1 == all.count || all.ranges[i + 1].batch != all.ranges[i].batch;
-		if (all.ranges[i].length <= 0 || all.ranges[i].start != (is_first ? 0 : end))
-			holds = false;
+		bool holds = all.ranges[i].length > 0 && all.ranges[i].start == (is_first ? 0 : end);
 		end = all.ranges[i].start + all.ranges[i].length;
-		if (is_last && end != ledger_issued_kg(ledger, all.ranges[i].batch))
-			holds = false;
-		if (!holds)
-			err_set(info, ERR_INTERNAL, "", "P1: batch %llu is not partitioned at %lld",
+		if (!holds || (is_last && end != ledger_issued_kg(ledger, all.ranges[i].batch)))
+			err = err_set(info, ERR_JOURNAL_INVALID, "", "P1: batch %llu is not partitioned at %lld",
 				(unsigned long long)all.ranges[i].batch, (long long)all.ranges[i].start);
 	}
 	free(all.ranges);
-	return holds;
+	return err;
 }
 
-bool ledger_check(const struct ledger *ledger, struct err_info *info)
+enum err ledger_check(const struct ledger *ledger, struct err_info *info)
 {
 	for (uint32_t a = 0; a < ledger->asset_count; a++) {
 		const struct asset *asset = &ledger->assets[a];
@@ -483,11 +479,9 @@ bool ledger_check(const struct ledger *ledger, struct err_info *info)
 					states[state] += account->amount[state];
 			}
 		}
-		if (sum != 0 || memcmp(states, asset->in_state, sizeof states) != 0 || !asset_holds(asset)) {
-			err_set(info, ERR_INTERNAL, "", "P2/P3: asset %llu does not balance",
+		if (sum != 0 || memcmp(states, asset->in_state, sizeof states) != 0 || !asset_holds(asset))
+			return err_set(info, ERR_JOURNAL_INVALID, "", "P2/P3: asset %llu does not balance",
 				(unsigned long long)asset->asset);
-			return false;
-		}
 	}
 	return partitions_check(ledger, info);
 }

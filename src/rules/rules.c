@@ -465,7 +465,7 @@ int64_t rules_issued_kg(const struct rules *rules)
 	return ledger_issued_kg(rules->ledger, 0);
 }
 
-bool rules_check(const struct rules *rules, struct err_info *info)
+enum err rules_check(const struct rules *rules, struct err_info *info)
 {
 	return ledger_check(rules->ledger, info);
 }

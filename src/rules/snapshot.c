@@ -244,8 +244,9 @@ static enum err end_take(
 	rules->restoring = false;
 	if (said->records != rules->restore_records || !hash_equal(hash, said->state_hash))
 		return bad(info, "the snapshot's count or hash does not agree");
-	if (!ledger_check(rules->ledger, info))
-		return ERR_JOURNAL_INVALID;
+	enum err err = ledger_check(rules->ledger, info);
+	if (err)
+		return err;
 	ledger_assert(rules->ledger);
 	*ret_end = *said;
 	return ERR_OK;

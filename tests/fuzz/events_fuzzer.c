@@ -34,7 +34,7 @@ static void journal(const uint8_t *data, size_t size)
 		data += length;
 		size -= length;
 	}
-	assert(!applies || rules_check(rules, &info));
+	assert(!applies || rules_check(rules, &info) == ERR_OK);
 	rules_free(&rules);
 }
 

@@ -54,7 +54,7 @@ static void replay(
 		json_decref(document);
 	}
 	fclose(lines);
-	assert_true(rules_check(rules, &info));
+	assert_int_equal(rules_check(rules, &info), ERR_OK);
 	hash_text(world_state(rules), ret_hash);
 	rules_free(&rules);
 	free(scratch);

@@ -120,7 +120,7 @@ static inline void world_check(struct world *world)
 {
 	struct hash mine = world_state(world->rules), theirs = world_state(world->replica);
 	assert_memory_equal(&mine, &theirs, sizeof mine); /* P8 */
-	if (!rules_check(world->rules, &world->info))
+	if (rules_check(world->rules, &world->info))
 		fail_msg("%s", world->info.detail);
 }
 

@@ -1,0 +1,126 @@
+/* The engine's state when memory ends at any allocation of a command, of a replay, of a snapshot: a refused command leaves the
+ * state as it was (decision 8), and the same command is then carried out. */
+#include "world.h"
+
+#include "sweep.h"
+
+/* Executes `command` with every allocation failing in turn, until it needs no more of them. */
+static void execute_at_last(struct world *world, const struct command *command)
+{
+	struct hash before = world_state(world->rules);
+	for (struct sweep sweep = {.kind = SWEEP_ALLOCATION, .nth = 1};; sweep.nth++) {
+		world->output.size = world->output.guard_count = 0;
+		world->info = (struct err_info){.code = ERR_OK};
+		sweep_arm(&sweep);
+		enum err err = rules_execute(
+			world->rules, command, world->now_us, &world->output, &world->result, &world->info);
+		sweep_disarm(&sweep);
+		sweep_judge(&sweep, err, &world->info);
+		if (!err)
+			break;
+		struct hash after = world_state(world->rules);
+		assert_memory_equal(&before, &after, sizeof after);
+		assert_int_equal(world->output.size, 0);
+		assert_int_equal(world->output.guard_count, 0);
+	}
+	world_replay(world, 0);
+	world_check(world); /* P8 */
+}
+
+static struct command transfer(struct world *world, int from, int to, uint64_t batch, int64_t kg)
+{
+	struct command command = world_command(world, COMMAND_TRANSFER, from);
+	command.transfer = (struct command_transfer){.to = world->orgs[to], .batch = batch, .kg = kg};
+	return command;
+}
+
+static void commands(void **state)
+{
+	(void)state;
+	struct world world;
+	struct claim_run run;
+	world_start(&world, 5);
+	for (int round = 0; round < 40; round++) { /* arrays and indexes grow at different moments */
+		int org = round % 3;
+		struct command submit = world_submission(&world, org, world.next_hour[org], 24, 10000, &run);
+		world.next_hour[org] += 24;
+		execute_at_last(&world, &submit);
+		struct command attest = world_attestation(
+			&world, 3 + org, submit.period_submit.period, submit.period_submit.evidence_root);
+		execute_at_last(&world, &attest);
+		struct command issue = world_command(&world, COMMAND_PERIOD_ISSUE, -1);
+		issue.period_issue.period = submit.period_submit.period;
+		execute_at_last(&world, &issue);
+		uint64_t batch = world.result.number;
+		for (int i = 0; i < 5; i++) {
+			struct command give = transfer(&world, org, (org + 1 + i) % WORLD_ORGS, batch, 10 + i);
+			execute_at_last(&world, &give);
+		}
+		struct command hold = world_command(&world, COMMAND_ACCOUNT_HOLD, -1);
+		hold.account_hold =
+			(struct command_account_hold){.org = world.orgs[org], .reason_hash = world_hash(&world)};
+		if (round % 10 == 0)
+			execute_at_last(&world, &hold);
+		if (round % 10 == 0) {
+			struct command release = world_command(&world, COMMAND_ACCOUNT_RELEASE, -1);
+			release.account_release = (struct command_account_release){
+				.org = world.orgs[org], .reason_hash = world_hash(&world)};
+			execute_at_last(&world, &release);
+		}
+		world.now_us += CLOCK_US_PER_MINUTE;
+	}
+	world_stop(&world);
+}
+
+struct copy {
+	struct rules *rules;
+	struct event_state_end end;
+};
+
+static enum err put_record(void *context, const uint8_t *record, size_t size)
+{
+	struct copy *copy = context;
+	struct err_info info;
+	return rules_restore(copy->rules, record, size, &copy->end, &info);
+}
+
+static void snapshot(struct sweep *sweep)
+{
+	struct world *world = sweep->context;
+	struct err_info info = {.code = ERR_OK};
+	struct hash none = {{0}}, hash, whole = world_state(world->rules);
+	sweep_arm(sweep);
+	struct copy copy = {.rules = rules_new(registry_id(rules_registry(world->rules)), 3)};
+	enum err err =
+		copy.rules ? rules_snapshot(world->rules, 1, none, put_record, &copy, &hash, &info) : ERR_NO_MEMORY;
+	sweep_disarm(sweep);
+	sweep_judge(sweep, err, &info);
+	if (!err) {
+		struct hash copied = world_state(copy.rules);
+		assert_memory_equal(&copied, &whole, sizeof whole);
+	}
+	rules_free(&copy.rules);
+	world_check(world);
+}
+
+static void snapshots(void **state)
+{
+	(void)state;
+	struct world world;
+	world_start(&world, 6);
+	for (int org = 0; org < 3; org++) {
+		uint64_t batch = world_issue(&world, org, 24, 10000, NULL);
+		for (int i = 0; i < 5; i++)
+			assert_int_equal(world_transfer(&world, org, (org + 1 + i) % WORLD_ORGS, batch, 10), ERR_OK);
+		assert_int_equal(world_retire(&world, org, batch, 100), ERR_OK);
+	}
+	sweep_allocations("a snapshot and its restoring", snapshot, &world);
+	world_stop(&world);
+}
+
+int main(void)
+{
+	sweep_start(400);
+	const struct CMUnitTest tests[] = {cmocka_unit_test(commands), cmocka_unit_test(snapshots)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
