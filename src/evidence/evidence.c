@@ -16,13 +16,74 @@ struct task {
 static void run_task(struct evidence *evidence, struct task *task)
 {
 	struct err_info info = {0};
-	enum err err = period_run(evidence, task->period, task->job, &info);
-	job_end(evidence, task->job, err, &info);
+	bool ran = false;
+	enum err err = period_run(evidence, task->period, task->job, &ran, &info);
+	if (ran)
+		job_end(evidence, task->job, err, &info);
 	if (err) {
+		atomic_store(&evidence->left_over, true);
 		char id[ID_TEXT_SIZE];
 		log_failure("period_submit", &info, "period", id_text(task->period, id), NULL);
 	}
 	free(task);
+}
+
+static enum err put_task(struct evidence *evidence, struct id period, struct id job, struct err_info *info)
+{
+	struct task *task = malloc(sizeof *task);
+	if (!task)
+		return err_set(info, ERR_NO_MEMORY, "", "no memory for the job");
+	*task = (struct task){period, job};
+	enum err err = mailbox_put(evidence->mailbox, task);
+	if (err) {
+		free(task);
+		return err_set(info, err, "", "too many periods are being submitted; try again shortly");
+	}
+	return ERR_OK;
+}
+
+/* Periods that are being submitted and that nobody runs: of the last run, or those whose end could not be written. */
+static enum err resume(struct evidence *evidence, struct err_info *info)
+{
+	struct arena *arena = arena_new(0);
+	struct period low = {.state = 1};
+	struct store_query query = {.collection = &periods_collection,
+		.index = "by_state",
+		.low = &low,
+		.prefix = 1,
+		.most = PERIODS_RESUMED_MAX};
+	void *found = NULL;
+	size_t count = 0;
+	enum err err = arena ? store_find(evidence->store, &query, arena, &found, &count, info)
+			     : err_set(info, ERR_NO_MEMORY, "", "no memory to go on with periods");
+	const struct period *rows = found;
+	for (size_t i = 0; err == ERR_OK && i < count; i++) {
+		struct job job = {.id = rows[i].job_id,
+			.org_id = rows[i].org_id,
+			.subject = rows[i].id,
+			.created_us = rows[i].updated_us,
+			.updated_us = rows[i].updated_us};
+		job_add(evidence, &job);
+		err = put_task(evidence, rows[i].id, rows[i].job_id, info);
+	}
+	if (err == ERR_BUSY) { /* more than the queue holds: the rest is taken up later */
+		atomic_store(&evidence->left_over, true);
+		err = ERR_OK;
+	}
+	arena_free(&arena);
+	return err;
+}
+
+/* Once nothing is queued, so that what is queued is not queued again. */
+static void take_up_left_over(struct evidence *evidence)
+{
+	struct err_info info = {0};
+	if (mailbox_depth(evidence->mailbox) > 0 || !atomic_exchange(&evidence->left_over, false))
+		return;
+	if (resume(evidence, &info) != ERR_OK) {
+		atomic_store(&evidence->left_over, true);
+		log_failure("periods_taken_up", &info, NULL);
+	}
 }
 
 /* A failed look is told once an interval and tried again at the next. */
@@ -62,24 +123,11 @@ static void evidence_run(void *argument)
 			free(items[0]);
 		bool due = clock_monotonic_us() >= next_us || review_is_asked(evidence);
 		if (due && !atomic_load(&evidence->stopping)) {
+			take_up_left_over(evidence);
 			run_reviews(evidence);
 			next_us = clock_monotonic_us() + REVIEW_INTERVAL_US;
 		}
 	}
-}
-
-static enum err put_task(struct evidence *evidence, struct id period, struct id job, struct err_info *info)
-{
-	struct task *task = malloc(sizeof *task);
-	if (!task)
-		return err_set(info, ERR_NO_MEMORY, "", "no memory for the job");
-	*task = (struct task){period, job};
-	enum err err = mailbox_put(evidence->mailbox, task);
-	if (err) {
-		free(task);
-		return err_set(info, err, "", "too many periods are being submitted; try again shortly");
-	}
-	return ERR_OK;
 }
 
 enum err evidence_wait(struct evidence *evidence, int64_t deadline_us, struct err_info *info)
@@ -144,13 +192,15 @@ enum err evidence_submit(struct evidence *evidence, const struct audit_actor *ac
 		goto out;
 	job_add(evidence, ret_job);
 	err = put_task(evidence, period, command_id, info);
-	if (err) { /* it stays in `submitting` only if this fails too; then the next start takes it up */
+	if (err) { /* it stays in `submitting` only if this fails too; then the thread takes it up */
 		struct err_info fault = {0};
 		struct period back = row;
 		back.state = old_row.state;
 		back.job_id = old_row.job_id;
-		if (period_write(evidence, actor, &row, &back, "period.not_submitted", &fault) != ERR_OK)
+		if (period_write(evidence, actor, &row, &back, "period.not_submitted", &fault) != ERR_OK) {
+			atomic_store(&evidence->left_over, true);
 			log_failure("period_not_submitted", &fault, NULL);
+		}
 		job_end(evidence, command_id, err, info);
 	}
 out:
@@ -200,37 +250,6 @@ enum err evidence_dry_run(struct evidence *evidence, struct id period, struct ar
 
 /* ---- life cycle ---- */
 
-/* Periods that were being submitted when the last run ended. */
-static enum err resume(struct evidence *evidence, struct err_info *info)
-{
-	struct arena *arena = arena_new(0);
-	struct period low = {.state = 1};
-	struct store_query query = {.collection = &periods_collection,
-		.index = "by_state",
-		.low = &low,
-		.prefix = 1,
-		.most = PERIODS_RESUMED_MAX};
-	void *found = NULL;
-	size_t count = 0;
-	enum err err = arena ? store_find(evidence->store, &query, arena, &found, &count, info)
-			     : err_set(info, ERR_NO_MEMORY, "", "no memory to go on with periods");
-	const struct period *rows = found;
-	for (size_t i = 0; err == ERR_OK && i < count; i++) {
-		struct job job = {.id = rows[i].job_id,
-			.org_id = rows[i].org_id,
-			.subject = rows[i].id,
-			.created_us = rows[i].updated_us,
-			.updated_us = rows[i].updated_us};
-		job_add(evidence, &job);
-		err = put_task(evidence, rows[i].id, rows[i].job_id, info);
-	}
-	/* more than the queue holds: the rest is taken up at the next start */
-	if (err == ERR_BUSY)
-		err = ERR_OK;
-	arena_free(&arena);
-	return err;
-}
-
 static void evidence_free(struct evidence *evidence)
 {
 	mailbox_free(&evidence->mailbox);
@@ -277,6 +296,9 @@ void evidence_stop(struct evidence **evidence)
 	if (!*evidence)
 		return;
 	atomic_store(&(*evidence)->stopping, true);
+	pthread_mutex_lock(&(*evidence)->lock);
+	pthread_cond_broadcast(&(*evidence)->changed); /* who waits there looks, and leaves */
+	pthread_mutex_unlock(&(*evidence)->lock);
 	mailbox_close((*evidence)->mailbox);
 	thread_join(&(*evidence)->thread);
 	engine_consumer_stop(&(*evidence)->consumer);

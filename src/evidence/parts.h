@@ -15,6 +15,7 @@ enum { JOBS_KEPT = 256, STEP_SIZE = 64, ERROR_SIZE = 512 };
 
 #define EVIDENCE_ARENA_BYTES (1u << 30) /* a year of meter-hours with their rows */
 #define CLOSE_DEADLINE_US    (60 * CLOCK_US_PER_SECOND)
+#define VIEWS_WAIT_US        (CLOCK_US_PER_SECOND / 5)
 #define COMMAND_DEADLINE_US  (60 * CLOCK_US_PER_SECOND)
 #define REVIEW_INTERVAL_US   (5 * CLOCK_US_PER_SECOND)
 #define PARTS_MAX            1000
@@ -34,6 +35,7 @@ struct evidence {
 	struct thread *thread;
 	struct engine_consumer *consumer;
 	atomic_bool stopping;
+	atomic_bool left_over;  /* a period may be `submitting` that no task runs */
 	atomic_bool look_again; /* the journal decided a submission: its reviews can go on */
 
 	pthread_mutex_t lock;            /* the jobs, the count of reviews, what the journal's consumer has followed */
@@ -121,7 +123,9 @@ enum err submission_write(struct evidence *evidence, const struct submission *ol
 	const char *action, struct err_info *info) MUST_CHECK;
 enum err submission_unpin(
 	struct evidence *evidence, const struct submission *row, struct arena *arena, struct err_info *info) MUST_CHECK;
-enum err period_run(struct evidence *evidence, struct id period, struct id job, struct err_info *info) MUST_CHECK;
+/* *ret_ran: false where an earlier run of the job has ended the period. */
+enum err period_run(
+	struct evidence *evidence, struct id period, struct id job, bool *ret_ran, struct err_info *info) MUST_CHECK;
 enum err period_write(struct evidence *evidence, const struct audit_actor *actor, const struct period *old_row,
 	struct period *row, const char *action, struct err_info *info) MUST_CHECK;
 

@@ -630,6 +630,15 @@ static enum err read_reviews(struct look *look, struct arena *arena)
 	return err ? err : look->pending ? ERR_OK : no_memory(look->info);
 }
 
+/* In short waits: behind a disk that has failed the views do not come, and a stop must not wait for them. */
+static enum err views_wait(struct evidence *evidence, int64_t position, int64_t deadline_us)
+{
+	enum err err = ERR_DEADLINE;
+	while (err == ERR_DEADLINE && clock_monotonic_us() < deadline_us && !atomic_load(&evidence->stopping))
+		err = engine_wait_position(evidence->engine, position, clock_monotonic_us() + VIEWS_WAIT_US);
+	return err;
+}
+
 enum err review_run(struct evidence *evidence, struct err_info *info)
 {
 	struct arena *arena = arena_new(0);
@@ -645,7 +654,7 @@ enum err review_run(struct evidence *evidence, struct err_info *info)
 		goto out;
 	/* the chains' kilograms come from the views, the submissions' states from our own consumer */
 	int64_t position = engine_position(evidence->engine), deadline_us = clock_monotonic_us() + COMMAND_DEADLINE_US;
-	err = engine_wait_position(evidence->engine, position, deadline_us);
+	err = views_wait(evidence, position, deadline_us);
 	if (err == ERR_OK)
 		err = chain_wait(evidence, position, deadline_us, info);
 	if (err == ERR_OK)

@@ -421,18 +421,20 @@ static enum err run_parts(struct evidence *evidence, struct period *period, cons
 	return err;
 }
 
-enum err period_run(struct evidence *evidence, struct id id, struct id job, struct err_info *info)
+enum err period_run(struct evidence *evidence, struct id id, struct id job, bool *ret_ran, struct err_info *info)
 {
 	struct arena *arena = arena_new(0);
 	struct audit_actor daemon = {.name = "evidence"};
 	struct period old_row = {.id = id};
 	struct err_info fault = {0};
+	*ret_ran = true;
 	if (!arena)
 		return err_set(info, ERR_NO_MEMORY, "", "no memory for the period");
 	enum err err = store_get(evidence->store, &periods_collection, &old_row, arena, info);
 	struct period row = old_row;
 	struct project project = {.id = old_row.project_id};
-	if (err == ERR_OK && old_row.state != 1)
+	*ret_ran = err || old_row.state == 1;
+	if (!*ret_ran)
 		goto out; /* done by an earlier run of the same job */
 	if (err == ERR_OK)
 		err = store_get(evidence->store, &projects_collection, &project, arena, info);
