@@ -69,9 +69,7 @@ static void extension_stop(struct extension *extension)
 
 static void release_arena(void *arena)
 {
-	struct arena *own = arena;
-
-	arena_free(&own);
+	arena_free(arena);
 }
 
 bool daemon_reload(struct daemon *daemon)
@@ -81,9 +79,14 @@ bool daemon_reload(struct daemon *daemon)
 	struct conf_report report = {0};
 	struct err_info info = {0};
 	const char *applied = "", *need_restart = "";
+	struct arena **before = arena ? ARENA_NEW(arena, struct arena *) : NULL;
 
-	if (!arena)
+	/* parts borrow texts of the configuration that they were started with, so its arena lives as long as the newest;
+	 * the place for it is made first: once the new one counts, nothing may fail */
+	if (!before || arena_own(arena, release_arena, before)) {
+		arena_free(&arena);
 		return false;
+	}
 	if (conf_load(daemon->input, arena, &wanted, &report, &info)) {
 		log_failure("reload_refused", &info, NULL);
 		arena_free(&arena);
@@ -97,9 +100,7 @@ bool daemon_reload(struct daemon *daemon)
 	log_line(LOG_LEVEL_INFO, "reloaded", "the configuration was read again", "applied", applied, "need_restart",
 		need_restart, NULL);
 	log_set_level((enum log_level)next->log_level);
-	/* parts borrow texts of the configuration that they were started with, so its arena lives as long as the newest */
-	if (arena_own(arena, release_arena, daemon->arena))
-		return false;
+	*before = daemon->arena;
 	daemon->arena = arena;
 	daemon->conf = next;
 	return *applied;
