@@ -171,6 +171,7 @@ class Daemon:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = self.folder / "data"
         self.settings = {"http.port": self.port, "data_dir": self.data, "node": "test", "log.level": "info", **(settings or {})}
+        self.data = pathlib.Path(self.settings["data_dir"])
         if STORE == "mongodb" and "store.uri" not in self.settings:
             self.settings["store.uri"] = mongo_server().new_uri()
         if broker:
