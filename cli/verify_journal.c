@@ -193,8 +193,7 @@ static enum err finish(struct verify_list *list, struct replay *replay, struct h
 	struct err_info fault = {0};
 	struct hash state;
 	char text[512], hex[HASH_TEXT_SIZE], root[HASH_TEXT_SIZE];
-	if (!rules_check(replay->rules, &fault) && !fault.code)
-		fault.code = ERR_JOURNAL_INVALID;
+	fault.code = rules_check(replay->rules, &fault);
 	snprintf(text, sizeof text,
 		"states sum to issued: %lld kg; held %lld, buffer %lld, retired %lld, cancelled %lld; every asset sums "
 		"to zero",
