@@ -53,6 +53,7 @@ struct record_reader {
 	uint8_t *buffer;
 	size_t size, capacity, at;
 	bool ended;
+	bool memory_ended; /* while the record was taken apart: nothing is said of it */
 
 	/* the record at hand; borrowed until the next */
 	enum record_kind kind;

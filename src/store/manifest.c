@@ -98,9 +98,10 @@ static enum err sign_and_write(json_t *document, struct arena *arena, const char
 	struct signature signature;
 	char hex[2 * sizeof signature + 1], path[1200], *text = NULL;
 	size_t size = 0;
-	if (document_canonical(arena, document, &text, &size))
-		return err_set(info, ERR_INTERNAL, NULL, "the manifest has no canonical form");
-	enum err err = options->sign(options->context, text, size, &signature, info);
+	enum err err = document_canonical(arena, document, &text, &size);
+	if (err)
+		return err_set(info, err, NULL, "the manifest has no canonical form");
+	err = options->sign(options->context, text, size, &signature, info);
 	if (err)
 		return err;
 	if (json_object_set_new(document, "signature", json_string(hex_text(&signature, sizeof signature, hex))) ||
@@ -138,6 +139,12 @@ enum err backup_manifest_write(struct backup_manifest *manifest, const char *fol
 static enum err edited(const char *folder, const char *why, struct err_info *info)
 {
 	return err_set(info, ERR_BACKUP_EDITED, NULL, "%s/" BACKUP_MANIFEST " %s", folder, why);
+}
+
+/* The manifest's fault, unless it was memory that ended: that says nothing of the backup. */
+static enum err edited_for(enum err why, const char *folder, const char *what, struct err_info *info)
+{
+	return why == ERR_NO_MEMORY ? no_memory(info) : edited(folder, what, info);
 }
 
 static enum err read_text(
@@ -206,8 +213,9 @@ static bool take_files(struct backup_manifest *manifest, const json_t *list)
 	return json_is_array(list);
 }
 
-static bool take_streams(struct backup_manifest *manifest, const json_t *list)
+static enum err take_streams(struct backup_manifest *manifest, const json_t *list)
 {
+	enum err err = json_is_array(list) ? ERR_OK : ERR_BACKUP_EDITED;
 	size_t index;
 	json_t *item;
 	json_array_foreach(list, index, item)
@@ -221,24 +229,27 @@ static bool take_streams(struct backup_manifest *manifest, const json_t *list)
 		stream.seq = (uint64_t)json_integer_value(json_object_get(item, "seq"));
 		if (stream.class == STORE_CLASS_COUNT ||
 			!take_text(item, "stream", stream.stream, sizeof stream.stream) ||
-			!take_hash(item, "hash", &stream.hash) || backup_stream_add(manifest, &stream, NULL))
-			return false;
+			!take_hash(item, "hash", &stream.hash))
+			return ERR_BACKUP_EDITED;
+		err = backup_stream_add(manifest, &stream, NULL);
+		if (err)
+			break;
 	}
-	return json_is_array(list);
+	return err;
 }
 
-static bool take_members(struct backup_manifest *manifest, const json_t *document)
+static enum err take_members(struct backup_manifest *manifest, const json_t *document)
 {
 	const char *format = json_string_value(json_object_get(document, "format"));
 	manifest->step = (unsigned)json_integer_value(json_object_get(document, "step"));
 	manifest->created_us = json_integer_value(json_object_get(document, "created_us"));
-	return format && strcmp(format, BACKUP_FORMAT) == 0 &&
-	       (manifest->step <= 1 || take_hash(document, "previous", &manifest->previous)) &&
-	       take_text(document, "node", manifest->node, sizeof manifest->node) &&
-	       take_text(document, "registry", manifest->registry, sizeof manifest->registry) &&
-	       take_hex(document, "key", &manifest->key, sizeof manifest->key) &&
-	       take_files(manifest, json_object_get(document, "files")) &&
-	       take_streams(manifest, json_object_get(document, "streams"));
+	bool good = format && strcmp(format, BACKUP_FORMAT) == 0 &&
+		    (manifest->step <= 1 || take_hash(document, "previous", &manifest->previous)) &&
+		    take_text(document, "node", manifest->node, sizeof manifest->node) &&
+		    take_text(document, "registry", manifest->registry, sizeof manifest->registry) &&
+		    take_hex(document, "key", &manifest->key, sizeof manifest->key) &&
+		    take_files(manifest, json_object_get(document, "files"));
+	return good ? take_streams(manifest, json_object_get(document, "streams")) : ERR_BACKUP_EDITED;
 }
 
 /* What is signed is the canonical form, and the file is nothing else: every byte of it counts. */
@@ -248,12 +259,15 @@ static enum err check_signature(const char *folder, json_t *document, const stru
 	struct signature signature;
 	char *canonical = NULL;
 	size_t canonical_size = 0;
-	if (document_canonical(arena, document, &canonical, &canonical_size) || canonical_size != size ||
-		memcmp(canonical, text, size) != 0 || !take_hex(document, "signature", &signature, sizeof signature) ||
-		json_object_del(document, "signature") ||
-		document_canonical(arena, document, &canonical, &canonical_size) ||
-		!sign_holds(key, BACKUP_FORMAT, canonical, canonical_size, &signature))
-		return edited(folder, "has been edited: its signature does not hold", info);
+	static const char fault[] = "has been edited: its signature does not hold";
+	enum err err = document_canonical(arena, document, &canonical, &canonical_size);
+	if (err || canonical_size != size || memcmp(canonical, text, size) != 0 ||
+		!take_hex(document, "signature", &signature, sizeof signature))
+		return edited_for(err, folder, fault, info);
+	json_object_del(document, "signature");
+	err = document_canonical(arena, document, &canonical, &canonical_size);
+	if (err || !sign_holds(key, BACKUP_FORMAT, canonical, canonical_size, &signature))
+		return edited_for(err, folder, fault, info);
 	return ERR_OK;
 }
 
@@ -278,10 +292,12 @@ enum err backup_manifest_read(struct backup_manifest *manifest, const char *fold
 	if (!arena)
 		return no_memory(info);
 	enum err err = read_text(folder, arena, &text, &size, info);
-	if (!err && (document_parse(arena, text, size, &document, NULL) != ERR_OK || !json_is_object(document)))
-		err = edited(folder, "is not the JSON that it was", info);
-	if (!err && !take_members(manifest, document))
-		err = edited(folder, "is not one of this version", info);
+	enum err fault = err ? ERR_OK : document_parse(arena, text, size, &document, NULL);
+	if (fault || (!err && !json_is_object(document)))
+		err = edited_for(fault, folder, "is not the JSON that it was", info);
+	fault = err ? ERR_OK : take_members(manifest, document);
+	if (fault)
+		err = edited_for(fault, folder, "is not one of this version", info);
 	if (!err)
 		err = check_signature(folder, document, &manifest->key, text, size, arena, info);
 	if (!err && manifest->step != step)

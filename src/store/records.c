@@ -231,6 +231,7 @@ static bool get_guards(struct record_reader *reader)
 		return false;
 	if (count > reader->guard_capacity) {
 		struct store_guard *wider = realloc(reader->guards, count * sizeof wider[0]);
+		reader->memory_ended = !wider;
 		if (!wider)
 			return false;
 		reader->guards = wider;
@@ -279,7 +280,8 @@ static bool get_table(struct record_reader *reader)
 		struct store_value *values = realloc(reader->values, count * sizeof values[0]);
 		if (values)
 			reader->values = values;
-		if (!columns || !values)
+		reader->memory_ended = !columns || !values;
+		if (reader->memory_ended)
 			return false;
 		reader->column_capacity = count;
 	}
@@ -394,7 +396,8 @@ enum err record_read(struct record_reader *reader, struct err_info *info)
 	}
 	err = read_bytes(reader, reader->buffer, reader->size, info);
 	if (!err && (!take_apart(reader) || (reader->ended && fgetc(reader->stream) != EOF)))
-		err = edited(reader, info);
+		err = reader->memory_ended ? err_set(info, ERR_NO_MEMORY, NULL, "no memory to read %s", reader->name)
+					   : edited(reader, info);
 	reader->records++;
 	return err;
 }

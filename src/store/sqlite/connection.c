@@ -271,8 +271,17 @@ enum err sqlite_borrow(struct sqlite_file *file, struct sqlite_connection **ret_
 
 void sqlite_return(struct sqlite_file *file, struct sqlite_connection *connection)
 {
+	/* one that found no memory to end its transaction would read the same old moment for ever */
+	bool good = sqlite3_get_autocommit(connection->db) != 0;
+	if (!good) {
+		sqlite_disconnect(connection);
+		free(connection);
+	}
 	pthread_mutex_lock(&file->lock);
-	file->idle[file->idle_count++] = connection;
+	if (good)
+		file->idle[file->idle_count++] = connection;
+	else
+		file->open_count--;
 	pthread_cond_signal(&file->freed);
 	pthread_mutex_unlock(&file->lock);
 }
