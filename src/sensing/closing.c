@@ -462,10 +462,12 @@ static enum err close_late(struct group *group, struct open_bucket *bucket, cons
 			"the raw readings of its hour have been dropped");
 		return err ? no_memory(info) : ERR_OK;
 	}
-	if (series_decode(base->columns.data, base->columns.size, BUCKET_READINGS_MAX, group->arena, &closed,
-		    &closed_count) ||
-		conflicts_read(base->conflicts, group->arena, &base_conflicts, &base_conflict_count))
-		return err_set(info, ERR_STORE_CORRUPT, NULL, "a closed bucket does not decode");
+	err = series_decode(
+		base->columns.data, base->columns.size, BUCKET_READINGS_MAX, group->arena, &closed, &closed_count);
+	if (!err)
+		err = conflicts_read(base->conflicts, group->arena, &base_conflicts, &base_conflict_count);
+	if (err)
+		return err_set(info, err, NULL, "a closed bucket does not decode");
 	struct series_point *all = ARENA_ARRAY(group->arena, struct series_point, closed_count + late->count + 1);
 	struct series_point *refused = ARENA_ARRAY(group->arena, struct series_point, late->count + 1);
 	if (!all || !refused)

@@ -131,9 +131,9 @@ static enum err row_points(const struct bucket_row *row, struct arena *arena, st
 {
 	if (!row->columns.data)
 		return err_set(info, ERR_RAW_EXPIRED, NULL, "%s", err_row(ERR_RAW_EXPIRED)->title);
-	if (series_decode(row->columns.data, row->columns.size, BUCKET_READINGS_MAX, arena, ret_points, ret_count))
-		return err_set(info, ERR_STORE_CORRUPT, NULL, "a closed bucket does not decode");
-	return ERR_OK;
+	enum err err =
+		series_decode(row->columns.data, row->columns.size, BUCKET_READINGS_MAX, arena, ret_points, ret_count);
+	return err ? err_set(info, err, NULL, "a closed bucket does not decode") : ERR_OK;
 }
 
 enum err hours_points(const struct hours *hours, int64_t hour_us, const struct bucket_row *rows, size_t row_count,
@@ -147,16 +147,17 @@ enum err hours_points(const struct hours *hours, int64_t hour_us, const struct b
 	*ret_points = NULL;
 	*ret_count = 0;
 	if (newest && (newest->columns.data || newest->count > 0)) {
-		enum err err = row_points(newest, arena, ret_points, ret_count, info);
-		if (err)
-			return err;
+		enum err fault = row_points(newest, arena, ret_points, ret_count, info);
+		if (fault)
+			return fault;
 	}
 	if (!open || (newest && newest->revision >= open->revision))
 		return ERR_OK;
 	size_t conflict_count = 0, refused;
 	uint32_t *conflicts = NULL;
-	if (newest && conflicts_read(newest->conflicts, arena, &conflicts, &conflict_count))
-		return err_set(info, ERR_STORE_CORRUPT, NULL, "a closed bucket does not decode");
+	enum err err = newest ? conflicts_read(newest->conflicts, arena, &conflicts, &conflict_count) : ERR_OK;
+	if (err)
+		return err_set(info, err, NULL, "a closed bucket does not decode");
 	struct series_point *all = ARENA_ARRAY(arena, struct series_point, *ret_count + open->count + 1);
 	struct series_point *aside = ARENA_ARRAY(arena, struct series_point, open->count + 1);
 	if (!all || !aside)

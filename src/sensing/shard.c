@@ -297,6 +297,8 @@ static enum err revision_find(struct shard *shard, struct open_bucket *bucket, s
 		row = rows;
 		bucket->revision = row->revision + 1;
 		bucket->seen = shard->caught_up ? NULL : calloc(SHARD_STREAMS_MAX, sizeof *bucket->seen);
+		if (!shard->caught_up && !bucket->seen)
+			err = err_set(info, ERR_NO_MEMORY, NULL, "no memory for a bucket");
 		if (bucket->seen)
 			buckets_seen_parse(shard->buckets, row->seen, bucket->seen);
 	}
