@@ -34,6 +34,12 @@ static enum err refuse(struct err_info *info, const char *item, const char *deta
 	return err_set(info, ERR_PACK_INVALID, item, "%s", detail);
 }
 
+/* The item's fault, unless it was memory that ended: that says nothing of the pack. */
+static enum err refuse_for(enum err why, struct err_info *info, const char *item, const char *detail)
+{
+	return why == ERR_NO_MEMORY ? err_set(info, why, item, "no memory to check it") : refuse(info, item, detail);
+}
+
 /* ---- entries ---- */
 
 static int compare_entry(const void *key, const void *entry)
@@ -111,10 +117,10 @@ static enum err read_document(struct check *check, const char *path, json_t **re
 		return refuse(info, path, "the entry is missing");
 	enum err err = document_parse(check->arena, (const char *)entry->data, entry->size, ret_document, &fault);
 	if (err)
-		return refuse(info, path, fault.detail);
+		return refuse_for(err, info, path, fault.detail);
 	err = document_canonical(check->arena, *ret_document, &text, &size);
 	if (err || size != entry->size || memcmp(text, entry->data, size) != 0)
-		return refuse(info, path, "the document is not in canonical form (RFC 8785)");
+		return refuse_for(err, info, path, "the document is not in canonical form (RFC 8785)");
 	return ERR_OK;
 }
 
@@ -148,12 +154,15 @@ static enum err read_row(
 	enum err err = read_document(check, path, &document, info);
 	if (err)
 		return err;
-	if (field_read(fields, FIELD_CREATE, document, "", check->arena, ret_row, &fault) != ERR_OK)
-		return err_set(info, ERR_PACK_INVALID, path, "%s", fault.detail);
-	json_t *again = field_write(fields, ret_row);
-	bool same = again && json_equal(again, document);
-	json_decref(again);
-	return same ? ERR_OK : refuse(info, path, "the document says something that its form does not know");
+	err = field_read(fields, FIELD_CREATE, document, "", check->arena, ret_row, &fault);
+	if (err)
+		return refuse_for(err, info, path, fault.detail);
+	json_t *again = document_own(check->arena, field_write(fields, ret_row));
+	if (!again)
+		return err_set(info, ERR_NO_MEMORY, path, "no memory to check it");
+	return json_equal(again, document)
+		       ? ERR_OK
+		       : refuse(info, path, "the document says something that its form does not know");
 }
 
 static enum err check_manifest(struct check *check, struct err_info *info)
@@ -235,19 +244,24 @@ static enum err check_agreement(const struct check *check, struct err_info *info
 static enum err check_documents(struct check *check, struct err_info *info)
 {
 	struct err_info fault = {0};
+	char detail[sizeof fault.pointer + sizeof fault.detail + 2];
 	json_t *document;
-	enum err err = read_case(check, info);
+	enum err parsed, err = read_case(check, info);
 	if (err == ERR_OK)
 		err = read_document(check, "core/methodology.json", &document, info);
-	if (err == ERR_OK &&
-		mrv_methodology_parse(document, check->arena, &check->the_case.methodology, &fault) != ERR_OK)
-		err = err_set(info, ERR_PACK_INVALID, "core/methodology.json", "%s: %s", fault.pointer, fault.detail);
-	if (err == ERR_OK)
-		err = read_document(check, "core/factors.json", &document, info);
-	if (err == ERR_OK && mrv_factors_parse(document, check->arena, &check->the_case.factors, &fault) != ERR_OK)
-		err = err_set(info, ERR_PACK_INVALID, "core/factors.json", "%s: %s", fault.pointer, fault.detail);
 	if (err)
 		return err;
+	parsed = mrv_methodology_parse(document, check->arena, &check->the_case.methodology, &fault);
+	snprintf(detail, sizeof detail, "%s: %s", fault.pointer, fault.detail);
+	if (parsed)
+		return refuse_for(parsed, info, "core/methodology.json", detail);
+	err = read_document(check, "core/factors.json", &document, info);
+	if (err)
+		return err;
+	parsed = mrv_factors_parse(document, check->arena, &check->the_case.factors, &fault);
+	snprintf(detail, sizeof detail, "%s: %s", fault.pointer, fault.detail);
+	if (parsed)
+		return refuse_for(parsed, info, "core/factors.json", detail);
 	check->pack->methodology = check->the_case.methodology;
 	/* what nothing reads would be vouched for unseen */
 	static const char *const known[] = {"core/calibrations.json", "core/factors.json", "core/hours.csv",
@@ -314,8 +328,9 @@ static enum err check_bucket(struct check *check, const struct tar_entry *entry,
 		return refuse(info, entry->path, "the bucket's header is not its path's");
 	if (!find_sensor(&check->the_case, sensor))
 		return refuse(info, entry->path, "the bucket's sensor is not in core/sensors.json");
-	if (series_decode(hour.columns, hour.columns_size, HOUR_POINTS_MAX, check->work, &points, &count) != ERR_OK)
-		return refuse(info, entry->path, "the bucket's columns cannot be read");
+	enum err err = series_decode(hour.columns, hour.columns_size, HOUR_POINTS_MAX, check->work, &points, &count);
+	if (err)
+		return refuse_for(err, info, entry->path, "the bucket's columns cannot be read");
 	for (size_t i = 0; i < count; i++)
 		if (points[i].time_us < hour_us || points[i].time_us >= hour_us + CLOCK_US_PER_HOUR ||
 			(i > 0 && points[i].time_us <= points[i - 1].time_us))
@@ -432,8 +447,9 @@ static enum err check_credit(struct check *check, struct err_info *info)
 	struct mrv_manifest expected = check->pack->manifest;
 	struct err_info fault = {0};
 	char pointer[96] = "";
-	if (mrv_manifest_fill(&check->the_case, check->pack->result, &expected, &fault) != ERR_OK)
-		return refuse(info, "core/manifest.json", fault.detail);
+	enum err err = mrv_manifest_fill(&check->the_case, check->pack->result, &expected, &fault);
+	if (err)
+		return refuse_for(err, info, "core/manifest.json", fault.detail);
 	json_t *computed = document_own(check->arena, field_write(mrv_manifest_fields, &expected));
 	json_t *stated = document_own(check->arena, field_write(mrv_manifest_fields, &check->pack->manifest));
 	if (!computed || !stated)
@@ -534,8 +550,9 @@ static enum err check_signatures(struct check *check, struct err_info *info)
 }
 
 /* The checkpoint's own signature, over its canonical text without the member `signature`. */
-static bool checkpoint_holds(struct check *check, const json_t *checkpoint)
+static enum err check_checkpoint(struct check *check, const json_t *checkpoint, struct err_info *info)
 {
+	static const char fault[] = "the checkpoint's signature does not hold";
 	struct sign_public key;
 	struct signature signature;
 	size_t key_size, signature_size, size;
@@ -544,16 +561,22 @@ static bool checkpoint_holds(struct check *check, const json_t *checkpoint)
 	const char *signature_text = json_string_value(json_object_get(checkpoint, "signature"));
 	int64_t time_us = json_integer_value(json_object_get(checkpoint, "time_us"));
 	json_t *unsigned_part = document_own(check->arena, json_copy((json_t *)(uintptr_t)checkpoint));
-	if (!unsigned_part || !key_text || !signature_text || json_object_del(unsigned_part, "signature") != 0)
-		return false;
+	if (!key_text || !signature_text)
+		return refuse(info, attachment_paths[1], fault);
+	if (!unsigned_part)
+		return err_set(info, ERR_NO_MEMORY, attachment_paths[1], "no memory to check it");
+	json_object_del(unsigned_part, "signature");
 	if (hex_parse(key_text, strlen(key_text), key.bytes, sizeof key.bytes, &key_size) != ERR_OK ||
 		hex_parse(signature_text, strlen(signature_text), signature.bytes, sizeof signature.bytes,
 			&signature_size) != ERR_OK ||
-		key_size != sizeof key.bytes || signature_size != sizeof signature.bytes ||
-		document_canonical(check->arena, unsigned_part, &text, &size) != ERR_OK)
-		return false;
+		key_size != sizeof key.bytes || signature_size != sizeof signature.bytes)
+		return refuse(info, attachment_paths[1], fault);
+	enum err err = document_canonical(check->arena, unsigned_part, &text, &size);
+	if (err)
+		return refuse_for(err, info, attachment_paths[1], fault);
 	check->pack->checkpoint_trusted = is_trusted(check, 2, key.bytes, (struct id){{0}}, time_us);
-	return sign_holds(&key, CHECKPOINT_DOMAIN, text, size, &signature);
+	return sign_holds(&key, CHECKPOINT_DOMAIN, text, size, &signature) ? ERR_OK
+									   : refuse(info, attachment_paths[1], fault);
 }
 
 static enum err check_inclusion(struct check *check, struct err_info *info)
@@ -590,9 +613,9 @@ static enum err check_issue(struct check *check, struct err_info *info)
 	if (err)
 		return err;
 	check->pack->issued = true;
-	if (!checkpoint_holds(check, check->pack->issue.checkpoint))
-		return refuse(info, attachment_paths[1], "the checkpoint's signature does not hold");
-	err = check_inclusion(check, info);
+	err = check_checkpoint(check, check->pack->issue.checkpoint, info);
+	if (!err)
+		err = check_inclusion(check, info);
 	if (err)
 		return err;
 	if ((int64_t)check->pack->attestation_count < check->pack->manifest.quorum)
