@@ -111,7 +111,7 @@ void sweep_start(long points)
 {
 	const char *text = getenv("CARBOND_SWEEP");
 	points_most = points / ONE_OF;
-	if (text)
+	if (text && *text)
 		points_most = strcmp(text, "all") == 0 ? LONG_MAX : strtol(text, NULL, 10);
 	sqlite3_mem_methods memory;
 	if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &sqlite_memory) != SQLITE_OK)

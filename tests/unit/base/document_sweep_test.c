@@ -89,7 +89,7 @@ static void arenas(struct sweep *sweep)
 		given++;
 		(void)(arena_own(arena, count_release, &released) == ERR_OK);
 		(void)arena_print(arena, "%0*d", 100 * i, i);
-		(void)arena_array(arena, 1000, (size_t)i);
+		(void)arena_array(arena, 100, (size_t)i);
 		if (i % 50 == 49) {
 			arena_reset(arena);
 			assert_int_equal(released, given);
@@ -135,7 +135,7 @@ static void memory_ends(void **state)
 
 int main(void)
 {
-	sweep_start(400);
+	sweep_start(150);
 	if (crypto_start() != ERR_OK)
 		return 1;
 	const struct CMUnitTest tests[] = {cmocka_unit_test(memory_ends)};
