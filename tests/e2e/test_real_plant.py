@@ -91,12 +91,11 @@ def replayed():
         meter = subprocess.Popen([str(CARBONCTL), "simulate", "--broker", f"127.0.0.1:{broker.port}", "--from", iso(HOUR - 2 * DAY),
                                   "--to", iso(HOUR), "--step", "10s"], stdout=open(folder / "meter.log", "wb"), stderr=subprocess.STDOUT)
         try:
+            wait_until(lambda: replay.poll() is not None or set(series) <= set(sensors_of(daemon, "cesar1")), "the sensors are created")
             disturb(rng, replay, broker, daemon)
             assert replay.wait(180) == 0, (folder / "replay.log").read_text()[-3000:]
             assert meter.wait(180) == 0, (folder / "meter.log").read_text()[-3000:]
-            units = daemon.get("/v1/units")["items"]
-            unit = next(unit for unit in units if unit["slug"] == "cesar1")
-            sensors = {sensor["tag"]: sensor["id"] for sensor in daemon.get(f"/v1/sensors?unit_id={unit['id']}&limit=200")["items"]}
+            sensors = sensors_of(daemon, "cesar1")
             first = min(points[0][0] for points in series.values())
             last = max(points[-1][0] for points in series.values())
             wait_until(lambda: all_arrived(daemon, sensors, series), "every reading is stored", 60)
@@ -110,6 +109,12 @@ def replayed():
             if daemon.process.alive():
                 daemon.stop()
             broker.stop()
+
+
+def sensors_of(daemon, slug):
+    """tag → id of the unit's sensors, as far as they are there."""
+    units = [unit["id"] for unit in daemon.get("/v1/units")["items"] if unit["slug"] == slug]
+    return {sensor["tag"]: sensor["id"] for unit in units for sensor in daemon.get(f"/v1/sensors?unit_id={unit}&limit=200")["items"]}
 
 
 def disturb(rng, replay, broker, daemon):
