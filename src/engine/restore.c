@@ -62,9 +62,8 @@ static enum err replay_end(const struct checking *checking, struct engine_replay
 	replay->issued_kg = rules_issued_kg(rules);
 	for (int state = 0; state < KG_STATE_COUNT; state++)
 		replay->state_kg[state] = rules_state_kg(rules, (enum kg_state)state);
-	if (!rules_check(rules, info))
-		return ERR_JOURNAL_INVALID;
-	return rules_state_hash(rules, &replay->state, info);
+	enum err err = rules_check(rules, info);
+	return err ? err : rules_state_hash(rules, &replay->state, info);
 }
 
 enum err engine_replay_check(

@@ -2,7 +2,6 @@
 import os
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -50,7 +49,7 @@ class Filler:
                     try:
                         file.write(bytes(1 << 12))
                     except OSError:
-                        time.sleep(0.005)
+                        self.stopping.wait(0.005)
 
     def __enter__(self):
         self.thread.start()
