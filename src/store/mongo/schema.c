@@ -54,7 +54,7 @@ static void write_validator(const struct store_table *table, bson_t *ret_validat
 	bson_append_utf8(&schema, "bsonType", -1, "object", -1);
 	bson_append_array_begin(&schema, "required", -1, &list);
 	for (size_t i = 0; i < table->key_count; i++) {
-		char number[16];
+		char number[24];
 		snprintf(number, sizeof number, "%zu", i);
 		bson_append_utf8(&list, number, -1, mongo_member(table, table->key[i]), -1);
 	}
