@@ -342,7 +342,7 @@ static enum err make_indexes(struct mongo_use *use, const struct store_table *ta
 	bson_append_utf8(&command, "createIndexes", -1, table->collection->name, -1);
 	bson_append_array_begin(&command, "indexes", -1, &list);
 	for (size_t i = 0; i < wanted.count; i++) {
-		char number[16];
+		char number[24];
 		snprintf(number, sizeof number, "%u", missing);
 		if (!wanted.items[i].there && bson_append_document(&list, number, -1, &wanted.items[i].spec))
 			missing++;

@@ -245,7 +245,7 @@ static void sensor_body(char body[512], const char *point, const char *tag)
 /* A row that is kept for the next reader is forgotten with its change, and seen by those alone whose it is. */
 static void what_is_kept_is_the_newest(void **state)
 {
-	char path[128], id[ID_TEXT_SIZE], patch[64], name[16];
+	char path[128], id[ID_TEXT_SIZE], patch[64], name[32];
 	int64_t kept = metric_value(METRIC_CACHE_HITS);
 
 	(void)state;
