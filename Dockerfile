@@ -7,7 +7,7 @@ RUN ./dev setup run && ./dev build release carbond carbonctl && cmake --install 
 
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libmicrohttpd12 libmosquitto1 libjansson4 \
-	libssl3 libsodium23 libcurl4 libsqlite3-0 libmongoc-1.0-0 libbson-1.0-0 libsystemd0 libzstd1 libnettle8 libyaml-0-2 zlib1g tzdata \
+	libssl3 libsodium23 libcurl4 libsqlite3-0 libmongoc-1.0-0 libbson-1.0-0 libsystemd0 libzstd1 libnettle8 libyaml-0-2 zlib1g libhiredis0.14 tzdata \
 	&& rm -rf /var/lib/apt/lists/* \
 	&& useradd --system --uid 900 --home-dir /var/lib/carbond --shell /usr/sbin/nologin carbond \
 	&& install -d -o carbond -g carbond -m 700 /var/lib/carbond

@@ -5,14 +5,15 @@
 
 enum err cache_open(const struct cache_options *options, struct cache **ret_cache, struct err_info *info)
 {
-	static const struct cache_functions *const back_ends[] = {&cache_local};
+	static const struct cache_functions *const back_ends[] = {&cache_local, &cache_redis};
 	const char *uri = options->uri ? options->uri : "local";
 	for (size_t i = 0; i < sizeof back_ends / sizeof *back_ends; i++) {
 		size_t size = strlen(back_ends[i]->scheme);
-		if (strncmp(uri, back_ends[i]->scheme, size) == 0 && (uri[size] == 0 || uri[size] == ':'))
+		if (strncmp(uri, back_ends[i]->scheme, size) == 0 &&
+			(uri[size] == 0 || uri[size] == ':' || uri[size] == '+'))
 			return back_ends[i]->open(options, ret_cache, info);
 	}
-	return err_set(info, ERR_INVALID_CONFIG, "/cache/uri", "cache.uri must be local");
+	return err_set(info, ERR_INVALID_CONFIG, "/cache/uri", "cache.uri must be local, redis:// or redis+unix://");
 }
 
 void cache_close(struct cache **cache)

@@ -163,6 +163,22 @@ static void check_store(struct loader *loader)
 			origin_of(loader, *conf->store_tls_ca ? "store.tls_ca" : "store.tls_certificate_key"));
 }
 
+static void check_cache(struct loader *loader)
+{
+	const struct conf *conf = loader->conf;
+	const char *uri = conf->cache_uri;
+	bool redis = strncmp(uri, "redis://", 8) == 0 || strncmp(uri, "redis+unix:///", 14) == 0;
+	/* not quoted: a password may stand in it by mistake */
+	if ((strcmp(uri, "local") != 0 && !redis) || strchr(uri, '@'))
+		loader_problem(loader,
+			"%s: cache.uri must be local, redis://host[:port][/database] or "
+			"redis+unix:///path[?db=database]; the password stands in cache.password_file",
+			origin_of(loader, "cache.uri"));
+	if (*conf->cache_password_file && !redis)
+		loader_problem(loader, "%s: cache.password_file needs a redis:// or redis+unix:// cache.uri",
+			origin_of(loader, "cache.password_file"));
+}
+
 static void check_together(struct loader *loader)
 {
 	const struct conf *conf = loader->conf;
@@ -187,9 +203,7 @@ static void check_together(struct loader *loader)
 		loader_problem(loader, "%s: mqtt.connections above 1 needs mqtt.share_group",
 			origin_of(loader, "mqtt.connections"));
 	check_store(loader);
-	if (strcmp(conf->cache_uri, "local") != 0)
-		loader_problem(loader, "%s: cache.uri must be local, not \"%.100s\"", origin_of(loader, "cache.uri"),
-			conf->cache_uri);
+	check_cache(loader);
 	check_files(loader);
 }
 

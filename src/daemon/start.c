@@ -128,8 +128,12 @@ const struct store_collection *const *daemon_collections(struct arena *arena)
 static enum err start_cache(void *context, struct err_info *info)
 {
 	struct daemon *daemon = context;
-	struct cache_options options = {
-		.uri = daemon->conf->cache_uri, .bytes_max = (size_t)daemon->conf->cache_mb << 20};
+	struct cache_options options = {.uri = daemon->conf->cache_uri,
+		.bytes_max = (size_t)daemon->conf->cache_mb << 20,
+		.password_file = daemon->conf->cache_password_file,
+		.deadline_us = daemon->conf->cache_deadline_ms * 1000,
+		.seal_keys = daemon->identity_file.seal_keys,
+		.seal_key_count = daemon->identity_file.seal_key_count};
 
 	return cache_open(&options, &daemon->cache, info);
 }

@@ -1,5 +1,6 @@
 """From a plant's sensors to a retired tonne, through the real daemon, broker and tool, and the ways in which that must be
 refused. Rules named in the tests are those of integrity.md."""
+import contextlib
 import datetime
 import json
 import random
@@ -19,12 +20,12 @@ def iso(moment):
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@pytest.fixture(scope="module")
-def world():
+@contextlib.contextmanager
+def issued_world(settings=None):
     """A period of three days, submitted, signed by two verifiers and issued."""
     with scratch() as folder:
         broker = Broker(folder / "broker")
-        daemon = Daemon(folder / "carbond", broker).init().start()
+        daemon = Daemon(folder / "carbond", broker, settings).init().start()
         try:
             story = Story(daemon, folder).people().plant(broker, iso(START), iso(NOW)).project()
             story.broker = broker
@@ -37,6 +38,12 @@ def world():
             if daemon.process.alive():
                 daemon.stop()
             broker.stop()
+
+
+@pytest.fixture(scope="module")
+def world():
+    with issued_world() as world:
+        yield world
 
 
 def verify(world, path, trust=None, code=0):

@@ -32,7 +32,7 @@ ONE_PLACE = {
     "microhttpd.h": "src/http/", "mosquitto.h": "src/mqtt/", "sqlite3.h": "src/store/sqlite/",
     "mongoc/mongoc.h": "src/store/mongo/", "bson/bson.h": "src/store/mongo/", "curl/curl.h": "src/net/",
     "jansson.h": "include/carbond/base/json.h", "yaml.h": "src/conf/", "sodium.h": "src/base/",
-    "systemd/sd-daemon.h": "src/runtime/", "nettle/sha3.h": "src/base/",
+    "systemd/sd-daemon.h": "src/runtime/", "hiredis/hiredis.h": "src/cache/redis/", "nettle/sha3.h": "src/base/",
 }
 BANNED = {
     "strcpy": "a bounded copy", "strcat": "a bounded copy", "sprintf": "snprintf", "vsprintf": "vsnprintf", "gets": "fgets",

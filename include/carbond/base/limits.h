@@ -35,6 +35,11 @@
 #define LIMIT_CACHE_BYTES        (64u << 20) /* rendered answers; the page cache of the store is apart from it */
 #define LIMIT_CACHE_RATE_BUCKETS 65536       /* keys and addresses whose rate is watched at once: 1 MiB */
 
+#define LIMIT_CACHE_REDIS_DUES         4096        /* keys whose takes wait to be settled: those of one turn of 20 ms */
+#define LIMIT_CACHE_REDIS_OUTBOX       4096        /* notices that wait for the link: as many a turn as rows change */
+#define LIMIT_CACHE_REDIS_NOTICE_BYTES (64u << 10) /* a published notice; a larger one stays with its daemon */
+#define LIMIT_CACHE_REDIS_REPLY_BYTES  (256u << 10) /* from Redis: a notice is the longest that we ask for */
+
 /* identity */
 #define LIMIT_IDENTITY_KEYS            10000 /* API keys in the snapshot: about 2 MB */
 #define LIMIT_IDENTITY_ORGANISATIONS   10000

@@ -109,6 +109,23 @@ static void local_unsubscribe(struct cache *cache, struct cache_subscription *su
 	cache_topics_unsubscribe(local_of(cache)->topics, subscription);
 }
 
+void cache_local_clear(struct cache *cache)
+{
+	for (size_t i = 0; i < SHARDS; i++)
+		cache_values_clear(local_of(cache)->values[i]);
+}
+
+void cache_local_raise(struct cache *cache, const char *key, int64_t full_at_us)
+{
+	uint64_t hash = hash_key(local_of(cache), key);
+	cache_rates_raise(local_of(cache)->rates[hash % SHARDS], hash, full_at_us);
+}
+
+uint64_t cache_local_hash(const struct cache *cache, const char *key)
+{
+	return hash_key((const struct local *)cache, key);
+}
+
 const struct cache_functions cache_local = {
 	.scheme = "local",
 	.open = local_open,

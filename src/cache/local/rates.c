@@ -70,3 +70,12 @@ enum err cache_rates_take(struct rates *rates, uint64_t hash, const struct cache
 	pthread_mutex_unlock(&rates->lock);
 	return err;
 }
+
+void cache_rates_raise(struct rates *rates, uint64_t hash, int64_t full_at_us)
+{
+	pthread_mutex_lock(&rates->lock);
+	struct bucket *bucket = find(rates, hash);
+	if (bucket->full_at_us < full_at_us)
+		bucket->full_at_us = full_at_us;
+	pthread_mutex_unlock(&rates->lock);
+}

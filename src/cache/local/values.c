@@ -79,12 +79,17 @@ static void take_out(struct values *values, struct entry **at)
 	free(entry);
 }
 
+static void take_all_out(struct values *values)
+{
+	while (values->oldest)
+		take_out(values, find(values, values->oldest->hash, values->oldest->bytes));
+}
+
 void cache_values_free(struct values **values)
 {
 	if (!*values)
 		return;
-	while ((*values)->oldest)
-		take_out(*values, find(*values, (*values)->oldest->hash, (*values)->oldest->bytes));
+	take_all_out(*values);
 	pthread_mutex_destroy(&(*values)->lock);
 	free(*values);
 	*values = NULL;
@@ -153,5 +158,13 @@ void cache_values_drop(struct values *values, uint64_t hash, const char *key)
 	struct entry **at = find(values, hash, key);
 	if (*at)
 		take_out(values, at);
+	pthread_mutex_unlock(&values->lock);
+}
+
+void cache_values_clear(struct values *values)
+{
+	pthread_mutex_lock(&values->lock);
+	values->drops++;
+	take_all_out(values);
 	pthread_mutex_unlock(&values->lock);
 }

@@ -101,6 +101,15 @@ static void test_problems(void **state)
 		{"mqtt:\n  tls_ca: /nowhere\n", ":2: mqtt.tls_ca: /nowhere: No such file or directory"},
 		{"mqtt:\n  connections: 2\n", ":2: mqtt.connections above 1 needs mqtt.share_group"},
 		{"mqtt:\n  password_file: /dev/null\n", ":2: mqtt.password_file needs mqtt.username"},
+		/* what may hold a password is not quoted */
+		{"cache:\n  uri: redis://user:secret@h\n",
+			":2: cache.uri must be local, redis://host[:port][/database] or "
+			"redis+unix:///path[?db=database]; the password stands in cache.password_file"},
+		{"cache:\n  uri: memcached:x\n",
+			":2: cache.uri must be local, redis://host[:port][/database] or "
+			"redis+unix:///path[?db=database]; the password stands in cache.password_file"},
+		{"cache:\n  password_file: /dev/null\n",
+			":2: cache.password_file needs a redis:// or redis+unix:// cache.uri"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		assert_int_equal(load(cases[i].yaml, NULL, 0, NULL), ERR_INVALID_CONFIG);
