@@ -143,7 +143,7 @@ static bool answers_quickly(struct http_request *request)
 static enum MHD_Result run(struct http_request *request)
 {
 	http_connection_enter(request->connection, CONNECTION_ANSWERING);
-	if (request->body_too_large)
+	if (request->body_too_large && !request->failure.code)
 		err_set(&request->failure, ERR_TOO_LARGE, NULL, "the body may have at most %zu bytes",
 			request->route->body_bytes_max);
 	if (request->failure.code || request->options)
@@ -174,6 +174,9 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd, con
 			return http_answer_send(request);
 		return MHD_YES;
 	}
+	/* answered, and asked again: while it stops, microhttpd takes an answer and drops it */
+	if (request->sent_status)
+		return MHD_NO;
 	if (*size > 0) {
 		bool goes_on = http_request_take_body(request, data, *size);
 		*size = 0;

@@ -864,6 +864,38 @@ static void stopping_past_its_deadline_answers_503(void **state)
 	port = http_server_port(server);
 }
 
+#define LATE_CLIENTS 60
+#define LATE_ROUNDS  25
+
+static void *send_late(void *argument)
+{
+	static const char request[] = "POST /v1/commands HTTP/1.1\r\n" HOST "Content-Type: text/plain\r\n"
+				      "Content-Length: 2\r\n\r\ngo";
+	const int *socks = argument;
+	for (int i = 0; i < LATE_CLIENTS; i++)
+		(void)client_send(socks[i], request, sizeof request - 1);
+	return NULL;
+}
+
+/* microhttpd drops an answer that is given while it stops, and comes with the request's body after it. */
+static void requests_that_arrive_while_it_stops_break_nothing(void **state)
+{
+	(void)state;
+	for (int round = 0; round < LATE_ROUNDS; round++) {
+		pthread_t sender;
+		int socks[LATE_CLIENTS];
+		for (int i = 0; i < LATE_CLIENTS; i++)
+			socks[i] = client_open(port);
+		pthread_create(&sender, NULL, send_late, socks);
+		http_server_stop(&server, clock_monotonic_us());
+		pthread_join(sender, NULL);
+		for (int i = 0; i < LATE_CLIENTS; i++)
+			close(socks[i]);
+		server = start_with(base_options());
+		port = http_server_port(server);
+	}
+}
+
 static void other_addresses_need_tls_or_a_proxy(void **state)
 {
 	(void)state;
@@ -992,6 +1024,7 @@ int main(void)
 		cmocka_unit_test(beyond_the_limit_of_connections_the_answer_is_503),
 		cmocka_unit_test(stopping_lets_open_requests_finish),
 		cmocka_unit_test(stopping_past_its_deadline_answers_503),
+		cmocka_unit_test(requests_that_arrive_while_it_stops_break_nothing),
 		cmocka_unit_test(other_addresses_need_tls_or_a_proxy),
 		cmocka_unit_test(with_a_certificate_it_speaks_tls_and_nothing_else),
 		cmocka_unit_test(the_document_describes_every_row),
