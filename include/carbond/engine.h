@@ -1,6 +1,6 @@
 /* engine: the single writer. One thread drains a bounded mailbox, executes a batch of commands, appends their events once to
- * `journal.0` with guard keys and vault rows, and only then answers (group commit). Further threads: the replayer (a second
- * copy of the state that writes snapshots) and one per consumer. Views are projected by one consumer. */
+ * `journal.0` with guard keys and vault rows, and only then answers (group commit). Further threads: the replayer (writes
+ * snapshots from a second copy of the state) and one per consumer. Views are projected by one consumer. */
 #ifndef CARBOND_ENGINE_H
 #define CARBOND_ENGINE_H
 

@@ -189,6 +189,8 @@ enum err engine_start(const struct engine_options *options, struct engine **ret_
 	if (err)
 		goto out;
 	engine_show_totals(engine);
+	engine->snapshot_position = (int64_t)engine->state.snapshot_position;
+	metric_set(METRIC_ENGINE_SNAPSHOT_POSITION, engine->snapshot_position);
 	err = metric_source_add(kilograms_write, engine);
 	if (!err)
 		err = thread_start("engine", engine_run, engine, &engine->thread);

@@ -105,6 +105,9 @@ struct engine {
 	struct engine_consumer *views;
 	struct projector *projector;
 
+	/* replayer thread */
+	int64_t snapshot_position; /* of the newest snapshot that the state can be loaded from; 0: none */
+
 	/* engine thread */
 	struct engine_clock clock;
 	struct loaded state;

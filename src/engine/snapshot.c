@@ -1,6 +1,6 @@
 /* Decides which snapshot is trusted at a start and when a new one is written. A snapshot is a log of its own, valid once its
  * last record, with count and state hash, is there, and only beside the journal that it was made from. The replayer thread
- * keeps a second copy of the state for it. */
+ * makes a second copy of the state when one is due, and drops it when that is written. */
 #include "parts.h"
 
 #include <stdio.h>
@@ -208,43 +208,38 @@ enum err snapshot_write(struct store *store, const char *node, const struct load
 
 /* ---- the replayer ---- */
 
-static enum err replayer_follow(struct engine *engine, struct loaded *loaded, struct err_info *info)
+/* Brings a copy of the state up to the engine's position and writes it: from the newest snapshot and the journal behind it. */
+static enum err snapshot_make(struct engine *engine, struct err_info *info)
 {
-	enum err err = ERR_OK;
+	struct loaded loaded = {0};
+	enum err err = snapshot_load(engine->store, engine->registry, false, &loaded, info);
 	while (!err && !atomic_load(&engine->stopping) &&
-		(int64_t)rules_position(loaded->rules) < atomic_load(&engine->position))
-		err = journal_replay(engine->store, loaded, REPLAY_BATCHES, info);
-	int64_t behind = (int64_t)(rules_position(loaded->rules) - loaded->snapshot_position);
-	if (!err && !atomic_load(&engine->stopping) && behind >= engine->snapshot_events) {
-		err = snapshot_write(engine->store, engine->node, loaded, info);
+		(int64_t)rules_position(loaded.rules) < atomic_load(&engine->position))
+		err = journal_replay(engine->store, &loaded, REPLAY_BATCHES, info);
+	if (!err && !atomic_load(&engine->stopping)) {
+		err = snapshot_write(engine->store, engine->node, &loaded, info);
 		if (!err) {
-			loaded->snapshot_position = rules_position(loaded->rules);
+			engine->snapshot_position = (int64_t)rules_position(loaded.rules);
 			metric_add(METRIC_ENGINE_SNAPSHOTS, 1);
+			metric_set(METRIC_ENGINE_SNAPSHOT_POSITION, engine->snapshot_position);
 		}
 	}
-	metric_set(METRIC_ENGINE_SNAPSHOT_POSITION, (int64_t)loaded->snapshot_position);
+	rules_free(&loaded.rules);
 	return err;
 }
 
 void replayer_run(void *argument)
 {
 	struct engine *engine = argument;
-	struct loaded loaded = {0};
 	while (!atomic_load(&engine->stopping)) {
 		struct err_info info = {0};
-		enum err err =
-			loaded.rules ? ERR_OK : snapshot_load(engine->store, engine->registry, false, &loaded, &info);
-		if (!err)
-			err = replayer_follow(engine, &loaded, &info);
-		if (err) { /* the engine itself answers for the journal; this copy starts anew */
+		int64_t due = engine->snapshot_position + engine->snapshot_events;
+		engine_wait_above(engine, due - 1, INT64_MAX, &engine->stopping);
+		enum err err = atomic_load(&engine->stopping) ? ERR_OK : snapshot_make(engine, &info);
+		if (err) { /* the engine itself answers for the journal; the next copy starts anew */
 			info.code = err;
 			log_failure("replayer_failed", &info, NULL);
-			rules_free(&loaded.rules);
-			loaded = (struct loaded){0};
 			engine_wait_above(engine, INT64_MAX, clock_monotonic_us() + RETRY_US, &engine->stopping);
-			continue;
 		}
-		engine_wait_above(engine, (int64_t)rules_position(loaded.rules), INT64_MAX, &engine->stopping);
 	}
-	rules_free(&loaded.rules);
 }
