@@ -54,7 +54,9 @@ static const struct cli_option sensor_parts_options[] = {
 	}
 static const struct cli_option range_options[] = {RANGE_OPTIONS, PAGE_OPTIONS, END};
 static const struct cli_option many_options[] = {{"sensors", "ID,ID", "the sensors; or --unit_id"},
-	{"unit_id", "ID", "all sensors of this unit"}, RANGE_OPTIONS, PAGE_OPTIONS, END};
+	{"unit_id", "ID", "all sensors of this unit"},
+	{"across", "NAME", "one row a step over all sensors: mean, min, max, sum or count"}, RANGE_OPTIONS,
+	PAGE_OPTIONS, END};
 static const struct cli_option buckets_options[] = {{"from", "TIME", "first hour (default: a day before --to)"},
 	{"to", "TIME", "end, exclusive (default: now)"}, PAGE_OPTIONS, END};
 static const struct cli_option post_options[] = {{"org", "SLUG|ID", "the organisation (default: the key's own)"},

@@ -424,6 +424,15 @@ struct range_row {
 enum err sensing_range(struct sensing *sensing, const struct range_query *query, struct arena *arena,
 	struct range_row **ret_rows, size_t *ret_count, int64_t *ret_next_us, struct err_info *info) MUST_CHECK;
 
+enum across { ACROSS_MEAN, ACROSS_MIN, ACROSS_MAX, ACROSS_SUM, ACROSS_COUNT };
+extern const char *const across_names[];
+/* One row a step over all these sensors: the query is asked of each (its own sensor is not used), then their values of a step
+ * are reduced; the mean is that of the sensors' values, each with the same weight. Sensors without a reading in a step do not
+ * count; the row's count is that of all readings in it. ACROSS_COUNT: how many sensors had one. ERR_INVALID_FIELD for raw. */
+enum err sensing_across(struct sensing *sensing, const struct range_query *query, enum across across,
+	const struct id *sensors, size_t sensor_count, struct arena *arena, struct range_row **ret_rows,
+	size_t *ret_count, int64_t *ret_next_us, struct err_info *info) MUST_CHECK;
+
 /* The newest measurement of a sensor; count 0: none yet. */
 enum err sensing_latest(
 	struct sensing *sensing, struct id sensor, struct range_row *ret_row, struct err_info *info) MUST_CHECK;

@@ -24,6 +24,7 @@ struct range_ask {
 	int format;
 	const char *sensors; /* of many */
 	struct id unit_id;
+	int across;
 };
 
 static const char *const formats[] = {"json", "csv", NULL};
@@ -49,7 +50,12 @@ static const struct field range_fields[] = {RANGE_ROWS, FIELD_END};
 static const struct field many_fields[] = {
 	FIELD(struct range_ask, sensors, FIELD_TEXT, .min = 36, .max = LIMIT_HTTP_TARGET_BYTES,
 		.doc = "Ids of sensors, separated by commas; or unit_id"),
-	FIELD(struct range_ask, unit_id, FIELD_ID, .doc = "All sensors of this unit"), RANGE_ROWS, FIELD_END};
+	FIELD(struct range_ask, unit_id, FIELD_ID, .doc = "All sensors of this unit"),
+	FIELD(struct range_ask, across, FIELD_ENUM, .names = across_names,
+		.doc = "One row a step over all sensors: the mean, min, max or sum of the sensors' values of the step, "
+		       "or the count of sensors; those without a reading in it do not count. Where left out, each "
+		       "sensor has rows of its own"),
+	RANGE_ROWS, FIELD_END};
 
 /* "2026-11-23T10:00:00Z" or "1795428000000000". */
 static enum err moment_read(
@@ -140,7 +146,8 @@ struct reading_row {
 
 static const struct field reading_fields[] = {READING_ROWS, FIELD_END};
 static const struct field many_reading_fields[] = {
-	FIELD(struct reading_row, sensor_id, FIELD_ID, .doc = "Sensor"), READING_ROWS, FIELD_END};
+	FIELD(struct reading_row, sensor_id, FIELD_ID, .doc = "Sensor; left out with `across`"), READING_ROWS,
+	FIELD_END};
 
 static void row_fill(struct reading_row *row, struct id sensor, const struct range_row *from, bool raw)
 {
@@ -256,6 +263,33 @@ static enum err sensors_walk(struct http_request *request, const struct range_as
 	return err ? err : rows_answer(request, ask, rows, count, many, query.aggregate == AGGREGATE_RAW, next, info);
 }
 
+/* One row a step over all sensors. */
+static enum err sensors_reduce(struct http_request *request, const struct range_ask *ask, const struct id *sensors,
+	size_t sensor_count, struct err_info *info)
+{
+	struct arena *arena = http_arena(request);
+	struct range_query query;
+	struct range_row *found = NULL;
+	size_t count = 0, first;
+	int64_t next_us = FIELD_ABSENT;
+	const char *next = NULL;
+	enum err err = ask_read(ask, &query, info);
+	if (!err)
+		err = cursor_read(http_page_cursor(request), 1, &first, &query, info);
+	query.most = http_page_limit(request);
+	if (!err)
+		err = sensing_across(api_of(request)->sensing, &query, (enum across)ask->across, sensors, sensor_count,
+			arena, &found, &count, &next_us, info);
+	struct reading_row *rows = err ? NULL : ARENA_ARRAY(arena, struct reading_row, count + 1);
+	if (!err && next_us != FIELD_ABSENT)
+		next = arena_print(arena, "0.%lld", (long long)next_us);
+	if (!err && (!rows || (next_us != FIELD_ABSENT && !next)))
+		err = err_set(info, ERR_NO_MEMORY, NULL, "no memory for the rows; ask for fewer");
+	for (size_t i = 0; i < count && !err; i++)
+		row_fill(&rows[i], (struct id){{0}}, &found[i], false);
+	return err ? err : rows_answer(request, ask, rows, count, false, false, next, info);
+}
+
 /* ---- routes ---- */
 
 static enum err readings_range(struct http_request *request, struct err_info *info)
@@ -317,7 +351,10 @@ static enum err readings_many(struct http_request *request, struct err_info *inf
 		return err_set(info, ERR_MISSING_FIELD, "/sensors", "one of /sensors and /unit_id is needed, not both");
 	enum err err = ask->sensors ? sensors_parse(request, ask->sensors, sensors, &count, info)
 				    : unit_sensors_find(request, ask->unit_id, sensors, &count, info);
-	return err ? err : sensors_walk(request, ask, sensors, count, true, info);
+	if (err)
+		return err;
+	return ask->across < 0 ? sensors_walk(request, ask, sensors, count, true, info)
+			       : sensors_reduce(request, ask, sensors, count, info);
 }
 
 static enum err readings_latest(struct http_request *request, struct err_info *info)
@@ -457,7 +494,8 @@ const struct http_route api_readings_routes[] = {
 	HTTP_ROUTE(HTTP_GET, "/v1/readings", "reading:read", .kind = HTTP_WORK, .flags = HTTP_PAGED,
 		.page_rows_max = ROWS_MAX, .cost = 10, .query = many_fields, .query_size = sizeof(struct range_ask),
 		.response = many_reading_fields, .success = 200, .errors = range_errors, .handler = readings_many,
-		.operation = "readings.many", .doc = "Readings of many sensors in one query, sensor by sensor"),
+		.operation = "readings.many",
+		.doc = "Readings of many sensors in one query, sensor by sensor or reduced across them"),
 	HTTP_ROUTE(HTTP_GET, "/v1/sensors/{id}/latest", "reading:read", .kind = HTTP_WORK, .cost = 1,
 		.response = many_reading_fields, .success = 200, .errors = range_errors, .handler = readings_latest,
 		.operation = "readings.latest", .doc = "The newest measurement of a sensor"),

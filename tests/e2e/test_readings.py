@@ -1,6 +1,9 @@
 """Readings in and out over HTTP and MQTT: answers per item, formats, quarantine with re-drive, late data, CSV."""
 import datetime
+import itertools
 import json
+import math
+import statistics
 import subprocess
 
 import pytest
@@ -106,6 +109,38 @@ def test_csv_and_errors_name_the_field(world):
     for wrong, pointer in (("&agg=median2", "agg"), ("&step=-5", "step"), ("&limit=0", "limit")):
         status, problem, _ = world.request("GET", path.replace("&agg=mean", "").replace("&step=1h", "") + wrong)
         assert status in (400, 422) and pointer in json.dumps(problem), problem
+
+
+def test_reduction_across_sensors(world):
+    """Issue 5: one row a step over the sensors that have a reading in it, as computed here from what was sent."""
+    point = world.request("POST", "/v1/metering-points", {"unit_id": world.unit, "code": "A", "name": "a", "role": "other"})[1]["id"]
+    start, sent, ids = NOW - datetime.timedelta(hours=11), {}, []
+    for number in range(5):
+        sensor = {"metering_point_id": point, "tag": f"A-{number}", "quantity": "temperature", "unit": "Cel", "sampling_period_us": 10_000_000}
+        ids.append(world.request("POST", "/v1/sensors", sensor | {"range_low": -50, "range_high": 150})[1]["id"])
+        # sensor 0 is silent, 1 ends early, 2 begins late, 3 has half the readings, 4 all
+        seconds = [range(0), range(0, 1800, 10), range(600, 3600, 10), range(0, 3600, 20), range(0, 3600, 10)][number]
+        sent[number] = {second: round((second * (number + 3) % 977) / 10 - 7, 2) for second in seconds}
+        items = [{"t": iso(start + datetime.timedelta(seconds=second)), "v": {f"A-{number}": value}} for second, value in sent[number].items()]
+        if items:
+            status, answer = send(world, items)
+            assert status == 200 and answer["accepted"] == len(items), answer
+    path = f"/v1/readings?sensors={','.join(ids)}&from={iso(start)}&to={iso(start + datetime.timedelta(hours=1))}&step=1m"
+    reduce = {"mean": statistics.fmean, "min": min, "max": max, "sum": math.fsum, "count": len}
+    within = {"mean": statistics.fmean, "max": max, "count": len}
+
+    def differs():
+        for (across, over), (agg, of) in itertools.product(reduce.items(), within.items()):
+            rows = world.get(f"{path}&agg={agg}&across={across}")["items"]
+            assert len(rows) == 60
+            for minute, row in enumerate(rows):
+                steps = [[value for second, value in values.items() if second // 60 == minute] for values in sent.values()]
+                expected = over([of(step) for step in steps if step])
+                found = row["value"], row["count"]
+                if not math.isclose(found[0], expected, rel_tol=1e-12, abs_tol=1e-9) or found[1] != sum(map(len, steps)):
+                    return across, agg, minute, found, expected
+        return None
+    wait_until(lambda: differs() is None, "the reductions are those computed here")
 
 
 def test_whole_payload_faults(world):

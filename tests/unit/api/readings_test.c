@@ -386,6 +386,66 @@ static void test_many(void **state)
 	assert_int_equal(rows[1], 1440);
 }
 
+/* Issue 5: a reduction across sensors is one row a step, over the sensors that have a reading in it, whatever the page. The
+ * two sensors' values of minute m are m and m + 0.1; their readings end after minute 499. */
+static void test_across(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		double of_first, of_last; /* hour 0: maxima 59 and 59.1; hour 8: maxima 499 and 499.1 */
+	} reductions[] = {{"mean", 59.05, 499.05}, {"min", 59, 499}, {"max", 59.1, 499.1}, {"sum", 118.1, 998.1},
+		{"count", 2, 2}};
+	char unit[ID_TEXT_SIZE];
+	id_text(bench.unit, unit);
+	for (size_t i = 0; i < sizeof reductions / sizeof *reductions; i++) {
+		char cursor[128] = "";
+		size_t row = 0;
+		do {
+			json_t *page = good("/v1/readings?unit_id=%s&from=" START_TEXT
+					    "&to=2026-09-21T12:00:00Z&step=1h&agg=max&limit=5&across=%s%s",
+				unit, reductions[i].name, cursor);
+			json_t *items = json_object_get(page, "items"), *item;
+			size_t index;
+			assert_true(json_array_size(items) <= 5);
+			json_array_foreach(items, index, item)
+			{
+				char time[32];
+				snprintf(time, sizeof time, "2026-09-21T%02zu:00:00Z", row);
+				assert_string_equal(json_string_value(json_object_get(item, "time")), time);
+				assert_null(json_object_get(item, "sensor_id"));
+				assert_int_equal(json_integer_value(json_object_get(item, "count")), row < 8    ? 120
+												     : row == 8 ? 40
+														: 0);
+				json_t *value = json_object_get(item, "value");
+				bool counts = strcmp(reductions[i].name, "count") == 0;
+				if (row > 8 && !counts)
+					assert_null(value);
+				else if (row > 8)
+					assert_true(json_number_value(value) == 0);
+				else if (row == 0 || row == 8)
+					assert_true(
+						fabs(json_number_value(value) -
+							(row ? reductions[i].of_last : reductions[i].of_first)) < 1e-9);
+				row++;
+			}
+			const char *next = json_string_value(json_object_get(page, "next_cursor"));
+			snprintf(cursor, sizeof cursor, "%s%s", next ? "&cursor=" : "", next ? next : "");
+			json_decref(page);
+		} while (*cursor);
+		assert_int_equal(row, 12);
+	}
+	struct response response = get(bench.ours, "text/csv",
+		"/v1/readings?unit_id=%s&from=" START_TEXT "&to=2026-09-21T01:00:00Z&step=1h&agg=max&across=max", unit);
+	static const char expected[] = "time,value,count\r\n" START_TEXT ",59.1,120\r\n";
+	assert_int_equal(response.status, 200);
+	assert_int_equal(response.body_size, strlen(expected));
+	assert_memory_equal(response.body, expected, strlen(expected));
+	response_free(&response);
+	json_decref(body_of(get(bench.ours, "*/*", "/v1/readings?unit_id=%s&across=mean", unit), 422));
+	json_decref(body_of(get(bench.ours, "*/*", "/v1/readings?unit_id=%s&step=1h&across=median", unit), 422));
+}
+
 static void test_latest(void **state)
 {
 	(void)state;
@@ -468,6 +528,7 @@ int main(void)
 		cmocka_unit_test(test_steps),
 		cmocka_unit_test(test_csv),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_across),
 		cmocka_unit_test(test_latest),
 		cmocka_unit_test(test_buckets),
 		cmocka_unit_test(test_tenancy),
