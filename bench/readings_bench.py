@@ -296,6 +296,7 @@ def queries(plant, client, victoria):
         ("six hours of one sensor at 1 Hz, raw", f"{one(tag(3))}&from={us(START_S)}&to={us(end_s)}&agg=raw", f"/api/v1/export?match[]=p%7Bsensor=%22{tag(3)}%22%7D&{span}", "5 ms"),
         ("six hours of one sensor, hourly means", f"{one(tag(3))}&from={us(START_S)}&to={us(end_s)}&step=1h", f"/api/v1/query_range?nocache=1&step=3600&query=avg_over_time(p%7Bsensor=%22{tag(3)}%22%7D[1h])&{span}", "1 ms"),
         (f"minute means of each of {SENSORS} sensors over six hours", f"/v1/readings?sensors={many}&from={us(START_S)}&to={us(end_s)}&step=1m&limit=100000", f"/api/v1/query_range?nocache=1&step=60&query=avg_over_time(p[1m])&{span}", "20 ms"),
+        (f"the mean over {SENSORS} sensors of their minute means over six hours", f"/v1/readings?sensors={many}&from={us(START_S)}&to={us(end_s)}&step=1m&across=mean&limit=100000", f"/api/v1/query_range?nocache=1&step=60&query=avg(avg_over_time(p[1m]))&{span}", "20 ms"),
     ]
     for name, path, peer, target in rows:
         say("what", f"range query: {name}")
