@@ -57,6 +57,8 @@
 #ifndef CARBOND_API_H
 #define CARBOND_API_H
 
+#include <stdatomic.h>
+
 #include "carbond/audit.h"
 #include "carbond/http.h"
 #include "carbond/store.h"
@@ -92,8 +94,7 @@ struct api {
 	struct evidence *evidence;
 	const struct api_check *checks;  /* for /readyz, ended by name NULL; may be NULL */
 	struct http_server *http_server; /* set by api_start */
-	char *openapi;                   /* the document as text; set by api_start */
-	size_t openapi_size;
+	_Atomic(char *) openapi;         /* the document as text; made when it is first asked for, then constant */
 	struct journal_stream *journal_stream; /* set by api_start where there is an engine */
 };
 

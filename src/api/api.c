@@ -146,12 +146,6 @@ enum err api_start(struct api *api, const struct http_options *http, struct err_
 {
 	struct http_options options = *http;
 	char server[64];
-	json_t *document = http_openapi(api_tables, "carbond", api->version);
-	api->openapi = document ? json_dumps(document, JSON_COMPACT) : NULL;
-	json_decref(document);
-	if (!api->openapi)
-		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the OpenAPI document");
-	api->openapi_size = strlen(api->openapi);
 	snprintf(server, sizeof server, "carbond/%s", api->version);
 	if (!options.tables)
 		options.tables = api_tables;
@@ -166,6 +160,5 @@ void api_stop(struct api *api, int64_t deadline_us)
 {
 	http_server_stop(&api->http_server, deadline_us);
 	journal_stream_stop(&api->journal_stream);
-	free(api->openapi);
-	api->openapi = NULL;
+	free(atomic_exchange(&api->openapi, NULL));
 }

@@ -56,12 +56,28 @@ static enum err version(struct http_request *request, struct err_info *info)
 				 api->node, "started_at", clock_text(api->started_at_us, started)));
 }
 
+/* The document, NULL without memory. Of two workers that make it at once the first one's stays. */
+static const char *openapi_text(struct api *api)
+{
+	char *kept = atomic_load(&api->openapi);
+	if (kept)
+		return kept;
+	json_t *document = http_openapi(api_tables, "carbond", api->version);
+	char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+	json_decref(document);
+	if (!text || atomic_compare_exchange_strong(&api->openapi, &kept, text))
+		return text;
+	free(text);
+	return kept;
+}
+
 static enum err openapi(struct http_request *request, struct err_info *info)
 {
-	const struct api *api = api_of(request);
-	(void)info;
+	const char *text = openapi_text(api_of(request));
+	if (!text)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the OpenAPI document");
 	http_set_header(request, "Cache-Control", "public, max-age=300");
-	return http_answer_text(request, "application/json", api->openapi, api->openapi_size);
+	return http_answer_text(request, "application/json", text, strlen(text));
 }
 
 static json_t *error_object(const struct err_row *row)
@@ -130,7 +146,7 @@ const struct http_route api_system_routes[] = {
 		.response_media = "text/plain"),
 	SYSTEM("/version", version, "system.version", "Name, version and node of the daemon", .kind = HTTP_INLINE),
 	SYSTEM("/openapi.json", openapi, "system.openapi", "This interface as an OpenAPI 3.1 document",
-		.kind = HTTP_INLINE),
+		.kind = HTTP_WORK),
 	SYSTEM("/problems/{slug}", problem, "problems.get", "What a kind of problem means", .kind = HTTP_INLINE),
 	SYSTEM("/v1/errors", errors, "problems.list", "All kinds of problems", .kind = HTTP_INLINE),
 	SYSTEM("/v1/roles", roles, "roles.list", "All roles with the permissions that they give", .kind = HTTP_INLINE),

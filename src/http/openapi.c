@@ -1,5 +1,5 @@
-/* The OpenAPI 3.1 document, made from the route and field tables alone: what is validated is what is documented. Runs at
- * start-up and in the docs verb. */
+/* The OpenAPI 3.1 document, made from the route and field tables alone: what is validated is what is documented. Any
+ * thread. */
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
