@@ -34,6 +34,9 @@ static const struct field filter_fields[] = {
 /* What handlers block on, and what they saw. */
 static sem_t entered, let_go;
 static struct runtime_reply *pending_reply;
+#define LATE_CLIENTS 60
+static struct runtime_reply *late_replies[LATE_CLIENTS]; /* of requests that came while the server stopped */
+static atomic_size_t late_count;
 static struct http_events *events;
 static atomic_int released;
 
@@ -105,6 +108,10 @@ static enum err submit(struct http_request *request, struct err_info *info)
 		return err_set(info, ERR_BUSY, NULL, "the engine is busy");
 	if (size == 3 && memcmp(body, "now", 3) == 0) {
 		reply_complete(reply, ERR_OK, NULL, strdup("at once"), free);
+		return ERR_OK;
+	}
+	if (size == 4 && memcmp(body, "late", 4) == 0) {
+		late_replies[atomic_fetch_add(&late_count, 1)] = reply;
 		return ERR_OK;
 	}
 	pending_reply = reply;
@@ -864,13 +871,12 @@ static void stopping_past_its_deadline_answers_503(void **state)
 	port = http_server_port(server);
 }
 
-#define LATE_CLIENTS 60
-#define LATE_ROUNDS  25
+#define LATE_ROUNDS 25
 
 static void *send_late(void *argument)
 {
 	static const char request[] = "POST /v1/commands HTTP/1.1\r\n" HOST "Content-Type: text/plain\r\n"
-				      "Content-Length: 2\r\n\r\ngo";
+				      "Content-Length: 4\r\n\r\nlate";
 	const int *socks = argument;
 	for (int i = 0; i < LATE_CLIENTS; i++)
 		(void)client_send(socks[i], request, sizeof request - 1);
@@ -891,6 +897,8 @@ static void requests_that_arrive_while_it_stops_break_nothing(void **state)
 		pthread_join(sender, NULL);
 		for (int i = 0; i < LATE_CLIENTS; i++)
 			close(socks[i]);
+		for (size_t count = atomic_exchange(&late_count, 0); count > 0; count--)
+			reply_complete(late_replies[count - 1], ERR_OK, NULL, NULL, NULL);
 		server = start_with(base_options());
 		port = http_server_port(server);
 	}
