@@ -20,13 +20,17 @@ exec chroot {place}/root /bin/bash -s
 """
 
 
+# In a changed root whose / is no mount point unshare cannot make its mounts private; they are there where / is not shared.
+PRIVATE = "private" if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0 else "unchanged"
+
+
 def run_on_a_copy(script, folder, timeout=300):
     """The finished process of `script` in bash, in `folder`, with what it printed; every process of it is ended."""
     place = tempfile.mkdtemp(prefix="carbond-machine.")
     enter = ENTER.format(place=place, service=pathlib.Path(__file__).with_name("service.py"))
     try:
         # a process namespace of its own: its end is the end of all daemons in it
-        return subprocess.run(["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "bash", "-c", enter],
+        return subprocess.run(["unshare", "--mount", "--propagation", PRIVATE, "--net", "--pid", "--fork", "--kill-child", "bash", "-c", enter],
                               input=f"mount -t proc proc /proc\ncd {folder}\n{script}", text=True, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=timeout, check=False)
     finally:

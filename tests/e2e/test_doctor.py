@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from harness import CARBONCTL, TOP, Broker, Daemon, scratch, wait_until
+from machine import PRIVATE
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
 COUNTED = []
@@ -134,7 +135,7 @@ def test_what_the_machine_says(plant):
     # watchdog too short: a unit file where the administrator's stand
     unit = (TOP / "config/systemd/carbond.service").read_text().replace("WatchdogSec=30", "WatchdogSec=2")
     (daemon.folder / "carbond.service").write_text(unit)
-    prefix = ["unshare", "-m", "sh", "-c", "mkdir -p /run/systemd && mount -t tmpfs none /run/systemd && mkdir /run/systemd/system && mount -t tmpfs none /etc/systemd && "
+    prefix = ["unshare", "--mount", "--propagation", PRIVATE, "sh", "-c", "mkdir -p /run/systemd && mount -t tmpfs none /run/systemd && mkdir /run/systemd/system && mount -t tmpfs none /etc/systemd && "
               f"mkdir -p /etc/systemd/system && cp {daemon.folder}/carbond.service /etc/systemd/system/ && exec \"$@\"", "sh"]
     named(doctor(daemon, prefix=prefix), "watchdog", "bad", "WatchdogSec is 2 s")
 

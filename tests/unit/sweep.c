@@ -181,13 +181,14 @@ void sweep_judge(const struct sweep *sweep, enum err err, const struct err_info 
 
 /* ---- all of them ---- */
 
-/* The nth of `points` numbers in 1..calls: half of them are the first ones, the others lie evenly on the rest. */
+/* The nth of `points` numbers in 1..calls: half of them are the first ones, the others lie evenly on the rest; never the last
+ * ones, which another run may not come to. */
 static long choice(long point, long points, long calls)
 {
 	long dense = points / 2;
 	if (points == calls || point <= dense)
 		return point;
-	return dense + (long)((__int128)(point - dense) * (calls - dense) / (points - dense));
+	return dense + (long)((__int128)(point - dense) * (calls - dense) / (points - dense + 1));
 }
 
 void sweep_every(const char *name, enum sweep_kind kind, void (*scenario)(struct sweep *sweep), void *context)
