@@ -31,7 +31,7 @@ def run_on_a_copy(script, folder, timeout=300):
     try:
         # a process namespace of its own: its end is the end of all daemons in it
         return subprocess.run(["unshare", "--mount", "--propagation", PRIVATE, "--net", "--pid", "--fork", "--kill-child", "bash", "-c", enter],
-                              input=f"mount -t proc proc /proc\ncd {folder}\n{script}", text=True, stdout=subprocess.PIPE,
+                              input=f"export PATH=/usr/local/bin:$PATH\nmount -t proc proc /proc\ncd {folder}\n{script}", text=True, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=timeout, check=False)
     finally:
         pathlib.Path(place).rmdir()
