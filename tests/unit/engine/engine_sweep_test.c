@@ -87,9 +87,8 @@ static void transfers(struct sweep *sweep)
 		if (!errs[i])
 			assert_true(result.repeated); /* acknowledged, and not lost */
 	}
-	if (!store_healthy(place.store, NULL)) /* the views' file, say */
-		restart();
 	assert_int_equal(kilograms_of(1), before + TRANSFERS);
+	restart(); /* a snapshot's write that failed beside the commands may latch the store later: not the next run's */
 }
 
 /* Starts over a journal with a snapshot, and answers. */
