@@ -38,6 +38,7 @@ def loaded():
     with scratch() as folder:
         broker = Broker(folder / "broker")
         daemon = Daemon(folder / "carbond", broker, {"http.workers": WORKERS, "http.worker_queue": QUEUE, "ingest.memory_mb": MEMORY_MB, "cache.mb": CACHE_MB,
+                                                     "http.key_rate": 1_000_000, "http.key_burst": 1_000_000_000,  # what is shed here is shed for load
                                                      "log.level": "warn"}).init().start()
         _, daemon.flow = plant(daemon)
         now = int(time.time()) * 1_000_000
@@ -59,7 +60,7 @@ def flood(broker, start):
 def test_ten_times_too_much_is_told_to_come_again(loaded):
     daemon, broker, bodies, now = loaded
     before = http_load(daemon, 2, 2, bodies)
-    assert set(before) & {"429", "503"} <= {"429"}, before
+    assert not set(before) & {"429", "503"}, before
     seen, end = {"resident_mb": 0, "statuses": set()}, threading.Event()
 
     def watch():
@@ -79,7 +80,7 @@ def test_ten_times_too_much_is_told_to_come_again(loaded):
         thread.join()
     print(f"before: {rate(before):.0f}/s taken; beyond the limit: {over}; {seen}")
     assert (over["cut"], over["silent"], over["without_retry_after"]) == (0, 0, 0), over
-    assert {key for key in over if key.isdigit()} <= {"200", "429", "503"} and over["503"] > 0 and over["200"] > 0, over
+    assert {key for key in over if key.isdigit()} <= {"200", "503"} and over["503"] > 0 and over["200"] > 0, over
     assert over["asked"] == sum(count for key, count in over.items() if key.isdigit()), over
     assert seen["resident_mb"] <= MEMORY_MB + CACHE_MB + BODIES_MB + REST_MB, seen
     assert 503 in seen["statuses"], "/readyz said so"
