@@ -18,6 +18,7 @@
 #include "carbond/ingest.h"
 #include "carbond/mqtt.h"
 #include "carbond/sensing.h"
+#include "carbond/store/lease.h"
 #include "daemon.h"
 
 #define MS_US             INT64_C(1000)
@@ -114,8 +115,9 @@ static size_t add_collections(
 
 const struct store_collection *const *daemon_collections(struct arena *arena)
 {
-	const struct store_collection *const *const rooms[] = {audit_collections, identity_collections,
-		sensing_collections, ingest_collections, engine_collections, evidence_collections};
+	const struct store_collection *const *const rooms[] = {lease_collections, audit_collections,
+		identity_collections, sensing_collections, ingest_collections, engine_collections,
+		evidence_collections};
 	const struct store_collection **list =
 		arena_alloc(arena, (COLLECTIONS_MAX + 1) * sizeof(const struct store_collection *));
 	size_t count = 0;

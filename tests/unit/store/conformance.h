@@ -5,6 +5,7 @@
 #define STORE_CONFORMANCE_H
 
 #include "backups.h"
+#include "leases.h"
 
 struct backend {
 	const char *name;
@@ -757,6 +758,23 @@ BACKUP_CASE(backup_that_was_edited)
 BACKUP_CASE(restore_to_a_position)
 BACKUP_CASE(restore_goes_on)
 
+/* ---- cases: leases (leases.h) ---- */
+
+#define LEASE_CASE(name)                                       \
+	static void case_##name(const struct backend *backend) \
+	{                                                      \
+		struct place place;                            \
+		backend->place_new(&place);                    \
+		struct store *store = open_store(&place);      \
+		name(store);                                   \
+		store_close(&store);                           \
+		backend->place_drop(&place);                   \
+	}
+LEASE_CASE(lease_is_taken_over)
+LEASE_CASE(lease_of_a_holder_that_slept)
+LEASE_CASE(lease_is_released)
+LEASE_CASE(lease_is_raced_for)
+
 /* ---- the table ---- */
 
 struct conformance_case {
@@ -782,6 +800,10 @@ static const struct conformance_case conformance_cases[] = {
 	{"tampering is found", case_tampering_is_found, false},
 	{"pruning keeps headers", case_prune_keeps_headers, false},
 	{"a stream is deleted", case_delete_a_stream, false},
+	{"a lease without a beat is taken over", case_lease_is_taken_over, false},
+	{"a lease that its holder slept through", case_lease_of_a_holder_that_slept, false},
+	{"a lease is released", case_lease_is_released, false},
+	{"8 daemons race for a lease", case_lease_is_raced_for, false},
 	{"a backup of a live store is of one moment", case_backup_of_a_live_store, true},
 	{"a backup grows in steps", case_backup_in_steps, true},
 	{"an edited backup is refused", case_backup_that_was_edited, true},

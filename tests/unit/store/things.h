@@ -18,6 +18,7 @@
 #include "carbond/base/id.h"
 #include "carbond/base/sign.h"
 #include "carbond/store.h"
+#include "carbond/store/lease.h"
 
 struct place {
 	char uri[1500];
@@ -134,7 +135,7 @@ static const struct store_collection expiring_tallies = {.name = "expiring_talli
 	.doc = "tallies that go"};
 
 static const struct store_collection *const all_collections[] = {
-	&things, &view_tallies, &reading_tallies, &expiring_tallies, NULL};
+	&things, &view_tallies, &reading_tallies, &expiring_tallies, &leases_collection, NULL};
 
 static const struct seal_key test_seal_key = {.number = 1, .bytes = {7, 7, 7}};
 
