@@ -1,5 +1,6 @@
 /* engine: the single writer. One thread drains a bounded mailbox, executes a batch of commands, appends their events once to
- * `journal.0` with guard keys and vault rows, and only then answers (group commit). Further threads: the replayer (writes
+ * `journal.0` with guard keys and vault rows, and only then answers (group commit); meanwhile it executes the next batch, of
+ * which nothing is appended or answered before. Further threads: the appender (one append at a time), the replayer (writes
  * snapshots from a second copy of the state) and one per consumer. Views are projected by one consumer. */
 #ifndef CARBOND_ENGINE_H
 #define CARBOND_ENGINE_H

@@ -33,8 +33,12 @@ enum err mailbox_put(struct mailbox *mailbox, void *item) MUST_CHECK;
 /* As mailbox_put, but waits for room until `deadline_us` (monotonic); then ERR_BUSY. For senders that may block. */
 enum err mailbox_put_wait(struct mailbox *mailbox, void *item, int64_t deadline_us) MUST_CHECK;
 /* Takes up to `most` items; waits until there is one, the mailbox is closed, or `deadline_us` (monotonic; INT64_MAX: for
- * ever). 0 when none came in time, or when it is closed and empty (mailbox_closed tells which). Receiver thread only. */
+ * ever). 0 when none came in time, after a nudge, or when it is closed and empty (mailbox_closed tells which). Receiver thread
+ * only. */
 size_t mailbox_take(struct mailbox *mailbox, void **ret_items, size_t most, int64_t deadline_us);
+/* Tells the receiver that something else than an item has come: mailbox_take, the one that waits or the next, does not wait and
+ * may return 0. Any thread. */
+void mailbox_nudge(struct mailbox *mailbox);
 /* No more puts; the receiver still takes what is there. */
 void mailbox_close(struct mailbox *mailbox);
 bool mailbox_closed(const struct mailbox *mailbox);

@@ -1,6 +1,7 @@
-/* Decides when commands become durable and what is answered: a batch is executed, appended once with its guard keys and vault
- * rows, and only then answered. A failed append drops the state, which is replayed; it is never answered from. Engine
- * thread. */
+/* Decides when commands become durable and what is answered: a batch is executed while the one before it is appended, is then
+ * appended once with its guard keys and vault rows, and only then answered, refusals too: what they saw may not be durable
+ * earlier. A failed append drops the state, which is replayed; nothing is answered from it, nor from what was executed on top
+ * of it. Engine thread. */
 #include "parts.h"
 
 #include <assert.h>
@@ -9,6 +10,42 @@
 #include <string.h>
 
 #include "carbond/base/log.h"
+
+/* ---- memory ---- */
+
+static bool commit_make(struct commit *commit)
+{
+	struct rules_output *output = &commit->output;
+	output->capacity = LIMIT_ENGINE_BATCH_BYTES + EVENTS_BYTES_PER_COMMAND;
+	output->guard_capacity = STORE_GUARDS_MAX;
+	output->bytes = malloc(output->capacity);
+	output->guards = malloc(output->guard_capacity * sizeof *output->guards);
+	commit->guards = malloc(output->guard_capacity * sizeof *commit->guards);
+	commit->taken = malloc(LIMIT_ENGINE_BATCH_COMMANDS * sizeof *commit->taken);
+	commit->changes = malloc(LIMIT_ENGINE_BATCH_COMMANDS * LIMIT_ENGINE_VAULT_ROWS * sizeof *commit->changes);
+	return output->bytes && output->guards && commit->guards && commit->taken && commit->changes;
+}
+
+enum err commits_make(struct engine *engine)
+{
+	engine->filling = &engine->commits[0];
+	engine->inbox = malloc(LIMIT_ENGINE_BATCH_COMMANDS * sizeof *engine->inbox);
+	return commit_make(&engine->commits[0]) && commit_make(&engine->commits[1]) && engine->inbox ? ERR_OK
+												     : ERR_NO_MEMORY;
+}
+
+void commits_free(struct engine *engine)
+{
+	for (size_t i = 0; i < sizeof engine->commits / sizeof *engine->commits; i++) {
+		struct commit *commit = &engine->commits[i];
+		free(commit->output.bytes);
+		free(commit->output.guards);
+		free(commit->guards);
+		free(commit->taken);
+		free(commit->changes);
+	}
+	free(engine->inbox);
+}
 
 /* ---- one batch ---- */
 
@@ -21,27 +58,44 @@ static void batch_clear(struct commit *commit)
 	commit->output.event_count = 0;
 }
 
-/* Every command of the batch gets this answer instead of its own. */
-static void batch_refuse(struct engine *engine, enum err code, const struct err_info *info)
+static bool batch_is_empty(const struct commit *commit)
 {
-	struct commit *commit = &engine->commit;
-	for (size_t i = 0; i < commit->taken_count; i++) {
-		struct pending *pending = commit->taken[i];
-		pending_refuse(pending, code, info);
-		pending_answer(pending);
-	}
+	return commit->taken_count == 0 && commit->output.size == 0;
+}
+
+static bool batch_is_full(const struct commit *commit)
+{
+	return commit->output.size >= LIMIT_ENGINE_BATCH_BYTES ||
+	       commit->output.guard_count + RULES_GUARDS_MAX > commit->output.guard_capacity ||
+	       commit->taken_count == LIMIT_ENGINE_BATCH_COMMANDS;
+}
+
+/* The batch that is being filled begins with what is executed next. */
+static void batch_open(struct engine *engine)
+{
+	struct commit *commit = engine->filling;
+	if (!batch_is_empty(commit))
+		return;
+	commit->began_us = clock_monotonic_us();
+	commit->now_us = clock_look(&engine->clock);
+}
+
+static void command_refuse(struct pending *pending, enum err code, const struct err_info *info)
+{
+	pending_refuse(pending, code, info);
+	pending_answer(pending);
+}
+
+/* Every command of the batch gets this answer instead of its own. */
+static void batch_refuse(struct commit *commit, enum err code, const struct err_info *info)
+{
+	for (size_t i = 0; i < commit->taken_count; i++)
+		command_refuse(commit->taken[i], code, info);
 	batch_clear(commit);
 }
 
-static void publish(struct engine *engine)
+static void batch_answer(struct commit *commit)
 {
-	engine_show_totals(engine);
-	engine_notify(engine);
-}
-
-static void batch_answer(struct engine *engine)
-{
-	struct commit *commit = &engine->commit;
 	int64_t done = 0, refused = 0, repeated = 0;
 	for (size_t i = 0; i < commit->taken_count; i++) {
 		const struct pending *pending = commit->taken[i];
@@ -59,35 +113,7 @@ static void batch_answer(struct engine *engine)
 	batch_clear(commit);
 }
 
-static enum err batch_append(struct engine *engine, struct err_info *info)
-{
-	struct commit *commit = &engine->commit;
-	struct store_batch batch = {.seq = engine->state.seq + 1,
-		.term = engine->term,
-		.count = commit->output.event_count,
-		.written_at_us = rules_time_us(engine->state.rules),
-		.payload = commit->output.bytes,
-		.payload_size = commit->output.size};
-	memcpy(batch.stream, ENGINE_STREAM, sizeof ENGINE_STREAM);
-	memcpy(batch.node, engine->node, sizeof batch.node);
-	for (size_t i = 0; i < commit->output.guard_count; i++)
-		commit->guards[i] = (struct store_guard){
-			.key = commit->output.guards[i].key, .size = commit->output.guards[i].size};
-	struct store_append append = {.class = STORE_VALUE,
-		.batch = &batch,
-		.guards = commit->guards,
-		.guard_count = commit->output.guard_count,
-		.changes = commit->changes,
-		.change_count = commit->change_count};
-	size_t refused = 0;
-	enum err err = store_log_append(engine->store, &append, &refused, info);
-	if (err)
-		return err;
-	engine->state.seq = batch.seq;
-	engine->state.hash = batch.hash;
-	metric_add(METRIC_ENGINE_EVENTS, commit->output.event_count);
-	return ERR_OK;
-}
+/* ---- failures ---- */
 
 static bool is_final(enum err err)
 {
@@ -109,15 +135,10 @@ static void engine_latch(struct engine *engine, enum err reason, const struct er
 		log_failure("engine_stopped", &said, NULL);
 }
 
-static void state_drop(struct engine *engine)
-{
-	rules_free(&engine->state.rules);
-	engine->stale = true;
-}
-
 /* The state is loaded anew; while that fails, commands are refused with the reason. */
 static enum err state_renew(struct engine *engine, struct err_info *info)
 {
+	assert(!engine->flying);
 	enum err err = engine_load(engine, info);
 	if (err) {
 		rules_free(&engine->state.rules);
@@ -128,38 +149,65 @@ static enum err state_renew(struct engine *engine, struct err_info *info)
 	return ERR_OK;
 }
 
-static void batch_commit(struct engine *engine)
+/* The append in flight came to nothing: the state goes, and with it all that was executed on top of it. */
+static void flight_failed(struct engine *engine, enum err err, struct err_info *info)
 {
-	struct commit *commit = &engine->commit;
-	struct err_info info = {0};
+	struct commit *failed = engine->flying;
+	engine->flying = NULL;
+	if (!info->detail[0])
+		err_set(info, err, "", "the journal could not be written");
+	rules_free(&engine->state.rules);
+	engine->stale = true;
+	if (is_final(err)) /* before anybody hears of it */
+		engine_latch(engine, err, info);
+	batch_refuse(failed, err, info);
+	batch_refuse(engine->filling, err, info);
+}
+
+/* ---- the pipeline ---- */
+
+static void flight_landed(struct engine *engine)
+{
+	const struct commit *commit = engine->flying;
+	engine->flying = NULL;
+	engine_show_totals(engine, &commit->totals);
+	engine_notify(engine);
+	metric_observe_us(METRIC_ENGINE_COMMIT, clock_monotonic_us() - commit->began_us);
+}
+
+static void filled_begin(struct engine *engine)
+{
+	struct commit *commit = engine->filling;
+	commit->totals = totals_of(engine->state.rules);
+	engine->flying = commit;
+	engine->filling = commit == &engine->commits[0] ? &engine->commits[1] : &engine->commits[0];
+	flight_begin(engine, commit);
+}
+
+/* Takes in what has become durable (or `waits` for it), begins to append what was executed meanwhile, and answers behind that, so
+ * that the disk has work. */
+static void pipeline_move(struct engine *engine, bool waits)
+{
+	struct commit *landed = engine->flying;
+	struct err_info info;
 	enum err err = ERR_OK;
-	bool has_events = commit->output.size > 0;
-	if (has_events)
-		err = batch_append(engine, &info);
-	if (!err) {
-		if (has_events) {
-			publish(engine);
-			metric_observe_us(METRIC_ENGINE_COMMIT, clock_monotonic_us() - commit->began_us);
-		}
-		batch_answer(engine);
+	if (landed && !flight_end(engine, waits, &err, &info))
+		return;
+	if (err) {
+		flight_failed(engine, err, &info);
 		return;
 	}
-	if (!info.detail[0])
-		err_set(&info, err, "", "the journal could not be written");
-	state_drop(engine);
-	if (is_final(err)) /* before anybody hears of it */
-		engine_latch(engine, err, &info);
-	batch_refuse(engine, err, &info);
+	if (landed)
+		flight_landed(engine);
+	if (engine->filling->output.size > 0)
+		filled_begin(engine);
+	if (landed)
+		batch_answer(landed);
+	else if (!engine->flying)
+		batch_answer(engine->filling); /* without events, and all that it saw is durable */
 }
 
 /* ---- commands ---- */
-
-static bool batch_is_full(const struct commit *commit)
-{
-	return commit->output.size >= LIMIT_ENGINE_BATCH_BYTES ||
-	       commit->output.guard_count + RULES_GUARDS_MAX > commit->output.guard_capacity ||
-	       commit->taken_count == LIMIT_ENGINE_BATCH_COMMANDS;
-}
 
 static void rows_take(struct commit *commit, const struct pending *pending)
 {
@@ -171,7 +219,7 @@ static void rows_take(struct commit *commit, const struct pending *pending)
 
 static enum err running(struct err_info *info)
 {
-	return err_set(info, ERR_COMMAND_RUNNING, "", "the command with this id is in the batch that is being written");
+	return err_set(info, ERR_COMMAND_RUNNING, "", "the command with this id is being written");
 }
 
 /* A repeat of a command with texts is looked at under the salts of the first. */
@@ -190,15 +238,12 @@ static enum err repeat_prepare(struct engine *engine, struct pending *pending, s
 
 static void command_take(struct engine *engine, struct pending *pending)
 {
-	struct commit *commit = &engine->commit;
+	struct commit *commit = engine->filling;
 	struct rules_result result = {0};
 	struct err_info info;
 	info.code = ERR_OK;
 	info.pointer[0] = info.detail[0] = 0;
-	if (commit->taken_count == 0) {
-		commit->began_us = clock_monotonic_us();
-		commit->now_us = clock_look(&engine->clock);
-	}
+	batch_open(engine);
 	commit->taken[commit->taken_count++] = pending;
 	enum err err = repeat_prepare(engine, pending, &info);
 	if (!err)
@@ -235,20 +280,17 @@ static enum err refusal(struct engine *engine, struct err_info *info)
 
 static void commands_take(struct engine *engine, size_t count)
 {
-	struct commit *commit = &engine->commit;
 	for (size_t i = 0; i < count;) {
 		struct err_info info = {0};
 		enum err err = refusal(engine, &info);
-		while (i < count && !batch_is_full(commit)) {
+		while (i < count && (err || !batch_is_full(engine->filling))) {
+			struct pending *pending = engine->inbox[i++];
 			if (err)
-				commit->taken[commit->taken_count++] = engine->inbox[i++];
+				command_refuse(pending, err, &info);
 			else
-				command_take(engine, engine->inbox[i++]);
+				command_take(engine, pending);
 		}
-		if (err)
-			batch_refuse(engine, err, &info);
-		else
-			batch_commit(engine);
+		pipeline_move(engine, batch_is_full(engine->filling));
 	}
 }
 
@@ -259,18 +301,16 @@ static void tick(struct engine *engine)
 	struct err_info info = {0};
 	int64_t now_us = clock_look(&engine->clock);
 	metric_set(METRIC_ENGINE_CLOCK_HALTED, atomic_load(&engine->clock.halted));
-	if (!clock_tick_due(&engine->clock) || refusal(engine, &info))
+	if (batch_is_full(engine->filling) || !clock_tick_due(&engine->clock) || refusal(engine, &info))
 		return;
 	struct command command = {.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE, .tick = {.due_us = now_us}};
 	struct rules_result result;
-	engine->commit.began_us = clock_monotonic_us();
-	enum err err = rules_execute(engine->state.rules, &command, now_us, &engine->commit.output, &result, &info);
+	batch_open(engine);
+	enum err err = rules_execute(engine->state.rules, &command, now_us, &engine->filling->output, &result, &info);
 	if (err) {
 		info.code = err;
 		log_failure("tick_failed", &info, NULL);
-		return;
 	}
-	batch_commit(engine);
 }
 
 void engine_run(void *argument)
@@ -283,5 +323,8 @@ void engine_run(void *argument)
 			break;
 		commands_take(engine, count);
 		tick(engine);
+		pipeline_move(engine, false);
 	}
+	while (engine->flying || !batch_is_empty(engine->filling))
+		pipeline_move(engine, true);
 }

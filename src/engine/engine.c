@@ -94,18 +94,25 @@ static void kilograms_write(void *context, void (*emit)(void *sink, const char *
 			atomic_load(&engine->state_kg[state]), emit, sink);
 }
 
-void engine_show_totals(struct engine *engine)
+struct totals totals_of(const struct rules *rules)
 {
-	int64_t issued_kg = rules_issued_kg(engine->state.rules), sum_kg = 0;
+	struct totals totals = {.position = (int64_t)rules_position(rules), .issued_kg = rules_issued_kg(rules)};
+	for (int state = 0; state < KG_STATE_COUNT; state++)
+		totals.state_kg[state] = rules_state_kg(rules, (enum kg_state)state);
+	return totals;
+}
+
+void engine_show_totals(struct engine *engine, const struct totals *totals)
+{
+	int64_t sum_kg = 0;
 	for (int state = 0; state < KG_STATE_COUNT; state++) {
-		int64_t kg = rules_state_kg(engine->state.rules, (enum kg_state)state);
-		atomic_store(&engine->state_kg[state], kg);
-		sum_kg += kg;
+		atomic_store(&engine->state_kg[state], totals->state_kg[state]);
+		sum_kg += totals->state_kg[state];
 	}
-	metric_set(METRIC_ENGINE_ISSUED_KILOGRAMS, issued_kg);
-	metric_set(METRIC_ENGINE_UNBALANCED_KILOGRAMS, issued_kg - sum_kg);
-	atomic_store(&engine->position, (int64_t)rules_position(engine->state.rules));
-	metric_set(METRIC_ENGINE_POSITION, (int64_t)rules_position(engine->state.rules));
+	metric_set(METRIC_ENGINE_ISSUED_KILOGRAMS, totals->issued_kg);
+	metric_set(METRIC_ENGINE_UNBALANCED_KILOGRAMS, totals->issued_kg - sum_kg);
+	atomic_store(&engine->position, totals->position);
+	metric_set(METRIC_ENGINE_POSITION, totals->position);
 }
 
 /* ---- start ---- */
@@ -128,23 +135,6 @@ enum err engine_load(struct engine *engine, struct err_info *info)
 	if (!err)
 		engine->term = head.term + 1;
 	return err;
-}
-
-static enum err buffers_make(struct engine *engine)
-{
-	struct commit *commit = &engine->commit;
-	struct rules_output *output = &commit->output;
-	output->capacity = LIMIT_ENGINE_BATCH_BYTES + EVENTS_BYTES_PER_COMMAND;
-	output->guard_capacity = STORE_GUARDS_MAX;
-	output->bytes = malloc(output->capacity);
-	output->guards = malloc(output->guard_capacity * sizeof *output->guards);
-	commit->guards = malloc(output->guard_capacity * sizeof *commit->guards);
-	commit->taken = malloc(LIMIT_ENGINE_BATCH_COMMANDS * sizeof *commit->taken);
-	commit->changes = malloc(LIMIT_ENGINE_BATCH_COMMANDS * LIMIT_ENGINE_VAULT_ROWS * sizeof *commit->changes);
-	engine->inbox = malloc(LIMIT_ENGINE_BATCH_COMMANDS * sizeof *engine->inbox);
-	return output->bytes && output->guards && commit->guards && commit->taken && commit->changes && engine->inbox
-		       ? ERR_OK
-		       : ERR_NO_MEMORY;
 }
 
 static void sync_make(struct engine *engine)
@@ -180,7 +170,7 @@ enum err engine_start(const struct engine_options *options, struct engine **ret_
 	engine->context = options->context;
 	sync_make(engine);
 	clock_start(&engine->clock, options);
-	enum err err = buffers_make(engine);
+	enum err err = commits_make(engine);
 	if (!err)
 		err = engine_load(engine, info);
 	engine->mailbox =
@@ -189,10 +179,13 @@ enum err engine_start(const struct engine_options *options, struct engine **ret_
 		err = ERR_NO_MEMORY;
 	if (err)
 		goto out;
-	engine_show_totals(engine);
+	struct totals totals = totals_of(engine->state.rules);
+	engine_show_totals(engine, &totals);
 	engine->snapshot_position = (int64_t)engine->state.snapshot_position;
 	metric_set(METRIC_ENGINE_SNAPSHOT_POSITION, engine->snapshot_position);
 	err = metric_source_add(kilograms_write, engine);
+	if (!err)
+		err = flight_start(engine);
 	if (!err)
 		err = thread_start("engine", engine_run, engine, &engine->thread);
 	if (!err)
@@ -219,6 +212,7 @@ void engine_stop(struct engine **engine)
 	if (old->mailbox)
 		mailbox_close(old->mailbox);
 	thread_join(&old->thread); /* what was taken is finished before the followers are told */
+	flight_stop(old);
 	atomic_store(&old->stopping, true);
 	engine_notify(old);
 	engine_consumer_stop(&old->views);
@@ -227,12 +221,7 @@ void engine_stop(struct engine **engine)
 	metric_source_remove(old);
 	mailbox_free(&old->mailbox);
 	rules_free(&old->state.rules);
-	free(old->commit.output.bytes);
-	free(old->commit.output.guards);
-	free(old->commit.guards);
-	free(old->commit.taken);
-	free(old->commit.changes);
-	free(old->inbox);
+	commits_free(old);
 	pthread_cond_destroy(&old->moved);
 	pthread_mutex_destroy(&old->lock);
 	free(old);

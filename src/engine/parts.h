@@ -3,6 +3,7 @@
 #define ENGINE_PARTS_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "carbond/base/clock.h"
@@ -81,6 +82,12 @@ enum err vault_resalt(struct store *store, struct command *command, struct vault
 
 /* ---- the engine ---- */
 
+/* What others may ask of the state without waiting for it. */
+struct totals {
+	int64_t position, issued_kg, state_kg[KG_STATE_COUNT];
+};
+
+/* A batch: commands that are executed together, appended together and answered together. */
 struct commit {
 	struct pending **taken; /* commands of this batch, refused ones too */
 	size_t taken_count;
@@ -88,8 +95,20 @@ struct commit {
 	struct store_guard *guards;
 	struct store_change *changes;
 	size_t change_count;
-	int64_t began_us; /* monotonic */
-	int64_t now_us;   /* wall */
+	int64_t began_us;     /* monotonic */
+	int64_t now_us;       /* wall */
+	struct totals totals; /* of the state behind its last command */
+};
+
+/* The append in flight: one at most (decision 9). Between flight_begin and flight_end all but the semaphores is the appender
+ * thread's, and what it cites is left alone. */
+struct flight {
+	sem_t begun, ended;
+	struct store_append append;
+	struct store_batch batch;
+	enum err err;
+	struct err_info info;
+	bool stops; /* instead of another append */
 };
 
 struct engine {
@@ -101,7 +120,7 @@ struct engine {
 	void (*on_stop)(void *context, enum err reason, const struct err_info *info);
 	void *context;
 	struct mailbox *mailbox;
-	struct thread *thread, *replayer;
+	struct thread *thread, *appender, *replayer;
 	struct engine_consumer *views;
 	struct projector *projector;
 
@@ -112,9 +131,14 @@ struct engine {
 	struct engine_clock clock;
 	struct loaded state;
 	uint64_t term;
-	struct commit commit;
+	struct commit commits[2];
+	struct commit *filling; /* is being executed, on top of … */
+	struct commit *flying;  /* … the one that is being appended; NULL: none is */
 	void **inbox;
 	bool stale; /* the state was dropped and could not be loaded yet */
+
+	/* engine and appender thread by turns */
+	struct flight flight;
 
 	/* all threads */
 	atomic_int_fast64_t position; /* last durable event */
@@ -128,8 +152,13 @@ struct engine {
 
 /* Takes what the mailbox holds, executes, commits, answers: the engine thread's whole life. */
 void engine_run(void *engine);
-/* Position and kilograms of the state, for metrics and readers; on the engine's thread, or before it runs. */
-void engine_show_totals(struct engine *engine);
+/* Memory for its two batches and its inbox, kept until commits_free. */
+enum err commits_make(struct engine *engine) MUST_CHECK;
+void commits_free(struct engine *engine);
+/* Position and kilograms of a state. The state's thread. */
+struct totals totals_of(const struct rules *rules);
+/* Makes them known, for metrics and readers; on the engine's thread, or before it runs. */
+void engine_show_totals(struct engine *engine, const struct totals *totals);
 /* Loads the state anew after a failed append. Engine thread. */
 enum err engine_load(struct engine *engine, struct err_info *info) MUST_CHECK;
 /* Wakes all that wait for positions. Any thread. */
@@ -138,6 +167,17 @@ void engine_notify(struct engine *engine);
  * (monotonic). */
 void engine_wait_above(struct engine *engine, int64_t above, int64_t deadline_us, const atomic_bool *stopping);
 void replayer_run(void *engine);
+
+/* ---- the append in flight (flight.c) ---- */
+
+enum err flight_start(struct engine *engine) MUST_CHECK;
+/* Ends the appender thread; nothing may be in flight. */
+void flight_stop(struct engine *engine);
+/* Begins to append the events of a batch behind the journal's head. Engine thread, nothing in flight. */
+void flight_begin(struct engine *engine, const struct commit *commit);
+/* Takes the outcome in, once there is one: false while there is none yet, unless it `waits`. `*ret_err` ERR_OK: durable, and the
+ * journal's head is the batch. Engine thread. */
+bool flight_end(struct engine *engine, bool waits, enum err *ret_err, struct err_info *info);
 
 /* ---- consumers ---- */
 

@@ -19,7 +19,7 @@ struct mailbox {
 	size_t capacity, first, count;
 	size_t waiting_senders;
 	uint64_t refused;
-	bool closed;
+	bool closed, nudged;
 	char name[32];
 	struct mailbox *next; /* under list_lock */
 };
@@ -113,12 +113,13 @@ size_t mailbox_take(struct mailbox *mailbox, void **ret_items, size_t most, int6
 	struct timespec until = wait_until(deadline_us);
 	bool late = false;
 	pthread_mutex_lock(&mailbox->lock);
-	while (mailbox->count == 0 && !mailbox->closed && !late) {
+	while (mailbox->count == 0 && !mailbox->closed && !mailbox->nudged && !late) {
 		if (deadline_us == INT64_MAX)
 			pthread_cond_wait(&mailbox->filled, &mailbox->lock);
 		else
 			late = pthread_cond_timedwait(&mailbox->filled, &mailbox->lock, &until) != 0;
 	}
+	mailbox->nudged = false;
 	size_t taken = mailbox->count < most ? mailbox->count : most;
 	for (size_t i = 0; i < taken; i++) {
 		ret_items[i] = mailbox->items[mailbox->first];
@@ -129,6 +130,14 @@ size_t mailbox_take(struct mailbox *mailbox, void **ret_items, size_t most, int6
 		pthread_cond_broadcast(&mailbox->emptied);
 	pthread_mutex_unlock(&mailbox->lock);
 	return taken;
+}
+
+void mailbox_nudge(struct mailbox *mailbox)
+{
+	pthread_mutex_lock(&mailbox->lock);
+	mailbox->nudged = true;
+	pthread_cond_signal(&mailbox->filled);
+	pthread_mutex_unlock(&mailbox->lock);
 }
 
 void mailbox_close(struct mailbox *mailbox)

@@ -118,6 +118,30 @@ static void test_close_wakes_receiver(void **state)
 	mailbox_free(&mailbox);
 }
 
+static void nudge_it(void *argument)
+{
+	mailbox_nudge(argument);
+}
+
+static void test_a_nudge_wakes_the_receiver_once(void **state)
+{
+	(void)state;
+	struct mailbox *mailbox = mailbox_new("nudged", 1);
+	struct thread *thread;
+	void *taken;
+	assert_int_equal(thread_start("nudger", nudge_it, mailbox, &thread), ERR_OK);
+	assert_int_equal(mailbox_take(mailbox, &taken, 1, INT64_MAX), 0);
+	assert_false(mailbox_closed(mailbox));
+	thread_join(&thread);
+	int64_t until_us = clock_monotonic_us() + 2000;
+	assert_int_equal(mailbox_take(mailbox, &taken, 1, until_us), 0);
+	assert_true(clock_monotonic_us() >= until_us); /* it has been used up */
+	mailbox_nudge(mailbox);
+	assert_int_equal(mailbox_put(mailbox, mailbox), ERR_OK);
+	assert_int_equal(mailbox_take(mailbox, &taken, 1, INT64_MAX), 1);
+	mailbox_free(&mailbox);
+}
+
 /* ---- replies ---- */
 
 static atomic_int released, woken;
@@ -367,7 +391,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_mailbox_refuses),
 		cmocka_unit_test(test_mailbox_many_senders), cmocka_unit_test(test_close_wakes_receiver),
-		cmocka_unit_test(test_reply_orders), cmocka_unit_test(test_reply_race), cmocka_unit_test(test_metrics),
-		cmocka_unit_test(test_stages), cmocka_unit_test(test_signals)};
+		cmocka_unit_test(test_a_nudge_wakes_the_receiver_once), cmocka_unit_test(test_reply_orders),
+		cmocka_unit_test(test_reply_race), cmocka_unit_test(test_metrics), cmocka_unit_test(test_stages),
+		cmocka_unit_test(test_signals)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
