@@ -71,6 +71,30 @@ struct audit_query {
 enum err audit_find(struct audit *audit, const struct audit_query *query, struct arena *arena, json_t **ret_records,
 	int64_t *ret_next_position, struct err_info *info) MUST_CHECK;
 
+/* ---- what other nodes change, where several daemons share a store ---- */
+
+struct audit_follower;
+
+/* One record of another node: which rows to read again. */
+struct audit_news {
+	const char *subject_kind; /* "sensor" */
+	struct id subject;        /* zero: none */
+};
+/* Told of the records in the order of their log; borrowed for the call. On the thread `audit-follow`; may block on the store.
+ * What it fails with is logged, and the same records are told again a moment later. */
+typedef enum err (*audit_each)(void *context, const struct audit_news *news, size_t count, struct err_info *info);
+
+/* Notes where the other nodes' logs end now: what is loaded from the store afterwards is told of every later change. */
+enum err audit_follower_new(
+	struct audit *audit, struct audit_follower **ret_follower, struct err_info *info) MUST_CHECK;
+/* Starts the thread, which looks every quarter of a second, and every second for nodes that are new. */
+enum err audit_follower_start(
+	struct audit_follower *follower, audit_each each, void *context, struct err_info *info) MUST_CHECK;
+/* How long ago everything had been read that the others had written. Any thread; does not block. */
+int64_t audit_follow_age_us(const struct audit_follower *follower);
+/* Stops the thread. NULL is allowed; the pointer becomes NULL. */
+void audit_follower_free(struct audit_follower **follower);
+
 /* Folds what is new in all streams and signs a checkpoint now, unless a log no longer leads to the last one (then
  * ERR_STORE_CORRUPT names it). Waits up to a minute (ERR_DEADLINE). Signed ("carbond/checkpoint/1") is the canonical document
  * without `signature`; key and signature are hex. The document: canonical JSON {"node","time_us","streams":[{"stream","seq",

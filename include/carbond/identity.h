@@ -123,6 +123,9 @@ extern const struct store_collection *const identity_collections[]; /* NULL-term
 enum err identity_start(
 	const struct identity_options *options, struct identity **ret_identity, struct err_info *info) MUST_CHECK;
 void identity_stop(struct identity **identity);
+/* (blocks) As audit_each: reads the snapshot again where another node has changed an organisation or a key. */
+enum err identity_follow(
+	struct identity *identity, const struct audit_news *news, size_t count, struct err_info *info) MUST_CHECK;
 
 struct identity_check {
 	const char *authorization; /* the Authorization header's value, or NULL */

@@ -174,6 +174,10 @@ enum err sensing_start(
 /* Takes no more, flushes open buckets, joins. */
 void sensing_stop(struct sensing **sensing);
 
+/* As audit_each: reads units, points and sensors that another node has changed again. Blocks. */
+enum err sensing_follow(
+	struct sensing *sensing, const struct audit_news *news, size_t count, struct err_info *info) MUST_CHECK;
+
 /* ---- configuration. `actor` says who; `expect` is the If-Match version (FIELD_ABSENT: any) ---- */
 
 /* Creates: the row's id is made here unless it is set; version becomes 1. All strings are borrowed. Errors: ERR_INVALID_FIELD

@@ -67,6 +67,7 @@ struct daemon {
 	int lock_fd;
 	struct store *store;
 	struct audit *audit;
+	struct audit_follower *follower; /* NULL: no other daemon changes this store */
 	struct cache *cache;
 	struct identity *identity;
 	struct sensing *sensing;

@@ -23,6 +23,7 @@
 
 #define MS_US             INT64_C(1000)
 #define RETENTION_EACH_US (10 * CLOCK_US_PER_MINUTE)
+#define FOLLOW_LATE_US    (10 * CLOCK_US_PER_SECOND)
 #define COLLECTIONS_MAX   128
 #define OTHER_FILES       256 /* stores, their readers, the broker, exports */
 
@@ -69,6 +70,17 @@ static bool ingest_is_ready(void *context, char *reason, size_t size)
 static bool sensing_is_ready(void *context, char *reason, size_t size)
 {
 	return sensing_ready(((struct daemon *)context)->sensing, reason, size) == ERR_OK;
+}
+
+static bool following_is_ready(void *context, char *reason, size_t size)
+{
+	struct daemon *daemon = context;
+
+	if (!daemon->follower || audit_follow_age_us(daemon->follower) < FOLLOW_LATE_US)
+		return true;
+	snprintf(reason, size, "what other daemons change has not been read for %lld s",
+		(long long)(audit_follow_age_us(daemon->follower) / CLOCK_US_PER_SECOND));
+	return false;
 }
 
 static bool http_is_ready(void *context, char *reason, size_t size)
@@ -218,11 +230,18 @@ static enum err start_audit(void *context, struct err_info *info)
 		.checkpoint_key = &daemon->identity_file.checkpoint_key,
 		.checkpoint_us = daemon->conf->audit_checkpoint_minutes * CLOCK_US_PER_MINUTE};
 
-	return audit_start(&options, &daemon->audit, info);
+	enum err err = audit_start(&options, &daemon->audit, info);
+	if (!err && store_is_shared(daemon->store)) { /* before anything is loaded that others may change */
+		err = audit_follower_new(daemon->audit, &daemon->follower, info);
+		if (err)
+			audit_stop(&daemon->audit);
+	}
+	return err;
 }
 
 static void stop_audit(void *context)
 {
+	audit_follower_free(&((struct daemon *)context)->follower);
 	audit_stop(&((struct daemon *)context)->audit);
 }
 
@@ -271,6 +290,26 @@ static enum err start_sensing(void *context, struct err_info *info)
 static void stop_sensing(void *context)
 {
 	sensing_stop(&((struct daemon *)context)->sensing);
+}
+
+static enum err follow(void *context, const struct audit_news *news, size_t count, struct err_info *info)
+{
+	struct daemon *daemon = context;
+	enum err err = identity_follow(daemon->identity, news, count, info);
+
+	return err ? err : sensing_follow(daemon->sensing, news, count, info);
+}
+
+static enum err start_following(void *context, struct err_info *info)
+{
+	struct daemon *daemon = context;
+
+	return daemon->follower ? audit_follower_start(daemon->follower, follow, daemon, info) : ERR_OK;
+}
+
+static void stop_following(void *context)
+{
+	audit_follower_free(&((struct daemon *)context)->follower);
 }
 
 static void engine_stopped(void *context, enum err reason, const struct err_info *info)
@@ -417,7 +456,8 @@ static enum err start_http(void *context, struct err_info *info)
 {
 	static struct api_check checks[] = {{"daemon", daemon_is_ready, NULL}, {"store", store_is_ready, NULL},
 		{"engine", engine_is_ready, NULL}, {"sensing", sensing_is_ready, NULL},
-		{"ingest", ingest_is_ready, NULL}, {"http", http_is_ready, NULL}, {NULL, NULL, NULL}};
+		{"ingest", ingest_is_ready, NULL}, {"following", following_is_ready, NULL},
+		{"http", http_is_ready, NULL}, {NULL, NULL, NULL}};
 	struct daemon *daemon = context;
 	const struct conf *conf = daemon->conf;
 	struct http_options options = {.address = conf->http_address,
@@ -469,6 +509,8 @@ const struct stage daemon_stages[] = {
 	{"audit", "every change of what follows is recorded in it", start_audit, stop_audit},
 	{"identity", "sensing asks it for organisations, http for actors", start_identity, stop_identity},
 	{"sensing", "catches up with the readings logs before anybody feeds or reads it", start_sensing, stop_sensing},
+	{"following", "identity and sensing hear from here on what other daemons change of what they hold in memory",
+		start_following, stop_following},
 	{"engine", "replays the journal before anybody submits to it", start_engine, stop_engine},
 	{"evidence", "reads sensing, submits to the engine, and goes on with what was under way", start_evidence,
 		stop_evidence},

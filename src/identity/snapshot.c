@@ -1,5 +1,5 @@
 /* The snapshot in memory by which requests are judged: loaded from the store at the start and after each change, so that
- * http threads never wait for it. Loading runs on the thread that made the change. */
+ * http threads never wait for it. Loading runs on the thread that made the change, or follows another node's. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +167,19 @@ enum err identity_snapshot_load(struct identity *identity, struct err_info *info
 	}
 	identity_snapshot_free(&snapshot);
 	arena_free(&arena);
+	return err;
+}
+
+enum err identity_follow(struct identity *identity, const struct audit_news *news, size_t count, struct err_info *info)
+{
+	bool ours = false;
+	for (size_t i = 0; i < count; i++)
+		ours |= strcmp(news[i].subject_kind, "key") == 0 || strcmp(news[i].subject_kind, "organisation") == 0;
+	if (!ours)
+		return ERR_OK;
+	pthread_mutex_lock(&identity->change);
+	enum err err = identity_snapshot_load(identity, info);
+	pthread_mutex_unlock(&identity->change);
 	return err;
 }
 

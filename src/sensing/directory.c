@@ -7,7 +7,8 @@
 
 #include "parts.h"
 
-#define NONE UINT32_MAX
+#define NONE         UINT32_MAX
+#define REFRESH_MOST 8 /* changed rows of one turn that are read one by one; of more, everything is read */
 
 /* Open addressing over positions of an array; at most half full. */
 struct table {
@@ -283,13 +284,16 @@ static void swap(struct sensing *sensing, struct directory *next)
 
 static struct picture_unit unit_of(const struct unit *row)
 {
-	return (struct picture_unit){
-		.id = row->id, .org_id = row->org_id, .slug = row->slug, .retired = row->state == UNIT_RETIRED};
+	return (struct picture_unit){.id = row->id,
+		.org_id = row->org_id,
+		.slug = row->slug,
+		.retired = row->state == UNIT_RETIRED,
+		.version = row->version};
 }
 
 static struct picture_point point_of(const struct metering_point *row)
 {
-	return (struct picture_point){.id = row->id, .retired = row->state == POINT_RETIRED};
+	return (struct picture_point){.id = row->id, .retired = row->state == POINT_RETIRED, .version = row->version};
 }
 
 static struct picture_sensor sensor_of(const struct sensor *row)
@@ -307,13 +311,38 @@ static struct picture_sensor sensor_of(const struct sensor *row)
 					       .lateness_us = row->lateness_us,
 					       .stale_after_us = row->stale_after_us},
 		.point_id = row->metering_point_id,
-		.retired = row->state == SENSOR_RETIRED};
+		.retired = row->state == SENSOR_RETIRED,
+		.version = row->version};
 }
 
-/* One of the three arrays of a picture with one item replaced, added or (item NULL) taken out. */
-static bool edit(struct arena *arena, const void **items, size_t *count, size_t item_size, size_t id_offset,
-	struct id id, const void *item)
+enum part { PART_UNIT, PART_POINT, PART_SENSOR };
+
+/* Where id and version are in one of the three arrays' items. */
+struct item_shape {
+	size_t size, id_offset, version_offset;
+};
+static const struct item_shape shapes[] = {
+	[PART_UNIT] = {sizeof(struct picture_unit), offsetof(struct picture_unit, id),
+		offsetof(struct picture_unit, version)},
+	[PART_POINT] = {sizeof(struct picture_point), offsetof(struct picture_point, id),
+		offsetof(struct picture_point, version)},
+	[PART_SENSOR] = {sizeof(struct picture_sensor), offsetof(struct picture_sensor, sensor.id),
+		offsetof(struct picture_sensor, version)},
+};
+
+static int64_t version_of(const struct item_shape *shape, const void *item)
 {
+	int64_t version;
+
+	memcpy(&version, (const char *)item + shape->version_offset, sizeof(version));
+	return version;
+}
+
+/* One of the three arrays of a picture with one item replaced (unless it is newer), added or (item NULL) taken out. */
+static bool edit(struct arena *arena, const struct item_shape *shape, const void **items, size_t *count, struct id id,
+	const void *item)
+{
+	size_t item_size = shape->size;
 	const char *from = *items;
 	char *to = arena_alloc(arena, (*count + 1) * item_size);
 	size_t used = 0;
@@ -323,10 +352,11 @@ static bool edit(struct arena *arena, const void **items, size_t *count, size_t 
 		return false;
 	for (size_t i = 0; i < *count; i++) {
 		const void *source = from + i * item_size;
-		if (memcmp(from + i * item_size + id_offset, &id, sizeof(id)) == 0) {
+		if (memcmp(from + i * item_size + shape->id_offset, &id, sizeof(id)) == 0) {
 			if (!item)
 				continue;
-			source = item;
+			if (version_of(shape, item) >= version_of(shape, source))
+				source = item;
 			placed = true;
 		}
 		memcpy(to + used++ * item_size, source, item_size);
@@ -338,26 +368,15 @@ static bool edit(struct arena *arena, const void **items, size_t *count, size_t 
 	return true;
 }
 
-enum part { PART_UNIT, PART_POINT, PART_SENSOR };
-
 static bool edit_part(struct arena *arena, struct picture *picture, enum part part, struct id id, const void *item)
 {
 	const void *units = picture->units, *points = picture->points, *sensors = picture->sensors;
 	bool done = false;
 
 	switch (part) {
-	case PART_UNIT:
-		done = edit(arena, &units, &picture->unit_count, sizeof(struct picture_unit),
-			offsetof(struct picture_unit, id), id, item);
-		break;
-	case PART_POINT:
-		done = edit(arena, &points, &picture->point_count, sizeof(struct picture_point),
-			offsetof(struct picture_point, id), id, item);
-		break;
-	case PART_SENSOR:
-		done = edit(arena, &sensors, &picture->sensor_count, sizeof(struct picture_sensor),
-			offsetof(struct picture_sensor, sensor.id), id, item);
-		break;
+	case PART_UNIT: done = edit(arena, &shapes[part], &units, &picture->unit_count, id, item); break;
+	case PART_POINT: done = edit(arena, &shapes[part], &points, &picture->point_count, id, item); break;
+	case PART_SENSOR: done = edit(arena, &shapes[part], &sensors, &picture->sensor_count, id, item); break;
 	}
 	picture->units = units;
 	picture->points = points;
@@ -388,6 +407,7 @@ static enum err put(struct sensing *sensing, enum part part, struct id id, const
 		next = directory_make(&picture);
 	if (next)
 		swap(sensing, next);
+	sensing->directory_changes += next != NULL;
 	pthread_mutex_unlock(&sensing->directory_change);
 	arena_free(&arena);
 	return next ? ERR_OK : ERR_NO_MEMORY;
@@ -464,18 +484,16 @@ static void take_sensor(const void *row, void *ret_item)
 	*(struct picture_sensor *)ret_item = sensor_of(row);
 }
 
-enum err directory_load(struct sensing *sensing, struct err_info *info)
+/* A picture of all rows, in the arena. */
+static enum err load_all(
+	struct sensing *sensing, struct arena *arena, struct directory **ret_directory, struct err_info *info)
 {
-	struct arena *arena = arena_new(DIRECTORY_BYTES_MAX);
 	struct picture picture = {
 		.find_org = sensing->options.find_org, .find_org_context = sensing->options.find_org_context};
 	void *units = NULL, *points = NULL, *sensors = NULL;
-	enum err err = ERR_OK;
-
-	if (!arena)
-		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the directory");
-	err = load(sensing, &units_collection, sizeof(struct picture_unit), take_unit, arena, &units,
+	enum err err = load(sensing, &units_collection, sizeof(struct picture_unit), take_unit, arena, &units,
 		&picture.unit_count, info);
+
 	if (!err)
 		err = load(sensing, &metering_points_collection, sizeof(struct picture_point), take_point, arena,
 			&points, &picture.point_count, info);
@@ -483,15 +501,119 @@ enum err directory_load(struct sensing *sensing, struct err_info *info)
 		err = load(sensing, &sensors_collection, sizeof(struct picture_sensor), take_sensor, arena, &sensors,
 			&picture.sensor_count, info);
 	if (err)
-		goto out;
+		return err;
 	picture.units = units;
 	picture.points = points;
 	picture.sensors = sensors;
-	sensing->directory = directory_make(&picture);
-	if (!sensing->directory)
-		err = err_set(info, ERR_NO_MEMORY, NULL, "no memory for the directory");
-out:
+	*ret_directory = directory_make(&picture);
+	return *ret_directory ? ERR_OK : err_set(info, ERR_NO_MEMORY, NULL, "no memory for the directory");
+}
+
+enum err directory_load(struct sensing *sensing, struct err_info *info)
+{
+	struct arena *arena = arena_new(DIRECTORY_BYTES_MAX);
+	enum err err;
+
+	if (!arena)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the directory");
+	err = load_all(sensing, arena, &sensing->directory, info);
 	arena_free(&arena);
+	return err;
+}
+
+/* ---- changes made elsewhere ---- */
+
+/* What was read is swapped in only if nothing was put while it was read: it would undo that. */
+enum err directory_reload(struct sensing *sensing, struct err_info *info)
+{
+	enum err err = ERR_BUSY;
+
+	for (int i = 0; i < CHANGE_RETRIES && err == ERR_BUSY; i++) {
+		struct arena *arena = arena_new(DIRECTORY_BYTES_MAX);
+		struct directory *next = NULL;
+		pthread_mutex_lock(&sensing->directory_change);
+		uint64_t changes = sensing->directory_changes;
+		pthread_mutex_unlock(&sensing->directory_change);
+		err = arena ? load_all(sensing, arena, &next, info)
+			    : err_set(info, ERR_NO_MEMORY, NULL, "no memory for the directory");
+		pthread_mutex_lock(&sensing->directory_change);
+		if (!err && changes != sensing->directory_changes)
+			err = err_set(info, ERR_BUSY, NULL, "units and sensors change faster than they are read");
+		if (!err) {
+			swap(sensing, next);
+			sensing->directory_changes++;
+			next = NULL;
+		}
+		pthread_mutex_unlock(&sensing->directory_change);
+		unref(next);
+		arena_free(&arena);
+	}
+	return err;
+}
+
+/* Puts the row with this id as it is stored now, and looks again: a change made here meanwhile is then not undone. */
+static enum err refresh(struct sensing *sensing, const struct audit_news *news, struct err_info *info)
+{
+	static const struct {
+		const char *kind;
+		const struct store_collection *collection;
+		enum part part;
+	} kinds[] = {{"unit", &units_collection, PART_UNIT},
+		{"metering_point", &metering_points_collection, PART_POINT},
+		{"sensor", &sensors_collection, PART_SENSOR}};
+	size_t kind = 0;
+	int64_t put_version = -1;
+
+	while (kind < sizeof(kinds) / sizeof(*kinds) && strcmp(kinds[kind].kind, news->subject_kind) != 0)
+		kind++;
+	if (kind == sizeof(kinds) / sizeof(*kinds))
+		return ERR_OK;
+	for (int i = 0; i < CHANGE_RETRIES; i++) {
+		union {
+			struct unit unit;
+			struct metering_point point;
+			struct sensor sensor;
+		} row;
+		union {
+			struct picture_unit unit;
+			struct picture_point point;
+			struct picture_sensor sensor;
+		} item;
+		struct arena *arena = arena_new(0);
+		if (!arena)
+			return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the directory");
+		field_clear(kinds[kind].collection->fields, &row);
+		row.unit.id = news->subject; /* the first member of all three */
+		enum err err = store_get(sensing->store, kinds[kind].collection, &row, arena, info);
+		bool gone = err == ERR_NOT_FOUND;
+		int64_t version = 0;
+		if (!err && kinds[kind].part == PART_UNIT)
+			item.unit = unit_of(&row.unit), version = row.unit.version;
+		else if (!err && kinds[kind].part == PART_POINT)
+			item.point = point_of(&row.point), version = row.point.version;
+		else if (!err)
+			item.sensor = sensor_of(&row.sensor), version = row.sensor.version;
+		if (gone)
+			err = ERR_OK;
+		bool settled = version == put_version;
+		if (!err && !settled)
+			err = put(sensing, kinds[kind].part, news->subject, gone ? NULL : &item);
+		put_version = version;
+		arena_free(&arena);
+		if (err || settled)
+			return err;
+	}
+	return ERR_OK;
+}
+
+enum err sensing_follow(struct sensing *sensing, const struct audit_news *news, size_t count, struct err_info *info)
+{
+	enum err err = ERR_OK;
+
+	if (count > REFRESH_MOST)
+		return directory_reload(sensing, info);
+	for (size_t i = 0; i < count && !err; i++)
+		err = refresh(sensing, &news[i], info);
 	return err;
 }
 

@@ -22,6 +22,7 @@ struct sensing {
 	pthread_mutex_t directory_change; /* held while the next picture is made from the last one */
 	pthread_mutex_t directory_swap;   /* held for the pointer and its count */
 	struct directory *directory;
+	uint64_t directory_changes; /* pictures swapped in so far; under directory_change */
 
 	/* buckets.c */
 	struct buckets *buckets;
@@ -37,15 +38,18 @@ struct picture_unit {
 	struct id id, org_id;
 	const char *slug;
 	bool retired;
+	int64_t version;
 };
 struct picture_point {
 	struct id id;
 	bool retired;
+	int64_t version;
 };
 struct picture_sensor {
 	struct directory_sensor sensor; /* index and retired are set when the picture is made */
 	struct id point_id;
 	bool retired;
+	int64_t version;
 };
 struct picture {
 	const struct picture_unit *units;
@@ -63,8 +67,11 @@ struct directory *directory_make(const struct picture *picture);
 /* Reads all units, points and sensors and makes the first picture. */
 enum err directory_load(struct sensing *sensing, struct err_info *info) MUST_CHECK;
 void directory_unload(struct sensing *sensing);
-/* After a durable change: takes the row over into the picture and swaps it. `gone`: the row was deleted. Without memory the
- * old picture stays and ERR_NO_MEMORY is returned: the change is durable, decoding sees it after the next one. */
+/* Reads them again and swaps the picture, where others may have changed any of them. */
+enum err directory_reload(struct sensing *sensing, struct err_info *info) MUST_CHECK;
+/* After a durable change: takes the row over into the picture, unless a newer version is there, and swaps it. `gone`: the row
+ * was deleted. Without memory the old picture stays and ERR_NO_MEMORY is returned: the change is durable, decoding sees it
+ * after the next one. */
 enum err directory_put_unit(struct sensing *sensing, const struct unit *row, bool gone) MUST_CHECK;
 enum err directory_put_point(struct sensing *sensing, const struct metering_point *row, bool gone) MUST_CHECK;
 enum err directory_put_sensor(struct sensing *sensing, const struct sensor *row, bool gone) MUST_CHECK;

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <ftw.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -664,6 +665,77 @@ static void checkpoints_come_by_themselves(void **state)
 	assert_non_null(text);
 }
 
+/* ---- what another node changes ---- */
+
+struct heard {
+	atomic_int records, refused;
+	atomic_bool refuse; /* the next telling fails once */
+	struct id last;
+};
+
+static enum err hear(void *context, const struct audit_news *news, size_t count, struct err_info *info)
+{
+	struct heard *heard = context;
+	if (atomic_exchange(&heard->refuse, false)) {
+		atomic_fetch_add(&heard->refused, 1);
+		return err_set(info, ERR_BUSY, NULL, "not now");
+	}
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(news[i].subject_kind, "person") == 0)
+			heard->last = news[i].subject;
+	atomic_fetch_add(&heard->records, (int)count);
+	return ERR_OK;
+}
+
+static void write_at(struct audit *audit, unsigned number, struct err_info *info)
+{
+	const struct audit_change change = {
+		.action = "person.create", .subject_kind = "person", .subject = id_of(number)};
+	assert_int_equal(audit_write(audit, &actor, &change, NULL, info), ERR_OK);
+}
+
+static void wait_for(struct heard *heard, int records)
+{
+	int64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_US_PER_SECOND;
+	while (atomic_load(&heard->records) < records && clock_monotonic_us() < deadline_us)
+		sched_yield();
+	assert_int_equal(atomic_load(&heard->records), records);
+}
+
+/* Decision 13's records are what other daemons follow: each change of another node after the start is told once it could be
+ * taken, of nodes that are new too; what was there before the start, and this node's own, is not. */
+static void changes_of_other_nodes_are_told(void **state)
+{
+	struct bench *bench = *state;
+	struct audit *other = NULL, *newer = NULL;
+	struct audit_follower *follower = NULL;
+	struct heard heard = {.records = 0};
+	struct audit_options options = {
+		.store = bench->store, .node = "n2", .checkpoint_key = &bench->secret, .checkpoint_us = INT64_MAX};
+	assert_ok(audit_start(&options, &other, &bench->info), bench);
+	write_at(other, 1, &bench->info);
+	assert_ok(audit_follower_new(bench->audit, &follower, &bench->info), bench);
+	write_at(other, 2, &bench->info);
+	assert_ok(audit_follower_start(follower, hear, &heard, &bench->info), bench);
+	wait_for(&heard, 1);
+	assert_true(id_equal(heard.last, id_of(2)));
+	write_at(bench->audit, 3, &bench->info);
+	atomic_store(&heard.refuse, true);
+	write_at(other, 4, &bench->info);
+	wait_for(&heard, 2);
+	assert_int_equal(atomic_load(&heard.refused), 1);
+	assert_true(id_equal(heard.last, id_of(4)));
+	options.node = "n3";
+	assert_ok(audit_start(&options, &newer, &bench->info), bench);
+	write_at(newer, 5, &bench->info);
+	wait_for(&heard, 3);
+	assert_true(id_equal(heard.last, id_of(5)));
+	assert_true(audit_follow_age_us(follower) < 30 * CLOCK_US_PER_SECOND);
+	audit_follower_free(&follower);
+	audit_stop(&newer);
+	audit_stop(&other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -681,6 +753,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			records_that_do_not_fill_their_batch_are_refused, bench_new, bench_free),
 		cmocka_unit_test_setup_teardown(checkpoints_come_by_themselves, bench_new, bench_free),
+		cmocka_unit_test_setup_teardown(changes_of_other_nodes_are_told, bench_new, bench_free),
 	};
 	if (crypto_start() != ERR_OK)
 		return 1;

@@ -432,6 +432,34 @@ static void changes_and_requests_at_once(void **state)
 		pthread_join(threads[i], NULL);
 }
 
+/* A key made, and one revoked, on another node are known here once its records have been followed. */
+static void another_nodes_keys_are_followed(void **state)
+{
+	struct identity *here = identity, *there = NULL;
+	const struct identity_options options = {.store = store, .audit = audit, .cache = cache};
+	const struct audit_news news[] = {{"sensor", {{1}}}, {"key", {{2}}}};
+	static const char *roles[] = {"operator"};
+	struct api_key key = {.org_id = house.id,
+			       .label = "made there",
+			       .roles = {roles, 1},
+			       .expires_at = FIELD_ABSENT},
+		       row;
+	char text[IDENTITY_KEY_TEXT_SIZE];
+	struct identity_actor found;
+	(void)state;
+	assert_int_equal(identity_start(&options, &there, &info), ERR_OK);
+	assert_int_equal(identity_key_create(there, &actor, 1u << IDENTITY_PLATFORM_ADMIN, &key, text, &info), ERR_OK);
+	assert_int_equal(ask(text, "unit:read", &found), ERR_UNAUTHENTICATED);
+	assert_int_equal(identity_follow(here, news, 1, &info), ERR_OK); /* nothing of identity's */
+	assert_int_equal(ask(text, "unit:read", &found), ERR_UNAUTHENTICATED);
+	assert_int_equal(identity_follow(here, news, 2, &info), ERR_OK);
+	assert_int_equal(ask(text, "unit:read", &found), ERR_OK);
+	assert_int_equal(identity_key_revoke(there, &actor, key.id, arena, &row, &info), ERR_OK);
+	assert_int_equal(identity_follow(here, news, 2, &info), ERR_OK);
+	assert_int_equal(ask(text, "unit:read", &found), ERR_UNAUTHENTICATED);
+	identity_stop(&there);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -446,6 +474,7 @@ int main(void)
 		cmocka_unit_test(keys_survive_a_restart_and_secrets_are_nowhere),
 		cmocka_unit_test(the_admin_socket_makes_lists_and_revokes),
 		cmocka_unit_test(changes_and_requests_at_once),
+		cmocka_unit_test(another_nodes_keys_are_followed),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }

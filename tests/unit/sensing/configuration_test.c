@@ -729,10 +729,62 @@ static void the_directory_is_swapped_under_its_readers(void **state)
 		pthread_join(threads[i], NULL);
 }
 
+/* What another node has changed is read again, row by row or, of many, as a whole; a row that is newer here stays. */
+static void another_nodes_changes_are_followed(void **state)
+{
+	struct bench *bench = *state;
+	struct sensing there = {.store = bench->store, .audit = bench->sensing.audit};
+	struct unit unit = make_unit(bench, "plant", "PL1");
+	struct metering_point point = make_point(bench, unit.id, "ONE", true);
+	struct sensor sensor = make_sensor(bench, point.id, "A");
+	struct audit_news news[20] = {{"sensor", sensor.id}, {"key", sensor.id}};
+	const struct directory *seen;
+
+	pthread_mutex_init(&there.directory_change, NULL);
+	pthread_mutex_init(&there.directory_swap, NULL);
+	assert_int_equal(directory_load(&there, &bench->info), ERR_OK);
+	sensor.range_high = 77;
+	assert_int_equal(sensing_sensor_update(&there, &actor, &sensor, FIELD_ABSENT, &bench->info), ERR_OK);
+	assert_int_equal(sensing_follow(&bench->sensing, news, 2, &bench->info), ERR_OK);
+	seen = sensing_directory_ref(&bench->sensing);
+	assert_true(look_up(seen, unit.id, "A")->range_high == 77);
+	sensing_directory_unref(&seen);
+
+	/* a put that comes late changes nothing */
+	struct sensor old = sensor;
+	old.version--;
+	old.range_high = 1;
+	assert_int_equal(directory_put_sensor(&bench->sensing, &old, false), ERR_OK);
+	seen = sensing_directory_ref(&bench->sensing);
+	assert_true(look_up(seen, unit.id, "A")->range_high == 77);
+	sensing_directory_unref(&seen);
+
+	/* many at once; one that is gone */
+	sensor.range_high = 78;
+	assert_int_equal(sensing_sensor_update(&there, &actor, &sensor, FIELD_ABSENT, &bench->info), ERR_OK);
+	for (size_t i = 0; i < sizeof(news) / sizeof(*news); i++)
+		news[i] = (struct audit_news){"sensor", sensor.id};
+	assert_int_equal(sensing_follow(&bench->sensing, news, sizeof(news) / sizeof(*news), &bench->info), ERR_OK);
+	seen = sensing_directory_ref(&bench->sensing);
+	assert_true(look_up(seen, unit.id, "A")->range_high == 78);
+	sensing_directory_unref(&seen);
+	const struct store_change gone = {
+		.collection = &sensors_collection, .row = &sensor, .verb = STORE_DELETE, .condition = STORE_ALWAYS};
+	assert_int_equal(store_write(bench->store, &gone, 1, NULL, &bench->info), ERR_OK);
+	assert_int_equal(sensing_follow(&bench->sensing, news, 1, &bench->info), ERR_OK);
+	seen = sensing_directory_ref(&bench->sensing);
+	assert_null(look_up(seen, unit.id, "A"));
+	sensing_directory_unref(&seen);
+	directory_unload(&there);
+	pthread_mutex_destroy(&there.directory_change);
+	pthread_mutex_destroy(&there.directory_swap);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
+		TEST(another_nodes_changes_are_followed),
 		TEST(a_unit_is_created_read_changed_and_deleted),
 		TEST(a_units_fields_are_checked),
 		TEST(slugs_are_unique_in_an_organisation_and_codes_everywhere),
