@@ -10,7 +10,7 @@
 #include "carbond/base/clock.h"
 #include "carbond/mqtt.h"
 #include "cli.h"
-#include "csv.h"
+#include "column_map.h"
 #include "provision.h"
 #include "text.h"
 
@@ -21,10 +21,8 @@ enum { MESSAGE_BYTES = 128 << 10, MAP_BYTES = 1 << 20 };
 struct replay {
 	struct arena *arena;
 	const char *path, *organisation, *unit;
-	json_t *map;
+	struct column_map map;
 	struct csv csv;
-	const char *tags[CSV_COLUMNS_MAX]; /* of each column, as the JSON text ["tag"]; NULL: not sent */
-	size_t column_count, time_column;
 	double rows_per_second, speed; /* one of them, or neither: as fast as the broker acknowledges */
 	bool is_quiet;
 	struct mqtt_publisher *publisher;
@@ -50,10 +48,7 @@ static int read_map(struct replay *replay, const char *path)
 	struct err_info info = {0};
 	enum err err = cli_read_file(replay->arena, path, MAP_BYTES, &text, &size, &info);
 	if (!err)
-		err = document_parse(replay->arena, text, size, &replay->map, &info);
-	if (!err && !json_is_array(json_object_get(replay->map, "columns")))
-		err = err_set(&info, ERR_MISSING_FIELD, "/columns",
-			"%s: /columns must be an array of {column, tag, unit, …}", path);
+		err = column_map_parse(text, size, replay->arena, &replay->map, &info);
 	return err ? cli_fail_info(CLI_REFUSED, &info) : CLI_OK;
 }
 
@@ -63,79 +58,32 @@ static int match_columns(struct replay *replay)
 	char *fields[CSV_COLUMNS_MAX];
 	struct err_info info = {0};
 	long count = csv_read(&replay->csv, fields, &info);
-	if (count <= 0)
-		return count ? cli_fail_info(CLI_REFUSED, &info) : cli_fail(CLI_REFUSED, "%s is empty", replay->path);
-	const char *time_name = json_string_value(json_object_get(replay->map, "time_column"));
-	replay->column_count = (size_t)count;
-	replay->time_column = SIZE_MAX;
-	for (size_t i = 0; i < replay->column_count; i++)
-		if (time_name ? strcmp(fields[i], time_name) == 0 : i == 0)
-			replay->time_column = i;
-	if (replay->time_column == SIZE_MAX)
-		return cli_fail(
-			CLI_REFUSED, "%s has no column '%s' (/time_column of the map)", replay->path, time_name);
-	size_t index;
-	json_t *row;
-	json_array_foreach(json_object_get(replay->map, "columns"), index, row)
-	{
-		const char *name = json_string_value(json_object_get(row, "column"));
-		const char *tag = json_string_value(json_object_get(row, "tag"));
-		size_t column = 0;
-		while (name && column < replay->column_count && strcmp(fields[column], name) != 0)
-			column++;
-		if (!name || !tag || column == replay->column_count)
-			return cli_fail(CLI_REFUSED,
-				"/columns/%zu of the map: %s has no column '%s', or tag is missing", index,
-				replay->path, name ? name : "");
-		replay->tags[column] =
-			document_text(replay->arena, document_own(replay->arena, json_pack("[s]", tag)), NULL);
-	}
+	if (count == 0)
+		return cli_fail(CLI_REFUSED, "%s is empty", replay->path);
+	if (count < 0 || column_map_match(&replay->map, fields, (size_t)count, replay->arena, &info))
+		return cli_fail_info(CLI_REFUSED, &info);
 	return CLI_OK;
 }
 
 /* ---- registration ---- */
 
-static int64_t duration_of(const json_t *object, const char *member, int64_t otherwise_us)
-{
-	const char *text = json_string_value(json_object_get(object, member));
-	int64_t us;
-	return text && cli_parse_duration(text, &us) ? us : otherwise_us;
-}
-
-/* Members of `row` that the API takes as they are. */
-static json_t *sensor_of(const struct replay *replay, const json_t *row)
-{
-	static const char *const taken[] = {"tag", "name", "point", "quantity", "unit", "range_low", "range_high",
-		"stale_after_us", "systematic_ppm", "random_ppm", "primary", "manufacturer", "serial_number"};
-	json_t *sensor = json_pack("{s:s, s:s, s:I, s:I}", "point", "PROCESS", "quantity", "other",
-		"sampling_period_us",
-		(json_int_t)duration_of(
-			row, "sampling_period", duration_of(replay->map, "sampling_period", CLOCK_US_PER_MINUTE)),
-		"oldest_us",
-		(json_int_t)duration_of(row, "oldest", duration_of(replay->map, "oldest", 31 * CLOCK_US_PER_DAY)));
-	for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
-		if (json_object_get(row, taken[i]))
-			json_object_set(sensor, taken[i], json_object_get(row, taken[i]));
-	return sensor;
-}
-
 static int create_plant(struct replay *replay)
 {
 	struct provision provision;
-	json_t *unit = json_deep_copy(json_object_get(replay->map, "plant")), *row;
+	json_t *unit = json_deep_copy(json_object_get(replay->map.document, "plant")), *row;
 	size_t index;
 	if (!unit)
 		return cli_fail(
 			CLI_REFUSED, "--create needs /plant in the map: {code, name, country, nameplate_kg_per_hour}");
 	json_object_set_new(unit, "slug", json_string(replay->unit));
 	int code = provision_unit(&provision, replay->arena, replay->organisation, unit);
-	json_array_foreach(json_object_get(replay->map, "points"), index, row) code =
+	json_array_foreach(json_object_get(replay->map.document, "points"), index, row) code =
 		code ? code : provision_point(&provision, json_deep_copy(row));
-	if (!code && !json_object_get(replay->map, "points"))
+	if (!code && !json_object_get(replay->map.document, "points"))
 		code = provision_point(&provision,
 			json_pack("{s:s, s:s, s:s}", "code", "PROCESS", "name", "process signals", "role", "other"));
-	json_array_foreach(json_object_get(replay->map, "columns"), index, row) code =
-		code ? code : provision_sensor(&provision, sensor_of(replay, row), NULL);
+	json_array_foreach(json_object_get(replay->map.document, "columns"), index, row) code =
+		code ? code : provision_sensor(&provision, column_map_sensor(&replay->map, row), NULL);
 	return code;
 }
 
@@ -147,7 +95,7 @@ static int write_message(struct replay *replay, char *const fields[], long count
 	size_t size = (size_t)snprintf(replay->message, MESSAGE_BYTES, "{\"t\":%lld,\"v\":{", (long long)time_us);
 	const char *comma = "";
 	for (long i = 0; i < count; i++) {
-		const char *tag = replay->tags[i];
+		const char *tag = replay->map.tags[i];
 		if (!tag || !*fields[i])
 			continue;
 		if (!csv_is_number(fields[i]))
@@ -202,9 +150,9 @@ static int send_rows(struct replay *replay)
 		size_t size = 0;
 		if (count < 0)
 			return cli_fail_info(CLI_REFUSED, &info);
-		if ((size_t)count != replay->column_count || !csv_time(fields[replay->time_column], &time_us))
+		if ((size_t)count != replay->map.column_count || !csv_time(fields[replay->map.time_column], &time_us))
 			return cli_fail(CLI_REFUSED, "%s:%zu: needs %zu columns and a time in column %zu", replay->path,
-				replay->csv.line_number, replay->column_count, replay->time_column + 1);
+				replay->csv.line_number, replay->map.column_count, replay->map.time_column + 1);
 		if (replay->rows == 0)
 			replay->first_us = time_us;
 		keep_pace(replay, time_us);

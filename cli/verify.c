@@ -23,47 +23,54 @@
 struct verify_list {
 	FILE *out;
 	json_t *steps; /* NULL: lines are printed as they come */
-	bool failed;
+	bool lost;     /* no memory for a step */
 };
 
 struct verify_list *verify_begin(const struct verify_options *options)
 {
 	struct verify_list *list = calloc(1, sizeof *list);
-	if (!list)
-		return NULL;
-	list->out = options->out;
-	list->steps = options->json ? json_array() : NULL;
+	if (list) {
+		list->out = options->out;
+		list->steps = options->json ? json_array() : NULL;
+		list->lost = options->json && !list->steps;
+	}
 	return list;
 }
 
 void verify_step(struct verify_list *list, const struct mrv_step *step)
 {
 	static const char *const words[] = {[MRV_PASS] = "PASS", [MRV_FAIL] = "FAIL", [MRV_SKIP] = "SKIP"};
-	list->failed |= step->verdict == MRV_FAIL;
 	if (list->steps)
-		json_array_append_new(
-			list->steps, json_pack("{s:s, s:s, s:s, s:s}", "step", step->name, "verdict",
-					     words[step->verdict], "item", step->item, "detail", step->detail));
+		list->lost |= json_array_append_new(list->steps,
+				      json_pack("{s:s, s:s, s:s, s:s}", "step", step->name, "verdict",
+					      words[step->verdict], "item", step->item, "detail", step->detail)) != 0;
 	else if (step->verdict == MRV_FAIL)
 		fprintf(list->out, "FAIL  %-11s %s: %s\n", step->name, step->item, step->detail);
 	else
 		fprintf(list->out, "%s  %-11s %s\n", words[step->verdict], step->name, step->detail);
 }
 
-int verify_end(struct verify_list **list, int code, const char *verdict)
+int verify_end(struct verify_list **list, enum err err, bool is_trusted)
 {
 	struct verify_list *old = *list;
-	if (old->steps) {
+	int code = err ? CLI_VERIFY_FAILED : is_trusted ? CLI_OK : CLI_SIGNERS_UNTRUSTED;
+	const char *verdict = err ? "FAIL" : is_trusted ? "PASS" : "CONSISTENT, SIGNERS UNTRUSTED";
+	*list = NULL;
+	if (!old || old->lost || err == ERR_NO_MEMORY) { /* which says nothing of what was to be verified */
+		code = cli_fail(CLI_REFUSED, "not verified: out of memory");
+	} else if (old->steps) {
 		json_t *document =
-			json_pack("{s:s, s:i, s:o}", "verdict", verdict, "exit_code", code, "steps", old->steps);
-		json_dumpf(document, old->out, JSON_INDENT(2));
+			json_pack("{s:s, s:i, s:O}", "verdict", verdict, "exit_code", code, "steps", old->steps);
+		if (!document || json_dumpf(document, old->out, JSON_INDENT(2)) != 0)
+			code = cli_fail(CLI_REFUSED, "not verified: out of memory");
 		fprintf(old->out, "\n");
 		json_decref(document);
 	} else {
 		fprintf(old->out, "%s\n", verdict);
 	}
+	if (old)
+		json_decref(old->steps);
 	free(old);
-	*list = NULL;
 	return code;
 }
 
@@ -226,22 +233,12 @@ int verify_pack(const uint8_t *data, size_t size, const struct verify_options *o
 	struct mrv_check_options checks = {
 		.trust = options->trust, .trust_count = options->trust_count, .step = take_step, .context = list};
 	struct err_info info = {0};
-	int code = CLI_OK;
 	enum err err = list && pack ? mrv_verify_pack(data, size, &checks, arena, pack, &info) : ERR_NO_MEMORY;
 	if (err == ERR_OK)
 		err = run_issue_steps(list, pack, options->registry, arena);
-	if (!list) {
-		arena_free(&arena);
-		return CLI_VERIFY_FAILED;
-	}
 	if (err == ERR_OK && !options->json)
 		say_what(options->out, pack);
-	if (err)
-		code = verify_end(&list, CLI_VERIFY_FAILED, err == ERR_NO_MEMORY ? "FAIL: out of memory" : "FAIL");
-	else if (is_trusted(pack))
-		code = verify_end(&list, CLI_OK, "PASS");
-	else
-		code = verify_end(&list, CLI_SIGNERS_UNTRUSTED, "CONSISTENT, SIGNERS UNTRUSTED");
+	int code = verify_end(&list, err, err == ERR_OK && is_trusted(pack));
 	arena_free(&arena);
 	return code;
 }
@@ -317,7 +314,7 @@ int cli_verify(int argc, char **argv)
 	const char *registry = cli_option(argc, argv, "registry");
 	int code = CLI_USAGE;
 	if (!arena)
-		return cli_fail(CLI_VERIFY_FAILED, "out of memory");
+		return cli_fail(CLI_REFUSED, "out of memory");
 	if (!path)
 		code = cli_fail(
 			CLI_USAGE, "usage: carbonctl verify PACK.tar --trust KEYS.json | verify --journal FILE");

@@ -17,18 +17,20 @@ struct verify_options {
 	FILE *out;
 };
 
-/* Checks a pack, step by step; prints PASS or FAIL for each. CLI_OK, CLI_VERIFY_FAILED or CLI_SIGNERS_UNTRUSTED. */
+/* Checks a pack, step by step; prints PASS or FAIL for each. CLI_OK, CLI_VERIFY_FAILED or CLI_SIGNERS_UNTRUSTED;
+ * CLI_REFUSED where memory ended before a verdict. */
 int verify_pack(const uint8_t *data, size_t size, const struct verify_options *options);
 
 /* Checks an export of the journal (`GET /v1/journal/batches`): hash chain, records, replay, P1–P3, state hash. `expected`
- * zero: the state hash is only printed. CLI_OK or CLI_VERIFY_FAILED. */
+ * zero: the state hash is only printed. CLI_OK, CLI_VERIFY_FAILED or CLI_REFUSED. */
 int verify_journal(const char *text, size_t size, struct hash expected, const struct verify_options *options);
 
 /* One step's line, or its object with --json; the list of them is closed by verify_end. */
 struct verify_list;
 struct verify_list *verify_begin(const struct verify_options *options);
 void verify_step(struct verify_list *list, const struct mrv_step *step);
-/* Prints the verdict, frees the list. */
-int verify_end(struct verify_list **list, int code, const char *verdict);
+/* Prints the verdict, frees the list, gives the exit code. ERR_NO_MEMORY, or no memory for the list itself (NULL, or a step of
+ * it): CLI_REFUSED and no verdict. */
+int verify_end(struct verify_list **list, enum err err, bool is_trusted);
 
 #endif

@@ -224,8 +224,7 @@ int verify_journal(const char *text, size_t size, struct hash expected, const st
 	char passed[192];
 	enum err err = list && line_arena && replay.scratch ? read_lines(&replay, text, size, keep, line_arena, &fault)
 							    : err_set(&fault, ERR_NO_MEMORY, "", "out of memory");
-	int code = CLI_VERIFY_FAILED;
-	if (list) {
+	if (list && err != ERR_NO_MEMORY) {
 		snprintf(passed, sizeof passed, "%lld batches follow one another, hash by hash", (long long)replay.seq);
 		report(list, "chain", &fault, passed);
 		if (err == ERR_OK && replay.restores > 0) {
@@ -234,8 +233,8 @@ int verify_journal(const char *text, size_t size, struct hash expected, const st
 		}
 		if (err == ERR_OK)
 			err = finish(list, &replay, expected);
-		code = verify_end(&list, err ? CLI_VERIFY_FAILED : CLI_OK, err ? "FAIL" : "PASS");
 	}
+	int code = verify_end(&list, err, true);
 	rules_free(&replay.rules);
 	arena_free(&line_arena);
 	arena_free(&keep);

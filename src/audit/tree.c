@@ -345,9 +345,10 @@ static enum err find_tree(struct audit *audit, enum store_class class, const cha
 	size_t place = 0;
 	while (place < audit->tree_count && strcmp(audit->trees[place].stream, stream) < 0)
 		place++;
-	*ret_tree = &audit->trees[place];
-	if (place < audit->tree_count && strcmp(audit->trees[place].stream, stream) == 0)
+	if (place < audit->tree_count && strcmp(audit->trees[place].stream, stream) == 0) {
+		*ret_tree = &audit->trees[place];
 		return ERR_OK;
+	}
 	if (audit->tree_count == AUDIT_STREAMS_MAX)
 		return err_set(info, ERR_TOO_LARGE, NULL, "more than %d logs", AUDIT_STREAMS_MAX);
 	struct audit_tree *trees = realloc(audit->trees, (audit->tree_count + 1) * sizeof trees[0]);

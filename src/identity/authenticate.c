@@ -18,8 +18,7 @@ struct hash identity_key_secret_hash(struct id id, const char *secret)
 	return sha256_end(&state);
 }
 
-/* "Bearer cck_<id>_<secret>". */
-static bool parse_key(const char *authorization, struct id *ret_id, const char **ret_secret)
+bool identity_key_parse(const char *authorization, struct id *ret_id, const char **ret_secret)
 {
 	char id[ID_TEXT_SIZE];
 	size_t prefix = sizeof KEY_PREFIX - 1;
@@ -88,7 +87,7 @@ enum err identity_authenticate(struct identity *identity, const struct identity_
 	*ret_actor = (struct identity_actor){0};
 	if (!check->permission)
 		return take_peer(identity, check->peer, check->cost, ret_retry_after_us, info);
-	if (parse_key(check->authorization, &id, &secret)) {
+	if (identity_key_parse(check->authorization, &id, &secret)) {
 		struct hash given = identity_key_secret_hash(id, secret);
 		pthread_rwlock_rdlock(&identity->lock);
 		struct known_key *known = identity_snapshot_key(identity->snapshot, id);

@@ -71,6 +71,8 @@ const struct known_organisation *identity_snapshot_organisation(const struct sna
 /* The number of a permission in the table, or −1. */
 int identity_permission_number(const char *permission);
 
+/* An Authorization header: "Bearer cck_<id>_<secret>", the secret of KEY_SECRET_TEXT bytes borrowed. NULL is allowed. */
+bool identity_key_parse(const char *authorization, struct id *ret_id, const char **ret_secret);
 struct hash identity_key_secret_hash(struct id id, const char *secret);
 
 #endif

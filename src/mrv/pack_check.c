@@ -7,8 +7,6 @@
 
 #include "parts.h"
 
-#define CHECKPOINT_DOMAIN "carbond/checkpoint/1"
-
 enum { WORK_ARENA_BYTES = 128 << 20 };
 
 static const char core_prefix[] = "core/", bucket_prefix[] = "core/buckets/", sums_path[] = "SHA256SUMS";
@@ -549,75 +547,18 @@ static enum err check_signatures(struct check *check, struct err_info *info)
 	return ERR_OK;
 }
 
-/* The checkpoint's own signature, over its canonical text without the member `signature`. */
-static enum err check_checkpoint(struct check *check, const json_t *checkpoint, struct err_info *info)
-{
-	static const char fault[] = "the checkpoint's signature does not hold";
-	struct sign_public key;
-	struct signature signature;
-	size_t key_size, signature_size, size;
-	char *text;
-	const char *key_text = json_string_value(json_object_get(checkpoint, "key"));
-	const char *signature_text = json_string_value(json_object_get(checkpoint, "signature"));
-	int64_t time_us = json_integer_value(json_object_get(checkpoint, "time_us"));
-	json_t *unsigned_part = document_own(check->arena, json_copy((json_t *)(uintptr_t)checkpoint));
-	if (!key_text || !signature_text)
-		return refuse(info, attachment_paths[1], fault);
-	if (!unsigned_part)
-		return err_set(info, ERR_NO_MEMORY, attachment_paths[1], "no memory to check it");
-	json_object_del(unsigned_part, "signature");
-	if (hex_parse(key_text, strlen(key_text), key.bytes, sizeof key.bytes, &key_size) != ERR_OK ||
-		hex_parse(signature_text, strlen(signature_text), signature.bytes, sizeof signature.bytes,
-			&signature_size) != ERR_OK ||
-		key_size != sizeof key.bytes || signature_size != sizeof signature.bytes)
-		return refuse(info, attachment_paths[1], fault);
-	enum err err = document_canonical(check->arena, unsigned_part, &text, &size);
-	if (err)
-		return refuse_for(err, info, attachment_paths[1], fault);
-	check->pack->checkpoint_trusted = is_trusted(check, 2, key.bytes, (struct id){{0}}, time_us);
-	return sign_holds(&key, CHECKPOINT_DOMAIN, text, size, &signature) ? ERR_OK
-									   : refuse(info, attachment_paths[1], fault);
-}
-
-static enum err check_inclusion(struct check *check, struct err_info *info)
-{
-	const struct mrv_issue *issue = &check->pack->issue;
-	const char *const *hex = issue->proof.items;
-	struct merkle_proof proof = {.count = issue->proof.count};
-	struct hash root = {{0}};
-	bool found = false;
-	size_t i;
-	json_t *stream;
-	json_array_foreach(json_object_get(issue->checkpoint, "streams"), i, stream)
-	{
-		const char *name = json_string_value(json_object_get(stream, "stream"));
-		const char *text = json_string_value(json_object_get(stream, "root"));
-		if (name && text && strcmp(name, issue->stream) == 0 &&
-			json_integer_value(json_object_get(stream, "tree_size")) == issue->tree_size)
-			found = hash_parse(text, &root) == ERR_OK;
-	}
-	if (!found)
-		return refuse(info, attachment_paths[1], "the checkpoint has no tree of this size");
-	for (i = 0; i < proof.count; i++)
-		if (hash_parse(hex[i], &proof.hashes[i]) != ERR_OK)
-			return refuse(info, attachment_paths[1], "the proof is not a list of hashes");
-	if (!merkle_inclusion_holds(merkle_leaf(issue->record.data, issue->record.size), (uint64_t)issue->index,
-		    (uint64_t)issue->tree_size, &proof, root))
-		return refuse(info, attachment_paths[1], "the issue record is not in the checkpoint's tree");
-	return ERR_OK;
-}
-
 static enum err check_issue(struct check *check, struct err_info *info)
 {
+	struct sign_public key;
+	int64_t signed_us;
 	enum err err = read_row(check, attachment_paths[1], mrv_issue_fields, &check->pack->issue, info);
 	if (err)
 		return err;
 	check->pack->issued = true;
-	err = check_checkpoint(check, check->pack->issue.checkpoint, info);
-	if (!err)
-		err = check_inclusion(check, info);
+	err = issue_check(&check->pack->issue, attachment_paths[1], check->arena, &key, &signed_us, info);
 	if (err)
 		return err;
+	check->pack->checkpoint_trusted = is_trusted(check, 2, key.bytes, (struct id){{0}}, signed_us);
 	if ((int64_t)check->pack->attestation_count < check->pack->manifest.quorum)
 		return refuse(
 			info, attachment_paths[2], "it was issued with fewer signatures than the methodology's quorum");
