@@ -65,6 +65,35 @@ enum err series_encode(const struct series_point *points, size_t count, struct a
 enum err series_decode(const uint8_t *data, size_t size, size_t most, struct arena *arena,
 	struct series_point **ret_points, size_t *ret_count) MUST_CHECK;
 
+/* The same block as columns, for work that needs no points. */
+struct series_columns {
+	size_t count;
+	int64_t *times_us; /* NULL where reading i is of first_us + i × step_us, step_us > 0 */
+	int64_t first_us, step_us;
+	bool decimal; /* values are mantissas at `exponent`; else ordered bits of doubles, for series_columns_points only */
+	bool plain;   /* mantissas so small that series_columns_summarise takes them */
+	int exponent; /* digits after the point, 0..12 */
+	int64_t *values;
+	uint8_t *quality; /* enum series_quality each; NULL where all are GOOD */
+};
+static inline int64_t series_columns_time(const struct series_columns *columns, size_t index)
+{
+	return columns->times_us ? columns->times_us[index]
+				 : (int64_t)((uint64_t)columns->first_us + index * (uint64_t)columns->step_us);
+}
+/* Errors as of series_decode; everything is in the arena. */
+enum err series_columns_decode(const uint8_t *data, size_t size, size_t most, struct arena *arena,
+	struct series_columns *ret_columns) MUST_CHECK;
+/* Points of the columns; ERR_NO_MEMORY. */
+enum err series_columns_points(
+	const struct series_columns *columns, struct arena *arena, struct series_point **ret_points) MUST_CHECK;
+/* The first reading from `from` on whose time is not below time_us; `count` where there is none. Of a sorted column. */
+size_t series_columns_find(const struct series_columns *columns, size_t from, int64_t time_us);
+/* The summary of readings [begin, end) of `plain` columns, begin < end: what series_summarise gives of their points, but
+ * without span, integral, covered time and counts by quality; min and max only with `extremes`. */
+void series_columns_summarise(const struct series_columns *columns, size_t begin, size_t end, bool extremes,
+	struct series_summary *ret_summary);
+
 /* Summary of sorted points inside [from_us, to_us); gaps longer than 3 × period_us are not integrated. */
 void series_summarise(const struct series_point *points, size_t count, int64_t from_us, int64_t to_us,
 	int64_t period_us, struct series_summary *ret_summary);

@@ -136,14 +136,34 @@ static enum err row_points(const struct bucket_row *row, struct arena *arena, st
 	return err ? err_set(info, err, NULL, "a closed bucket does not decode") : ERR_OK;
 }
 
-enum err hours_points(const struct hours *hours, int64_t hour_us, const struct bucket_row *rows, size_t row_count,
-	struct arena *arena, struct series_point **ret_points, size_t *ret_count, struct err_info *info)
+static const struct bucket_row *newest_of(const struct bucket_row *rows, size_t row_count, int64_t hour_us)
 {
 	const struct bucket_row *newest = NULL;
-	const struct open_copy *open = hours_open_at(hours, hour_us);
 	for (size_t i = 0; i < row_count; i++)
 		if (rows[i].hour_us == hour_us && (!newest || rows[i].revision > newest->revision))
 			newest = &rows[i];
+	return newest;
+}
+
+enum err hours_columns(int64_t hour_us, const struct bucket_row *rows, size_t row_count, struct arena *arena,
+	struct series_columns *ret_columns, struct err_info *info)
+{
+	const struct bucket_row *newest = newest_of(rows, row_count, hour_us);
+	*ret_columns = (struct series_columns){.plain = true};
+	if (!newest || (!newest->columns.data && newest->count == 0))
+		return ERR_OK;
+	if (!newest->columns.data)
+		return err_set(info, ERR_RAW_EXPIRED, NULL, "%s", err_row(ERR_RAW_EXPIRED)->title);
+	enum err err = series_columns_decode(
+		newest->columns.data, newest->columns.size, BUCKET_READINGS_MAX, arena, ret_columns);
+	return err ? err_set(info, err, NULL, "a closed bucket does not decode") : ERR_OK;
+}
+
+enum err hours_points(const struct hours *hours, int64_t hour_us, const struct bucket_row *rows, size_t row_count,
+	struct arena *arena, struct series_point **ret_points, size_t *ret_count, struct err_info *info)
+{
+	const struct bucket_row *newest = newest_of(rows, row_count, hour_us);
+	const struct open_copy *open = hours_open_at(hours, hour_us);
 	*ret_points = NULL;
 	*ret_count = 0;
 	if (newest && (newest->columns.data || newest->count > 0)) {

@@ -32,6 +32,10 @@ const struct open_copy *hours_open_at(const struct hours *hours, int64_t hour_us
 enum err hours_points(const struct hours *hours, int64_t hour_us, const struct bucket_row *rows, size_t row_count,
 	struct arena *arena, struct series_point **ret_points, size_t *ret_count, struct err_info *info) MUST_CHECK;
 
+/* The columns of one hour that has nothing open, empty where it has no reading. ERR_RAW_EXPIRED. */
+enum err hours_columns(int64_t hour_us, const struct bucket_row *rows, size_t row_count, struct arena *arena,
+	struct series_columns *ret_columns, struct err_info *info) MUST_CHECK;
+
 /* All revisions of hours in [from_us, to_us). */
 enum err hours_rows(const struct hours *hours, int64_t from_us, int64_t to_us, struct arena *arena,
 	struct bucket_row **ret_rows, size_t *ret_count, struct err_info *info) MUST_CHECK;

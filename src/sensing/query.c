@@ -208,17 +208,21 @@ static enum err percentile_add(struct walk *walk, const struct series_point *poi
 
 /* ---- hours ---- */
 
+/* The end of the piece that begins at piece_us: of its step, or of the hour. */
+static int64_t piece_end(const struct walk *walk, int64_t piece_us, int64_t hour_end_us)
+{
+	size_t step = step_of(walk, piece_us);
+	int64_t edge_us = step == SIZE_MAX ? walk->from_us : step < walk->steps ? walk->edges[step + 1] : INT64_MAX;
+	return edge_us < hour_end_us ? edge_us : hour_end_us;
+}
+
 /* Cuts decoded points at the steps' edges and at the page's ends. */
 static enum err points_add(struct walk *walk, int64_t hour_us, const struct series_point *points, size_t count)
 {
 	int64_t hour_end_us = hour_us + CLOCK_US_PER_HOUR, piece_us = hour_us;
 	enum err err = ERR_OK;
 	for (size_t begin = 0, end; piece_us < hour_end_us && !err; begin = end) {
-		size_t step = step_of(walk, piece_us);
-		int64_t edge_us = step == SIZE_MAX     ? walk->from_us
-				  : step < walk->steps ? walk->edges[step + 1]
-						       : INT64_MAX;
-		int64_t piece_end_us = edge_us < hour_end_us ? edge_us : hour_end_us;
+		int64_t piece_end_us = piece_end(walk, piece_us, hour_end_us);
 		for (end = begin; end < count && points[end].time_us < piece_end_us; end++)
 			continue;
 		if (end > begin && walk->query->aggregate == AGGREGATE_PERCENTILE) {
@@ -231,6 +235,25 @@ static enum err points_add(struct walk *walk, int64_t hour_us, const struct seri
 		piece_us = piece_end_us;
 	}
 	return err;
+}
+
+/* The same out of the columns, without points. */
+static void columns_add(struct walk *walk, int64_t hour_us, const struct series_columns *columns)
+{
+	bool extremes = walk->query->aggregate == AGGREGATE_MIN || walk->query->aggregate == AGGREGATE_MAX;
+	int64_t hour_end_us = hour_us + CLOCK_US_PER_HOUR, piece_us = hour_us;
+	for (size_t begin = 0, end; piece_us < hour_end_us && begin < columns->count; begin = end) {
+		int64_t piece_end_us = piece_end(walk, piece_us, hour_end_us);
+		end = series_columns_find(columns, begin, piece_end_us);
+		if (end > begin) {
+			struct series_summary piece;
+			series_columns_summarise(columns, begin, end, extremes, &piece);
+			piece.from_us = piece_us;
+			piece.to_us = piece_end_us;
+			piece_add(walk, &piece);
+		}
+		piece_us = piece_end_us;
+	}
 }
 
 /* True when the query is full: next_us then says where to go on. */
@@ -265,6 +288,31 @@ static const struct series_summary *part_at(const struct rollup *day, int64_t ho
 	return NULL;
 }
 
+/* One hour that wants decoding: its columns where they are enough, which is where nothing depends on single points. */
+static enum err hour_add(struct walk *walk, int64_t hour_us, const struct bucket_row *rows, size_t row_count,
+	struct arena *arena, bool *ret_full)
+{
+	enum aggregate aggregate = walk->query->aggregate;
+	bool whole = aggregate != AGGREGATE_RAW && aggregate != AGGREGATE_PERCENTILE &&
+		     aggregate != AGGREGATE_INTEGRAL && !hours_open_at(&walk->hours, hour_us);
+	struct series_columns columns;
+	struct series_point *points;
+	size_t count;
+	enum err err = whole ? hours_columns(hour_us, rows, row_count, arena, &columns, walk->info) : ERR_OK;
+	if (!err && whole && columns.plain) {
+		columns_add(walk, hour_us, &columns);
+		return ERR_OK;
+	}
+	if (!err)
+		err = hours_points(&walk->hours, hour_us, rows, row_count, arena, &points, &count, walk->info);
+	if (err || count == 0)
+		return err;
+	if (aggregate != AGGREGATE_RAW)
+		return points_add(walk, hour_us, points, count);
+	*ret_full = raw_add(walk, points, count);
+	return ERR_OK;
+}
+
 /* The hours of one day inside [begin_us, end_us), some out of their summaries, some decoded with one read of their rows. */
 static enum err day_walk(struct walk *walk, const struct rollup *day, int64_t begin_us, int64_t end_us, bool *ret_full)
 {
@@ -290,25 +338,19 @@ static enum err day_walk(struct walk *walk, const struct rollup *day, int64_t be
 	}
 	for (int64_t hour_us = begin_us; hour_us < end_us && !err && !*ret_full; hour_us += CLOCK_US_PER_HOUR) {
 		const struct series_summary *part = part_at(day, hour_us);
-		struct series_point *points;
-		size_t count;
 		if (!part && !hours_open_at(&walk->hours, hour_us))
 			continue;
 		if (!wants_points(walk, hour_us)) {
 			piece_add(walk, part);
 			continue;
 		}
-		err = hours_points(&walk->hours, hour_us, rows, row_count, arena, &points, &count, walk->info);
+		err = hour_add(walk, hour_us, rows, row_count, arena, ret_full);
 		if (err == ERR_RAW_EXPIRED && part && walk->query->aggregate != AGGREGATE_RAW &&
 			walk->query->aggregate != AGGREGATE_PERCENTILE &&
 			in_one_step(walk, hour_us, hour_us + CLOCK_US_PER_HOUR)) {
 			piece_add(
 				walk, part); /* something came late for an hour whose raw is gone: it will be refused */
 			err = ERR_OK;
-		} else if (!err && count && walk->query->aggregate == AGGREGATE_RAW) {
-			*ret_full = raw_add(walk, points, count);
-		} else if (!err && count) {
-			err = points_add(walk, hour_us, points, count);
 		}
 	}
 	arena_free(&arena);

@@ -13,6 +13,7 @@
 #define HEADER_BYTES   16 /* version, count, kind, exponent */
 #define DIGITS_MAX     16 /* of a mantissa below 2^53 */
 #define MANTISSA_BOUND (INT64_C(1) << 53)
+#define PLAIN_BOUND    (INT64_C(1) << 50) /* below, two mantissas are never the same double at any exponent */
 
 enum kind { KIND_BITS, KIND_DECIMAL, KIND_DIGITS, KIND_COUNT };
 #define KIND_QUALITY 0x80u /* runs of quality follow: not every point is good */
@@ -192,46 +193,74 @@ static enum err digits_read(struct reader *reader, size_t count, struct arena *a
 	return err;
 }
 
-static enum err values_read(struct reader *reader, enum kind kind, int exponent, size_t count, struct arena *arena,
-	int64_t *numbers, struct series_point *points)
+/* Whether every mantissa lies within ±most. Differences past the end wrap to a set sign: no overflow, and no branch. */
+static bool all_within(const int64_t *mantissas, size_t count, int64_t most)
+{
+	uint64_t outside = 0;
+	for (size_t i = 0; i < count; i++)
+		outside |= ((uint64_t)mantissas[i] + (uint64_t)most) | ((uint64_t)most - (uint64_t)mantissas[i]);
+	return !(outside >> 63);
+}
+
+static enum err values_read(
+	struct reader *reader, enum kind kind, size_t count, struct arena *arena, struct series_columns *columns)
 {
 	uint8_t *digits = NULL;
+	columns->values = ARENA_ARRAY(arena, int64_t, count + 1);
+	if (!columns->values)
+		return ERR_NO_MEMORY;
 	enum err err = kind == KIND_DIGITS ? digits_read(reader, count, arena, &digits) : ERR_OK;
 	if (!err)
-		err = column_decode(reader, digits, count, arena, numbers);
+		err = column_decode(reader, digits, count, arena, columns->values);
 	if (err)
 		return err;
+	if (kind != KIND_BITS) {
+		columns->plain = all_within(columns->values, count, PLAIN_BOUND);
+		return columns->plain || all_within(columns->values, count, MANTISSA_BOUND - 1) ? ERR_OK
+												: ERR_STORE_CORRUPT;
+	}
 	bool bad = false;
-	if (kind == KIND_BITS) {
-		for (size_t i = 0; i < count; i++) {
-			points[i].value = from_ordered_bits(numbers[i]);
-			bad |= !isfinite(points[i].value) || (points[i].value == 0 && signbit(points[i].value));
-		}
-	} else {
-		double power = powers_of_ten[exponent];
-		for (size_t i = 0; i < count; i++) {
-			points[i].value = (double)numbers[i] / power;
-			bad |= numbers[i] >= MANTISSA_BOUND || numbers[i] <= -MANTISSA_BOUND;
-		}
+	for (size_t i = 0; i < count; i++) {
+		double value = from_ordered_bits(columns->values[i]);
+		bad |= !isfinite(value) || (value == 0 && signbit(value));
 	}
 	return bad ? ERR_STORE_CORRUPT : ERR_OK;
 }
 
-static enum err quality_read(struct reader *reader, struct series_point *points, size_t count)
+/* Times that are all alike apart need no column; any other line, from bytes that nobody wrote, is a column like any. */
+static enum err times_read(struct reader *reader, size_t count, struct arena *arena, struct series_columns *columns)
 {
+	struct reader ahead = *reader;
+	int64_t span_us, last_us;
+	if (column_read_line(&ahead, count, &columns->first_us, &columns->step_us) && columns->step_us > 0 &&
+		!__builtin_mul_overflow(columns->step_us, count - 1, &span_us) &&
+		!__builtin_add_overflow(columns->first_us, span_us, &last_us)) {
+		*reader = ahead;
+		return ERR_OK;
+	}
+	columns->times_us = ARENA_ARRAY(arena, int64_t, count + 1);
+	return columns->times_us ? column_decode(reader, NULL, count, arena, columns->times_us) : ERR_NO_MEMORY;
+}
+
+static enum err quality_read(struct reader *reader, size_t count, struct arena *arena, uint8_t **ret_quality)
+{
+	uint8_t *qualities = arena_alloc(arena, count + 1);
+	if (!qualities)
+		return ERR_NO_MEMORY;
 	for (size_t begin = 0; begin < count;) {
 		uint64_t run = read_varint(reader);
 		const uint8_t *quality = read_bytes(reader, 1);
 		if (!quality || run == 0 || run > count - begin || *quality >= SERIES_QUALITY_COUNT)
 			return ERR_STORE_CORRUPT;
-		for (; run; run--)
-			points[begin++].quality = *quality;
+		memset(qualities + begin, *quality, run);
+		begin += run;
 	}
+	*ret_quality = qualities;
 	return ERR_OK;
 }
 
-enum err series_decode(const uint8_t *data, size_t size, size_t most, struct arena *arena,
-	struct series_point **ret_points, size_t *ret_count)
+enum err series_columns_decode(
+	const uint8_t *data, size_t size, size_t most, struct arena *arena, struct series_columns *ret_columns)
 {
 	struct reader reader = {.at = data, .end = data + size};
 	const uint8_t *version = read_bytes(&reader, 1);
@@ -245,22 +274,48 @@ enum err series_decode(const uint8_t *data, size_t size, size_t most, struct are
 	const uint8_t *exponent = kind == KIND_BITS ? version : read_bytes(&reader, 1);
 	if (!exponent || *exponent > EXPONENT_MAX)
 		return ERR_STORE_CORRUPT;
-	struct series_point *points = ARENA_ARRAY(arena, struct series_point, count + 1);
-	int64_t *numbers = ARENA_ARRAY(arena, int64_t, count + 1);
-	if (!points || !numbers)
-		return ERR_NO_MEMORY;
-	enum err err = column_decode(&reader, NULL, (size_t)count, arena, numbers);
-	for (size_t i = 0; i < count && !err; i++)
-		points[i].time_us = numbers[i];
+	*ret_columns = (struct series_columns){
+		.count = (size_t)count, .decimal = kind != KIND_BITS, .exponent = kind == KIND_BITS ? 0 : *exponent};
+	enum err err = times_read(&reader, (size_t)count, arena, ret_columns);
 	if (!err)
-		err = values_read(&reader, (enum kind)kind, *exponent, (size_t)count, arena, numbers, points);
+		err = values_read(&reader, (enum kind)kind, (size_t)count, arena, ret_columns);
 	if (!err && (*kind_byte & KIND_QUALITY))
-		err = quality_read(&reader, points, (size_t)count);
+		err = quality_read(&reader, (size_t)count, arena, &ret_columns->quality);
 	if (!err && (reader.broken || reader.at != reader.end))
 		err = ERR_STORE_CORRUPT;
-	if (err)
-		return err;
+	return err;
+}
+
+enum err series_columns_points(
+	const struct series_columns *columns, struct arena *arena, struct series_point **ret_points)
+{
+	struct series_point *points = ARENA_ARRAY(arena, struct series_point, columns->count + 1);
+	if (!points)
+		return ERR_NO_MEMORY;
+	for (size_t i = 0; i < columns->count; i++)
+		points[i].time_us = series_columns_time(columns, i);
+	if (columns->decimal) {
+		double power = powers_of_ten[columns->exponent];
+		for (size_t i = 0; i < columns->count; i++)
+			points[i].value = (double)columns->values[i] / power;
+	} else {
+		for (size_t i = 0; i < columns->count; i++)
+			points[i].value = from_ordered_bits(columns->values[i]);
+	}
+	for (size_t i = 0; columns->quality && i < columns->count; i++)
+		points[i].quality = columns->quality[i];
 	*ret_points = points;
-	*ret_count = (size_t)count;
 	return ERR_OK;
+}
+
+enum err series_decode(const uint8_t *data, size_t size, size_t most, struct arena *arena,
+	struct series_point **ret_points, size_t *ret_count)
+{
+	struct series_columns columns;
+	enum err err = series_columns_decode(data, size, most, arena, &columns);
+	if (!err)
+		err = series_columns_points(&columns, arena, ret_points);
+	if (!err)
+		*ret_count = columns.count;
+	return err;
 }

@@ -284,11 +284,30 @@ static inline __attribute__((always_inline)) void restore_by(enum predictor pred
 	}
 }
 
+/* The same for a smoothed level, where each value waits for the one before it: with the level's rounding kept in it, what is
+ * learned is the residual and the fraction that the rounding dropped, which makes that wait four operations long. */
+static void restore_smooth(const struct plan *plan, size_t count, struct walk walk, int64_t *values)
+{
+	const uint64_t half = UINT64_C(1) << (SMOOTH_BITS - 1), fraction = (UINT64_C(1) << SMOOTH_BITS) - 1;
+	int shift = (int)plan->predictor - (int)PREDICT_SMOOTH_2 + 1;
+	uint64_t level = walk.level + half;
+	for (size_t i = 1; i < count; i++) {
+		uint64_t residual = (uint64_t)values[i];
+		uint64_t step = (uint64_t)((int64_t)level >> SMOOTH_BITS) + residual;
+		level += (uint64_t)((int64_t)((residual << SMOOTH_BITS) + half - (level & fraction)) >> shift);
+		values[i] = (int64_t)(plan->first + step * plan->scale);
+	}
+}
+
 /* In place: values[1..] hold residuals on the way in. */
 static void restore(const struct plan *plan, const uint8_t *digits, size_t count, int64_t *values)
 {
 	struct walk walk = walk_start(plan, digits);
 	values[0] = (int64_t)plan->first;
+	if (plan->predictor >= PREDICT_SMOOTH_2 && !digits) {
+		restore_smooth(plan, count, walk, values);
+		return;
+	}
 	switch (plan->predictor) {
 #define BY(predictor)                                                             \
 	case predictor:                                                           \
@@ -301,6 +320,9 @@ static void restore(const struct plan *plan, const uint8_t *digits, size_t count
 		BY(PREDICT_LAST)
 		BY(PREDICT_LINEAR)
 		BY(PREDICT_HALF)
+#undef BY
+#define BY(predictor) \
+	case predictor: restore_by(predictor, plan, digits, count, walk, values); break;
 		BY(PREDICT_SMOOTH_2)
 		BY(PREDICT_SMOOTH_4)
 		BY(PREDICT_SMOOTH_8)
@@ -398,6 +420,20 @@ struct bit_reader {
 	unsigned count;
 };
 
+/* Takes eight bytes ahead where there are so many, else one; fewer than 64 bits are held before. */
+static inline void bits_fill(struct bit_reader *reader)
+{
+	uint64_t word = *reader->from->at;
+	unsigned bytes = 1;
+	if (reader->from->end - reader->from->at >= 8) {
+		memcpy(&word, reader->from->at, 8);
+		bytes = 8;
+	}
+	reader->held |= (unsigned __int128)word << reader->count;
+	reader->from->at += bytes;
+	reader->count += 8 * bytes;
+}
+
 static uint64_t bits_get(struct bit_reader *reader, unsigned count)
 {
 	while (reader->count < count) {
@@ -405,8 +441,7 @@ static uint64_t bits_get(struct bit_reader *reader, unsigned count)
 			reader->from->broken = 1;
 			return 0;
 		}
-		reader->held |= (unsigned __int128)*reader->from->at++ << reader->count;
-		reader->count += 8;
+		bits_fill(reader);
 	}
 	uint64_t bits = (uint64_t)reader->held & (count < 64 ? (UINT64_C(1) << count) - 1 : UINT64_MAX);
 	reader->held >>= count;
@@ -417,10 +452,8 @@ static uint64_t bits_get(struct bit_reader *reader, unsigned count)
 /* The length of a run of ones, RICE_RUN_MAX at most; a zero that ends it sooner is taken too. */
 static unsigned run_get(struct bit_reader *reader)
 {
-	while (reader->count < RICE_RUN_MAX && reader->from->at < reader->from->end) {
-		reader->held |= (unsigned __int128)*reader->from->at++ << reader->count;
-		reader->count += 8;
-	}
+	while (reader->count < RICE_RUN_MAX && reader->from->at < reader->from->end)
+		bits_fill(reader);
 	unsigned run = (unsigned)__builtin_ctzll(~(uint64_t)reader->held | UINT64_C(1) << RICE_RUN_MAX);
 	(void)bits_get(reader, run < RICE_RUN_MAX ? run + 1 : run);
 	return run;
@@ -535,6 +568,29 @@ static inline uint64_t packed_bits(const uint8_t *packed, size_t size, size_t bi
 	return (word >> (bit % 8)) & mask;
 }
 
+/* A plane without escapes and its low bits: those that can be read eight bytes at once, then the last few. */
+static void plane_join(const uint8_t *plane, const uint8_t *packed, size_t packed_size, unsigned shift, size_t count,
+	int64_t *ret_residuals)
+{
+	uint64_t mask = (UINT64_C(1) << shift) - 1;
+	size_t plain = 0;
+	if (shift == 0) {
+		for (size_t i = 0; i < count; i++)
+			ret_residuals[i] = (int8_t)plane[i];
+		return;
+	}
+	if (packed_size >= 8)
+		plain = (packed_size - 8) * 8 / shift;
+	for (size_t i = 0; i < plain; i++) {
+		uint64_t word;
+		memcpy(&word, packed + i * shift / 8, 8);
+		ret_residuals[i] = (int64_t)((uint64_t)(int8_t)plane[i] << shift | (word >> (i * shift % 8) & mask));
+	}
+	for (size_t i = plain; i < count; i++)
+		ret_residuals[i] = (int64_t)((uint64_t)(int8_t)plane[i] << shift |
+					     packed_bits(packed, packed_size, i * shift, mask));
+}
+
 static enum err plane_read(struct reader *from, size_t count, struct arena *arena, int64_t *ret_residuals)
 {
 	const uint8_t *shift_byte = read_bytes(from, 1);
@@ -553,6 +609,10 @@ static enum err plane_read(struct reader *from, size_t count, struct arena *aren
 	enum err err = plane_decompress(frame, (size_t)size, plane, count, arena);
 	if (err)
 		return err;
+	if (!memchr(plane, PLANE_ESCAPE, count)) {
+		plane_join(plane, packed, packed_size, shift, count, ret_residuals);
+		return ERR_OK;
+	}
 	uint64_t mask = (UINT64_C(1) << shift) - 1;
 	for (size_t i = 0; i < count; i++) {
 		int64_t high = (int8_t)plane[i];
@@ -685,6 +745,22 @@ enum err column_encode(const int64_t *values, const uint8_t *digits, size_t coun
 	*(*at)++ = (uint8_t)width;
 	*at = rice_write(residual, count - 1, width, *at);
 	return ERR_OK;
+}
+
+bool column_read_line(struct reader *reader, size_t count, int64_t *ret_first, int64_t *ret_step)
+{
+	struct reader ahead = *reader;
+	const uint8_t *header = count ? read_bytes(&ahead, 1) : NULL;
+	if (!header || (*header & ~HEADER_SCALED) != (PREDICT_LINEAR | CODER_NOTHING << 3))
+		return false;
+	uint64_t first = (uint64_t)read_signed(&ahead), scale = *header & HEADER_SCALED ? read_varint(&ahead) : 1;
+	uint64_t slope = (uint64_t)read_signed(&ahead);
+	if (ahead.broken)
+		return false;
+	*ret_first = (int64_t)first;
+	*ret_step = (int64_t)(slope * scale);
+	*reader = ahead;
+	return true;
 }
 
 enum err column_decode(

@@ -3,6 +3,7 @@
 #ifndef SERIES_COLUMN_H
 #define SERIES_COLUMN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,5 +32,8 @@ enum err column_encode(
 /* Fills values[count]; any bytes are taken: ERR_STORE_CORRUPT for what is no column. */
 enum err column_decode(struct reader *reader, const uint8_t *digits, size_t count, struct arena *arena,
 	int64_t *ret_values) MUST_CHECK;
+/* Where the next column is a straight line, such as times that are all alike apart: reads it and says so; value i is
+ * first + i × step modulo 2^64. Else, and where it is broken, nothing is read. */
+bool column_read_line(struct reader *reader, size_t count, int64_t *ret_first, int64_t *ret_step);
 
 #endif

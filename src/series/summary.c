@@ -12,6 +12,7 @@
 #define SUMMARY_VERSION 1
 #define HOUR_US         INT64_C(3600000000)
 #define SUMMARY_BYTES   192 /* the longest encoding is 175 bytes */
+#define SUM_RUN         512 /* mantissas below 2^53 whose sum 64 bits hold */
 #define PARTIALS_MAX    64  /* a double has 2^11 exponents of 53 bits: at most 40 partial sums do not overlap */
 
 enum summary_flag { SUMMARY_DECIMAL = 1, SUMMARY_WHOLE_HOURS = 2, SUMMARY_KNOWN = 3 };
@@ -128,6 +129,70 @@ void series_summarise(const struct series_point *points, size_t count, int64_t f
 	}
 	ret_summary->exponent = (int8_t)exponent;
 	sum_set(ret_summary, sum);
+}
+
+size_t series_columns_find(const struct series_columns *columns, size_t from, int64_t time_us)
+{
+	size_t low = from, high = columns->count;
+	if (!columns->times_us) {
+		uint64_t span = (uint64_t)time_us - (uint64_t)columns->first_us, step = (uint64_t)columns->step_us;
+		uint64_t index = time_us > columns->first_us ? span / step + (span % step != 0) : 0;
+		index = index < high ? index : high;
+		return index > low ? (size_t)index : low;
+	}
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (columns->times_us[middle] < time_us)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The fewest digits after the point that all of them need: mostly the first one tells. */
+static int exponent_needed(const int64_t *mantissas, size_t count, int exponent, int64_t *ret_scale)
+{
+	int64_t scale = 1;
+	for (; exponent > 0; exponent--, scale *= 10)
+		for (size_t i = 0; i < count; i++)
+			if (mantissas[i] % (scale * 10)) {
+				*ret_scale = scale;
+				return exponent;
+			}
+	*ret_scale = scale;
+	return 0;
+}
+
+void series_columns_summarise(const struct series_columns *columns, size_t begin, size_t end, bool extremes,
+	struct series_summary *ret_summary)
+{
+	const int64_t *mantissas = columns->values + begin;
+	size_t count = end - begin;
+	double power = powers_of_ten[columns->exponent];
+	int64_t min = mantissas[0], max = mantissas[0], scale;
+	int128 sum = 0;
+	for (size_t at = 0; at < count;) {
+		size_t stop = count - at < SUM_RUN ? count : at + SUM_RUN;
+		int64_t part = 0;
+		for (; at < stop; at++)
+			part += mantissas[at];
+		sum += part;
+	}
+	for (size_t i = 1; extremes && i < count; i++) {
+		min = mantissas[i] < min ? mantissas[i] : min;
+		max = mantissas[i] > max ? mantissas[i] : max;
+	}
+	*ret_summary = (struct series_summary){.count = count,
+		.min = (double)min / power,
+		.max = (double)max / power,
+		.first = (double)mantissas[0] / power,
+		.last = (double)mantissas[count - 1] / power,
+		.first_us = series_columns_time(columns, begin),
+		.last_us = series_columns_time(columns, end - 1),
+		.decimal = true};
+	ret_summary->exponent = (int8_t)exponent_needed(mantissas, count, columns->exponent, &scale);
+	sum_set(ret_summary, scale == 1 ? sum : sum / scale);
 }
 
 void series_join(const struct series_summary *left, const struct series_summary *right, int64_t period_us,
