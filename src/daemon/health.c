@@ -162,6 +162,19 @@ static void check_quarantine(struct daemon *daemon, int64_t now_us, struct findi
 	advise(finding, "carbonctl quarantine list says why; mend the sensors' settings, then redrive or discard");
 }
 
+static void check_cache(struct daemon *daemon, int64_t now_us, struct finding *finding)
+{
+	bool local = strcmp(daemon->conf->cache_uri, "local") == 0;
+	int64_t working = metric_value(METRIC_CACHE_REDIS_CONNECTIONS);
+
+	(void)now_us;
+	find(finding, local || working == 2 ? GOOD : WARNING, "%s",
+		local          ? "it is this daemon's own"
+		: working == 2 ? "Redis answers"
+			       : "Redis does not answer: rate limits are this daemon's own until it does");
+	advise(finding, "the log line cache_redis says why; nothing of value is in it, and it is tried again by itself");
+}
+
 /* ---- what rows tell ---- */
 
 typedef enum err see_row(void *context, const void *row, struct arena *arena);
@@ -348,7 +361,7 @@ static const struct {
 	const char *name;
 	void (*check)(struct daemon *daemon, int64_t now_us, struct finding *finding);
 } checks[] = {{"timers", check_clock}, {"snapshot", check_snapshot}, {"views", check_views},
-	{"checkpoint", check_checkpoint}, {"backup", check_backup}, {"quarantine", check_quarantine},
+	{"checkpoint", check_checkpoint}, {"backup", check_backup}, {"quarantine", check_quarantine}, {"cache", check_cache},
 	{"verifiers", check_verifiers}};
 
 static void tell(json_t *list, const char *name, const struct finding *finding)

@@ -6,6 +6,7 @@ import signal
 
 import test_main_job
 from harness import TOP, Process, can_connect, free_port, scratch, wait_until
+from test_doctor import doctor
 
 PASSWORD = "a-password-that-no-log-has"
 
@@ -34,6 +35,11 @@ class Redis:
         return {"cache.uri": f"redis://127.0.0.1:{self.port}/1", "cache.password_file": self.folder / "password"}
 
 
+def finding(daemon):
+    """What carbonctl doctor says of the cache."""
+    return doctor(daemon)["cache"]["verdict"]
+
+
 def test_main_job_while_redis_is_killed():
     """The whole main job, its refusals and a kill -9 of carbond, which starts without Redis; then Redis is back."""
     tests = [test for name, test in vars(test_main_job).items() if name.startswith("test_")]
@@ -49,12 +55,14 @@ def test_main_job_while_redis_is_killed():
                     test(world)
                 redis.process.kill(signal.SIGKILL)
                 wait_until(lambda: world.daemon.metric("carbond_cache_redis_connections") == 0, "Redis is seen to be away")
+                assert finding(world.daemon) == "warning"
                 for test in tests[middle:]:
                     test(world)
                 assert world.daemon.metric("carbond_cache_redis_unshared_total") > 0
                 assert world.daemon.metric("carbond_engine_unbalanced_kilograms") == 0
                 redis.start()
                 wait_until(shared, "Redis answers again")
+                assert finding(world.daemon) == "ok"
                 assert PASSWORD not in world.daemon.process.text()
         finally:
             redis.process.kill(signal.SIGKILL)
