@@ -172,7 +172,8 @@ static void check_cache(struct daemon *daemon, int64_t now_us, struct finding *f
 		local          ? "it is this daemon's own"
 		: working == 2 ? "Redis answers"
 			       : "Redis does not answer: rate limits are this daemon's own until it does");
-	advise(finding, "the log line cache_redis says why; nothing of value is in it, and it is tried again by itself");
+	advise(finding,
+		"the log line cache_redis says why; nothing of value is in it, and it is tried again by itself");
 }
 
 /* ---- what rows tell ---- */
@@ -361,8 +362,8 @@ static const struct {
 	const char *name;
 	void (*check)(struct daemon *daemon, int64_t now_us, struct finding *finding);
 } checks[] = {{"timers", check_clock}, {"snapshot", check_snapshot}, {"views", check_views},
-	{"checkpoint", check_checkpoint}, {"backup", check_backup}, {"quarantine", check_quarantine}, {"cache", check_cache},
-	{"verifiers", check_verifiers}};
+	{"checkpoint", check_checkpoint}, {"backup", check_backup}, {"quarantine", check_quarantine},
+	{"cache", check_cache}, {"verifiers", check_verifiers}};
 
 static void tell(json_t *list, const char *name, const struct finding *finding)
 {
