@@ -19,6 +19,7 @@ import shutil
 import sqlite3
 import struct
 import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -693,6 +694,9 @@ def hashes(daemon, world, tag, chunk):
 
 # --- campaigns --------------------------------------------------------------------------------------------------------
 
+TELL_EACH = 60  # seconds
+
+
 class Campaign:
     """Kinds of faults in a seeded order: rounds of one of each. It goes on until `points` are done or the time is over."""
 
@@ -708,7 +712,7 @@ class Campaign:
 
     def run(self, points, strike, seconds=None):
         """`strike(kind)` says whether the fault fell inside of what its kind is about."""
-        self.asked, end = self.order(points), time.monotonic() + (seconds or 10 ** 9)
+        self.asked, end, told = self.order(points), time.monotonic() + (seconds or 10 ** 9), time.monotonic()
         for number, kind in enumerate(self.asked):
             if time.monotonic() > end:
                 break
@@ -718,6 +722,9 @@ class Campaign:
                 print(f"point {number} ({kind}) of seed {self.seed} failed; CARBOND_SEED={self.seed} repeats it", flush=True)
                 raise
             self.done[kind] += 1
+            if time.monotonic() > told + TELL_EACH:
+                told = time.monotonic()
+                print(f"{number + 1} of {points} done", file=sys.stderr, flush=True)
         return self
 
     def table(self, title):
