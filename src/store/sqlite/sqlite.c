@@ -89,6 +89,12 @@ void sqlite_latch(struct sqlite *back, const struct err_info *info)
 		log_failure("store_latched", info, "folder", back->folder, NULL);
 }
 
+void sqlite_note_full(struct sqlite *back)
+{
+	atomic_store(&back->full, true);
+	atomic_store(&back->looked_us, 0);
+}
+
 static void look(struct sqlite *back)
 {
 	struct statvfs space;

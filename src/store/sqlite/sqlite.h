@@ -1,5 +1,5 @@
 /* The SQLite back end: a folder with one file per class, each with one writer thread that joins the requests it finds
- * waiting into one transaction, and a pool of read-only connections. */
+ * waiting into one transaction, one that copies the write-ahead log back, and a pool of read-only connections. */
 #ifndef STORE_SQLITE_H
 #define STORE_SQLITE_H
 
@@ -61,7 +61,7 @@ struct sqlite_file {
 	const char *name; /* "value.db" */
 	char path[SQLITE_PATH_SIZE];
 	struct mailbox *inbox;
-	struct thread *thread;
+	struct thread *thread, *checkpointer;
 
 	/* of the writer thread */
 	struct sqlite_connection writer;
@@ -69,8 +69,13 @@ struct sqlite_file {
 	size_t head_count, head_next;
 	bool committed;      /* set by SQLite's hook once a commit stands in the write-ahead log */
 	int wal_pages;       /* in the write-ahead log */
-	int checkpoint_at;   /* pages at which the next checkpoint is tried */
+	int checkpoint_at;   /* pages at which the next checkpoint is asked for */
 	int64_t sweep_at_us; /* monotonic */
+
+	/* between the writer and the checkpoint thread */
+	sem_t checkpoint_asked;
+	atomic_int checkpoint_state;
+	bool checkpoint_stops;
 
 	/* of all threads, under `lock` */
 	pthread_mutex_t lock;
@@ -141,6 +146,8 @@ void sqlite_add(struct sqlite_text *text, const char *format, ...) __attribute__
 
 /* sqlite.c */
 void sqlite_latch(struct sqlite *back, const struct err_info *info);
+/* A write met the end of the space: full until the next look, which is due at once. */
+void sqlite_note_full(struct sqlite *back);
 /* False while there is too little space; looks at most every 100 ms. Also notices a lost lock. */
 bool sqlite_has_space(struct sqlite *back);
 void sqlite_mark_views(struct sqlite *back);
@@ -158,6 +165,11 @@ void sqlite_writer_stop(struct sqlite_file *file);
 /* Hands a request to the file's writer and waits for its verdict. */
 enum err sqlite_submit(struct sqlite_file *file, struct sqlite_request *request, struct err_info *info) MUST_CHECK;
 enum err sqlite_write(void *engine, struct store_job *job, struct err_info *info);
+
+/* checkpoint.c; sqlite_checkpoint on the writer thread, between two commits */
+enum err sqlite_checkpoints_start(struct sqlite_file *file, struct err_info *info) MUST_CHECK;
+void sqlite_checkpoints_stop(struct sqlite_file *file);
+void sqlite_checkpoint(struct sqlite_file *file);
 
 /* change.c: on the writer thread */
 enum err sqlite_change_rows(struct sqlite_file *file, struct store_job *job, struct err_info *info) MUST_CHECK;

@@ -1,5 +1,4 @@
-/* Decides which requests share a transaction, what a failed commit means (decision 9), and when the write-ahead log is copied
- * back. One writer thread a file; requests that wait together are joined, each in its own savepoint with its own verdict, and
+/* Decides which requests share a transaction, and what a failed commit means (decision 9). One writer thread a file; requests that wait together are joined, each in its own savepoint with its own verdict, and
  * all are answered after the commit is durable. */
 #include <assert.h>
 #include <string.h>
@@ -12,9 +11,6 @@
 #define GROUP_REQUESTS 128
 #define GROUP_BYTES    ((size_t)8 << 20) /* of payload in one transaction */
 #define SWEEP_EVERY_US INT64_C(60000000)
-
-/* Pages in the write-ahead log at which it is copied back: 16 MB, and 64 MB where batches are large. */
-static const int checkpoint_pages[STORE_CLASS_COUNT] = {4096, 8192, 4096};
 
 /* A verdict on one request alone. Anything else that leaves the transaction open is one, too; see is_fatal. */
 static bool is_refusal(enum err err)
@@ -103,13 +99,6 @@ static enum err commit(
 	return stands ? ERR_OK : err;
 }
 
-/* Full until the next look, which is due at once. */
-static void note_full(struct sqlite *back)
-{
-	atomic_store(&back->full, true);
-	atomic_store(&back->looked_us, 0);
-}
-
 /* Everything that was remembered of a group that came to nothing. */
 static void fail_group(struct sqlite_file *file, struct sqlite_request *const *requests, size_t count, enum err err,
 	const struct err_info *info)
@@ -118,7 +107,7 @@ static void fail_group(struct sqlite_file *file, struct sqlite_request *const *r
 	if (err == ERR_IO || err == ERR_STORE_CORRUPT)
 		sqlite_latch(file->back, info);
 	if (err == ERR_NO_SPACE)
-		note_full(file->back);
+		sqlite_note_full(file->back);
 	if (atomic_load(&file->back->latched))
 		err = ERR_STORE_LATCHED;
 	file->head_count = 0;
@@ -207,28 +196,6 @@ static void write_all(struct sqlite_file *file, void **items, size_t count)
 
 /* ---- upkeep, while nobody waits for an answer ---- */
 
-static void checkpoint(struct sqlite_file *file)
-{
-	if (file->wal_pages < file->checkpoint_at || atomic_load(&file->back->latched))
-		return;
-	int code = sqlite3_wal_checkpoint_v2(file->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-	/* a reader may hold on to old pages: try again when as much has come on top */
-	file->checkpoint_at = file->wal_pages + checkpoint_pages[file->class];
-	struct err_info info;
-	enum err err = code == SQLITE_OK ? ERR_OK : sqlite_failure(&file->writer, code, "checkpoint", &info);
-	if (err == ERR_IO || err == ERR_STORE_CORRUPT)
-		sqlite_latch(file->back, &info);
-	if (err == ERR_NO_SPACE)
-		note_full(file->back);
-}
-
-static void note_restart(struct sqlite_file *file)
-{
-	/* the log began anew: everything in it had been copied back */
-	if (file->wal_pages + checkpoint_pages[file->class] < file->checkpoint_at)
-		file->checkpoint_at = checkpoint_pages[file->class];
-}
-
 static void sweep(struct sqlite_file *file)
 {
 	if (clock_monotonic_us() < file->sweep_at_us)
@@ -255,8 +222,7 @@ static void run_writer(void *argument)
 			return;
 		if (count)
 			write_all(file, items, count);
-		note_restart(file);
-		checkpoint(file);
+		sqlite_checkpoint(file);
 		sweep(file);
 	}
 }
@@ -266,7 +232,6 @@ static void run_writer(void *argument)
 enum err sqlite_writer_start(struct sqlite_file *file, struct err_info *info)
 {
 	static const char *const inbox_names[] = {"store-value", "store-readings", "store-views"};
-	file->checkpoint_at = checkpoint_pages[file->class];
 	file->sweep_at_us = clock_monotonic_us();
 	/* after the schema's last change, which would make it be prepared anew */
 	int code = sqlite3_prepare_v3(
@@ -276,7 +241,10 @@ enum err sqlite_writer_start(struct sqlite_file *file, struct err_info *info)
 	file->inbox = mailbox_new(inbox_names[file->class], INBOX_REQUESTS);
 	if (!file->inbox)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the store's queues");
-	enum err err = thread_start(inbox_names[file->class], run_writer, file, &file->thread);
+	enum err err = sqlite_checkpoints_start(file, info);
+	if (err)
+		return err;
+	err = thread_start(inbox_names[file->class], run_writer, file, &file->thread);
 	return err ? err_set(info, err, NULL, "the store's writer thread could not be started") : ERR_OK;
 }
 
@@ -286,6 +254,7 @@ void sqlite_writer_stop(struct sqlite_file *file)
 		mailbox_close(file->inbox);
 	thread_join(&file->thread);
 	mailbox_free(&file->inbox);
+	sqlite_checkpoints_stop(file);
 }
 
 enum err sqlite_submit(struct sqlite_file *file, struct sqlite_request *request, struct err_info *info)

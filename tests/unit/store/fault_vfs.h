@@ -61,6 +61,14 @@ static inline void fault_arm(enum fault_kind kind, long countdown, bool main_db_
 	pthread_mutex_unlock(&fault.lock);
 }
 
+static inline bool fault_has_happened(void)
+{
+	pthread_mutex_lock(&fault.lock);
+	bool happened = fault.happened;
+	pthread_mutex_unlock(&fault.lock);
+	return happened;
+}
+
 /* Whether this operation is the one; counts it. Under the lock. */
 static inline bool fault_is_due(const struct fault_file *file, bool sync)
 {

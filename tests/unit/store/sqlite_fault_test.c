@@ -218,7 +218,8 @@ static void faults_while_opening(void **state)
 		}
 }
 
-/* Enough batches for the write-ahead log to be copied back, with a fault in the database file itself. */
+/* Enough batches for the write-ahead log to be copied back, with a fault in the database file itself. The copying thread meets
+ * it, and the next append hears of it. */
 static void run_checkpoint_fault(enum fault_kind kind)
 {
 	struct place place;
@@ -231,8 +232,11 @@ static void run_checkpoint_fault(enum fault_kind kind)
 	fault_arm(kind, 1, true);
 	uint64_t acknowledged = 0;
 	enum err err = ERR_OK;
-	for (uint64_t seq = 1; seq <= 40; seq++) {
-		struct store_batch batch = new_batch("journal.0", seq, payload, size);
+	int64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_US_PER_SECOND;
+	bool latches = kind != FAULT_WRITE_FULL;
+	for (uint64_t seq = 1; seq <= 40 || (clock_monotonic_us() < deadline_us && (latches || !fault_has_happened()));
+		seq++) {
+		struct store_batch batch = new_batch("journal.0", seq, payload, seq <= 40 ? size : 1);
 		struct store_append append = {.class = STORE_VALUE, .batch = &batch};
 		do
 			err = store_log_append(store, &append, NULL, &info);
@@ -241,11 +245,9 @@ static void run_checkpoint_fault(enum fault_kind kind)
 			break;
 		acknowledged = seq;
 	}
-	assert_true(fault.happened);
-	if (kind == FAULT_WRITE_FULL)
-		assert_int_equal(acknowledged, 40);
-	else
-		assert_int_equal(err, ERR_STORE_LATCHED);
+	assert_true(fault_has_happened());
+	assert_int_equal(err, latches ? ERR_STORE_LATCHED : ERR_OK);
+	assert_true(latches || acknowledged >= 40);
 	store_close(&store);
 	fault_arm(FAULT_NONE, 0, false);
 	store = open_store(&place);
