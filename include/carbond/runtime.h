@@ -20,6 +20,20 @@ enum err thread_start(
 /* Waits for its end and frees it. NULL is allowed; the caller's pointer becomes NULL. */
 void thread_join(struct thread **thread);
 
+/* ---- a crew: threads that help with one piece of work in many parts, if they are idle ---- */
+
+struct crew;
+
+/* So many helpers of this name, which may be none. ERR_NO_MEMORY, ERR_IO. */
+enum err crew_new(const char *name, unsigned helpers, struct crew **ret_crew) MUST_CHECK;
+/* After the last crew_run has returned. NULL is allowed; the caller's pointer becomes NULL. */
+void crew_free(struct crew **crew);
+/* Calls part(context, i) once for each i < count, on the calling thread and on helpers that are idle, in any order, and
+ * returns when all have returned. While another caller has the helpers, the calling thread does all alone. */
+void crew_run(struct crew *crew, void (*part)(void *context, size_t index), void *context, size_t count);
+/* The threads that a run may be shared by, the caller's included. */
+unsigned crew_size(const struct crew *crew);
+
 /* ---- mailboxes: many senders, one receiver; fixed capacity; a full one refuses (the stated overflow rule), never blocks
  * and never drops ---- */
 

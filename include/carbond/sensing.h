@@ -428,6 +428,24 @@ struct range_row {
 enum err sensing_range(struct sensing *sensing, const struct range_query *query, struct arena *arena,
 	struct range_row **ret_rows, size_t *ret_count, int64_t *ret_next_us, struct err_info *info) MUST_CHECK;
 
+/* The answer of one of many sensors; everything in it lives in its arena. */
+struct range_answer {
+	struct id sensor;
+	struct arena *arena;
+	struct range_row *rows;
+	size_t count;
+	int64_t next_us; /* as *ret_next_us */
+	enum err err;    /* private */
+	struct err_info info;
+};
+/* The query asked of each of these sensors (its own is not used), by this thread and idle query helpers; all are answered or
+ * the first one's error is given and nothing is left to free. sensing_ranges_free frees what the answers hold. */
+enum err sensing_ranges(struct sensing *sensing, const struct range_query *query, const struct id *sensors,
+	size_t count, struct range_answer *ret_answers, struct err_info *info) MUST_CHECK;
+void sensing_ranges_free(struct range_answer *answers, size_t count);
+/* How many sensors to ask of at once, so that the helpers have work and the answers fit into memory. */
+size_t sensing_ranges_most(struct sensing *sensing, const struct range_query *query);
+
 enum across { ACROSS_MEAN, ACROSS_MIN, ACROSS_MAX, ACROSS_SUM, ACROSS_COUNT };
 extern const char *const across_names[];
 /* One row a step over all these sensors: the query is asked of each (its own sensor is not used), then their values of a step

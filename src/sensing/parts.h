@@ -7,6 +7,7 @@
 #include "carbond/base/clock.h"
 #include "carbond/base/decimal.h"
 #include "carbond/base/limits.h"
+#include "carbond/runtime.h"
 #include "carbond/sensing.h"
 
 struct buckets; /* buckets.h: shard threads, open and closed hours, pins */
@@ -29,6 +30,9 @@ struct sensing {
 
 	/* quarantine.c */
 	struct quarantine *quarantine;
+
+	/* across.c: queries of many sensors */
+	struct crew *helpers;
 };
 
 /* ---- directory.c ---- */

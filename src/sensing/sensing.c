@@ -1,6 +1,7 @@
 /* The room's life cycle: configuration first, then the shards that depend on it; stopping is the reverse. Main thread. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "buckets.h"
 #include "parts.h"
@@ -11,8 +12,17 @@ const struct store_collection *const sensing_collections[] = {&units_collection,
 	&quarantine_collection, &reviews_collection, &buckets_collection, &open_buckets_collection, &rollups_collection,
 	&pins_collection, &bucket_owners_collection, &reading_streams_collection, NULL};
 
+#define HELPERS_MAX 7 /* threads that share a query of many sensors, beside the one that has it */
+
+static unsigned helpers_wanted(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	return cores <= 1 ? 0 : cores > HELPERS_MAX ? HELPERS_MAX : (unsigned)cores - 1;
+}
+
 static void release(struct sensing **sensing)
 {
+	crew_free(&(*sensing)->helpers);
 	quarantine_close(&(*sensing)->quarantine);
 	directory_unload(*sensing);
 	pthread_mutex_destroy(&(*sensing)->directory_change);
@@ -38,6 +48,8 @@ enum err sensing_start(const struct sensing_options *options, struct sensing **r
 	err = directory_load(sensing, info);
 	if (!err)
 		err = quarantine_open(sensing->store, options->quarantine_rows_max, &sensing->quarantine, info);
+	if (!err && crew_new("query-helper", helpers_wanted(), &sensing->helpers))
+		err = err_set(info, ERR_NO_MEMORY, NULL, "the query helpers do not start");
 	if (!err)
 		err = buckets_start(sensing, info);
 	if (err) {

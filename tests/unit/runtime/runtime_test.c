@@ -21,6 +21,74 @@ static int64_t in_seconds(int seconds)
 	return clock_monotonic_us() + seconds * CLOCK_US_PER_SECOND;
 }
 
+/* ---- crews ---- */
+
+enum { PARTS = 500, RUNS = 50 };
+
+struct parts {
+	struct crew *crew;
+	atomic_int done[PARTS];
+	atomic_int runs;
+};
+
+static void part_do(void *context, size_t index)
+{
+	struct parts *parts = context;
+	atomic_fetch_add(&parts->done[index], 1);
+}
+
+static void runs_do(void *argument)
+{
+	struct parts *parts = argument;
+	for (int run = 0; run < RUNS; run++) {
+		crew_run(parts->crew, part_do, parts, PARTS);
+		for (size_t i = 0; i < PARTS; i++)
+			assert_int_equal(atomic_load(&parts->done[i]), run + 1); /* all have returned, each once */
+	}
+}
+
+static void test_crew_does_each_part_once(void **state)
+{
+	(void)state;
+	struct parts parts[2] = {0};
+	struct thread *other = NULL;
+	struct crew *crew, *alone;
+	assert_int_equal(crew_new("helper", 2, &crew), ERR_OK);
+	assert_int_equal(crew_new("nobody", 0, &alone), ERR_OK);
+	assert_int_equal(crew_size(crew), 3);
+	parts[0].crew = parts[1].crew = crew;
+	assert_int_equal(thread_start("caller", runs_do, &parts[1], &other), ERR_OK);
+	runs_do(&parts[0]); /* two callers: at most one has the helpers */
+	thread_join(&other);
+	crew_run(crew, part_do, &parts[0], 0);
+	crew_run(alone, part_do, &parts[0], PARTS);
+	assert_int_equal(atomic_load(&parts[0].done[PARTS - 1]), RUNS + 1);
+	crew_free(&alone);
+	crew_free(&crew);
+	assert_null(crew);
+}
+
+/* A part that waits for the other one ends only if two threads are at it. */
+static void meet(void *context, size_t index)
+{
+	struct parts *parts = context;
+	int64_t deadline_us = in_seconds(30);
+	atomic_store(&parts->done[index], 1);
+	while (!atomic_load(&parts->done[1 - index]) && clock_monotonic_us() < deadline_us)
+		sched_yield();
+	atomic_fetch_add(&parts->runs, atomic_load(&parts->done[1 - index]));
+}
+
+static void test_crew_helps(void **state)
+{
+	(void)state;
+	struct parts parts = {0};
+	assert_int_equal(crew_new("helper", 1, &parts.crew), ERR_OK);
+	crew_run(parts.crew, meet, &parts, 2);
+	assert_int_equal(atomic_load(&parts.runs), 2);
+	crew_free(&parts.crew);
+}
+
 /* ---- mailboxes ---- */
 
 static void test_mailbox_refuses(void **state)
@@ -389,7 +457,8 @@ static void test_signals(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_mailbox_refuses),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_crew_does_each_part_once),
+		cmocka_unit_test(test_crew_helps), cmocka_unit_test(test_mailbox_refuses),
 		cmocka_unit_test(test_mailbox_many_senders), cmocka_unit_test(test_close_wakes_receiver),
 		cmocka_unit_test(test_a_nudge_wakes_the_receiver_once), cmocka_unit_test(test_reply_orders),
 		cmocka_unit_test(test_reply_race), cmocka_unit_test(test_metrics), cmocka_unit_test(test_stages),
