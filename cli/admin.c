@@ -215,7 +215,8 @@ static int run_daemon(const char *first, const char *second, int argc, char **ar
 		words[count++] = (char *)(uintptr_t)second;
 	for (int i = 1; i < argc; i++)
 		words[count++] = argv[i];
-	if (cli_settings()->json && (strcmp(first, "init") == 0 || strcmp(first, "restore") == 0))
+	if (cli_settings()->json &&
+		(strcmp(first, "init") == 0 || strcmp(first, "restore") == 0 || strcmp(first, "migrate-store") == 0))
 		words[count++] = (char *)(uintptr_t) "--json";
 	exec_daemon(words);
 	int reason = errno;

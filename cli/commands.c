@@ -554,6 +554,14 @@ const struct cli_command cli_commands[] = {
 			"carbonctl restore /backup/2026-11\ncarbonctl restore /backup/2026-11 --position 4711 --reason "
 			"'operator error'\ncarbonctl restore /backup/2026-11 --drill",
 		.run = cli_daemon_verb},
+	{.noun = "migrate-store",
+		.arguments = "FROM TO",
+		.doc = "Moves the data of a stopped daemon from one store.uri to another, SQLite to MongoDB or back, "
+		       "and "
+		       "compares both; run again after an interruption, it goes on",
+		.examples = "carbonctl migrate-store sqlite: 'mongodb://db1,db2,db3/carbond?replicaSet=rs0'\ncarbonctl "
+			    "migrate-store 'mongodb://db1,db2,db3/carbond?replicaSet=rs0' sqlite:",
+		.run = cli_daemon_verb},
 	{.noun = "journal",
 		.verb = "dump",
 		.arguments = "[--from NUMBER] [--to NUMBER]",

@@ -280,4 +280,27 @@ enum err store_restore(const struct store_options *place, const struct store_res
 	struct store **ret_store, struct store_backup_report *ret_report, struct err_info *info) MUST_CHECK;
 enum err store_restore_finish(struct store *store, struct err_info *info) MUST_CHECK;
 
+/* ---- move ---- */
+
+struct store_move_report {
+	size_t logs;
+	int64_t batches, rows, bytes;
+	struct hash sum; /* names the history: over the heads of all logs */
+	bool was_there;  /* it had been moved before: both places were compared, nothing was written */
+};
+
+/* Copies a store to another place, of the same or another back end: logs with positions, hashes and guard keys, and the rows of the
+ * primaries, sealed as they are; views are left out, they are rebuilt. No process may write to either. The target holds nothing
+ * (ERR_DUPLICATE), or what an interrupted move of the same state left: then it goes on. Until both places were read and found
+ * alike (ERR_STORE_CORRUPT names what differs), the target is refused by store_open (ERR_RESTORE_UNFINISHED). Both options have
+ * the same collections. ERR_NOT_FOUND: the source is empty. */
+enum err store_move(const struct store_options *from, const struct store_options *to,
+	struct store_move_report *ret_report, struct err_info *info) MUST_CHECK;
+
+#define STORE_DRILL_ENDING "_drill"
+
+/* Deletes a MongoDB database that a drill restored to, with all in it, if there is one. Its name ends with STORE_DRILL_ENDING, or
+ * ERR_INVALID_CONFIG, as for SQLite, whose drill is a folder of its own. */
+enum err store_drill_drop(const struct store_options *place, struct err_info *info) MUST_CHECK;
+
 #endif

@@ -199,6 +199,9 @@ static enum err put_back(struct daemon *daemon, struct restored *restored, struc
 		err = err_set(info, ERR_IO, NULL, "cannot make %s", daemon->data_folder);
 	if (err)
 		return err;
+	err = daemon_lock(daemon, daemon->store_uri, info);
+	if (err)
+		return err;
 	err = take_keys(daemon, restored, &options, info);
 	if (!err)
 		err = daemon_store_options(daemon, &place, info);
@@ -212,6 +215,7 @@ static enum err put_back(struct daemon *daemon, struct restored *restored, struc
 		err = store_restore_finish(store, info);
 	store_close(&store);
 	node_wipe(&daemon->identity_file);
+	daemon_unlock(daemon);
 	return err;
 }
 
@@ -345,10 +349,53 @@ static enum err start_there(struct daemon *daemon, int64_t *ret_ready_us, struct
 	return err;
 }
 
+/* Where a drill of this store restores to: files in its folder; or, on the same MongoDB, a database beside the daemon's own. False:
+ * its name would be too long. */
+static bool drill_place(const char *store_uri, char ret_uri[PATH_MAX + 16])
+{
+	const char *hosts = strstr(store_uri, "://"), *slash = hosts ? strchr(hosts + 3, '/') : NULL;
+	size_t before = slash ? strcspn(slash, "?") + (size_t)(slash - store_uri) : 0;
+
+	if (strncmp(store_uri, "sqlite:", 7) == 0)
+		return snprintf(ret_uri, PATH_MAX + 16, "sqlite:") > 0;
+	return snprintf(ret_uri, PATH_MAX + 16, "%.*s" STORE_DRILL_ENDING "%s", (int)before, store_uri,
+		       store_uri + before) < PATH_MAX + 16;
+}
+
+/* Also what a drill left that was killed. */
+static enum err clear_place(struct daemon *daemon, struct err_info *info)
+{
+	struct store_options place;
+	enum err err = daemon_places(daemon, info);
+
+	if (!err)
+		err = daemon_store_options(daemon, &place, info);
+	return err || strncmp(daemon->store_uri, "sqlite:", 7) == 0 ? err : store_drill_drop(&place, info);
+}
+
+static enum err run_drill(struct daemon *daemon, struct restored *restored, const char *keys_from,
+	int64_t *ret_ready_us, struct err_info *info)
+{
+	const char *folder = daemon->conf->data_dir;
+	struct err_info ignored;
+	enum err err = clear_place(daemon, info);
+
+	if (err)
+		return err;
+	err = put_back(daemon, restored, info);
+	if (!err && !has_file(folder, "seal.keys"))
+		err = node_copy(keys_from, folder, true, info);
+	if (!err)
+		err = start_there(daemon, ret_ready_us, info);
+	if (clear_place(daemon, err ? &ignored : info) && !err)
+		err = info->code;
+	return err;
+}
+
 static int drill(struct daemon *daemon, struct restored *restored, bool json)
 {
 	const char *temporary = getenv("TMPDIR"), *keys_from = daemon->conf->data_dir, *place = daemon->conf->store_uri;
-	char folder[PATH_MAX];
+	char folder[PATH_MAX], drill_uri[PATH_MAX + 16];
 	struct err_info info = {0};
 	int64_t start_us = clock_monotonic_us(), now_us = clock_wall_us(), ready_us = 0;
 	double rpo_s, rto_s;
@@ -360,16 +407,15 @@ static int drill(struct daemon *daemon, struct restored *restored, bool json)
 		return DAEMON_EXIT_FAILED;
 	}
 	err = check_position(restored, &info);
-	daemon->conf->data_dir = folder;
-	daemon->conf->store_uri = "sqlite:";
-	if (!err)
-		err = put_back(daemon, restored, &info);
-	if (!err && !has_file(folder, "seal.keys"))
-		err = node_copy(keys_from, folder, true, &info);
-	if (!err)
-		err = start_there(daemon, &ready_us, &info);
-	daemon->conf->data_dir = keys_from;
-	daemon->conf->store_uri = place;
+	if (!err && !drill_place(place, drill_uri))
+		err = err_set(&info, ERR_INVALID_CONFIG, NULL, "store.uri is too long");
+	if (!err) {
+		daemon->conf->data_dir = folder;
+		daemon->conf->store_uri = drill_uri;
+		err = run_drill(daemon, restored, keys_from, &ready_us, &info);
+		daemon->conf->data_dir = keys_from;
+		daemon->conf->store_uri = place;
+	}
 	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	if (err)
 		return verb_failed("restore", &info);

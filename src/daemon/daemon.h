@@ -96,6 +96,9 @@ enum err daemon_places(struct daemon *daemon, struct err_info *info) MUST_CHECK;
 /* How the store is opened; what it cites is the daemon's. */
 enum err daemon_store_options(
 	struct daemon *daemon, struct store_options *ret_options, struct err_info *info) MUST_CHECK;
+/* Takes the data directory's lock, unless the store at `uri` does (SQLite's in that folder). ERR_STORE_LOCKED, ERR_IO. */
+enum err daemon_lock(struct daemon *daemon, const char *uri, struct err_info *info) MUST_CHECK;
+void daemon_unlock(struct daemon *daemon);
 /* daemon_places; then starts the first `stages` stages. */
 enum err daemon_start(struct daemon *daemon, size_t stages, struct err_info *info) MUST_CHECK;
 void daemon_stop(struct daemon *daemon);
@@ -140,12 +143,13 @@ json_t *health_findings(struct daemon *daemon, int64_t now_us);
 int64_t health_backup_read(const struct daemon *daemon);
 void health_backup_note(const struct daemon *daemon, int64_t now_us);
 
-/* ---- verbs.c, backup.c, docs.c: each verb returns an exit code; `words` are its own words, configuration taken out ---- */
+/* ---- verbs.c, backup.c, move.c, docs.c: each verb returns an exit code; `words` are its own words, configuration taken out ---- */
 
 int verb_run(struct daemon *daemon, int count, char **words);
 int verb_init(struct daemon *daemon, int count, char **words);
 int verb_backup(struct daemon *daemon, int count, char **words);
 int verb_restore(struct daemon *daemon, int count, char **words);
+int verb_migrate_store(struct daemon *daemon, int count, char **words);
 int verb_check(struct daemon *daemon, int count, char **words);
 int verb_journal(struct daemon *daemon, int count, char **words);
 int verb_docs(struct daemon *daemon, int count, char **words);

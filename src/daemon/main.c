@@ -26,6 +26,10 @@ static const struct verb verbs[] = {
 		"puts a backup into an empty data directory, its journal up to an event; --drill tries it in a folder "
 		"of its "
 		"own, and measures"},
+	{"migrate-store", verb_migrate_store, "FROM TO [--json]",
+		"moves the data of a stopped daemon from one store.uri to another and compares both; goes on where it "
+		"was "
+		"interrupted"},
 	{"check", verb_check, "",
 		"whether it would start here: listener, shipped files, keys, schema; changes nothing"},
 	{"journal", verb_journal, "dump [--from NUMBER] [--to NUMBER]",

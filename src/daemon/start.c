@@ -157,12 +157,12 @@ static void stop_cache(void *context)
 	cache_close(&((struct daemon *)context)->cache);
 }
 
-/* One process a data directory (decision 29): SQLite's store locks it itself; where the store is elsewhere, it still holds
- * this node's name and keys. */
-static enum err lock_data(struct daemon *daemon, struct err_info *info)
+/* One process a data directory (decision 29): SQLite's store locks its folder itself; where the store is elsewhere, the data
+ * directory still holds this node's name and keys. */
+enum err daemon_lock(struct daemon *daemon, const char *uri, struct err_info *info)
 {
 	char path[PATH_MAX + 8];
-	if (strncmp(daemon->store_uri, "sqlite:", 7) == 0)
+	if (strncmp(uri, "sqlite:", 7) == 0 && strcmp(uri + 7, daemon->data_folder) == 0)
 		return ERR_OK;
 	snprintf(path, sizeof(path), "%s/lock", daemon->data_folder);
 	daemon->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -175,7 +175,7 @@ static enum err lock_data(struct daemon *daemon, struct err_info *info)
 	return err_set(info, ERR_STORE_LOCKED, NULL, "another process uses %s", daemon->data_folder);
 }
 
-static void unlock_data(struct daemon *daemon)
+void daemon_unlock(struct daemon *daemon)
 {
 	if (daemon->locked)
 		close(daemon->lock_fd);
@@ -207,19 +207,19 @@ static enum err start_store(void *context, struct err_info *info)
 	options.context = daemon->cache;
 	health_backup_read(daemon);
 	if (!err)
-		err = lock_data(daemon, info);
+		err = daemon_lock(daemon, daemon->store_uri, info);
 	if (err)
 		return err;
 	err = store_open(&options, &daemon->store, info);
 	if (err)
-		unlock_data(daemon);
+		daemon_unlock(daemon);
 	return err;
 }
 
 static void stop_store(void *context)
 {
 	store_close(&((struct daemon *)context)->store);
-	unlock_data(context);
+	daemon_unlock(context);
 }
 
 static enum err start_audit(void *context, struct err_info *info)

@@ -84,6 +84,7 @@ int verb_run(struct daemon *daemon, int count, char **words)
 
 int verb_check(struct daemon *daemon, int count, char **words)
 {
+	struct store_options options;
 	struct err_info info = {0};
 	enum err err;
 
@@ -98,9 +99,9 @@ int verb_check(struct daemon *daemon, int count, char **words)
 		err = node_read(daemon->conf->data_dir, daemon->conf->node, &daemon->identity_file, &info);
 	node_wipe(&daemon->identity_file);
 	if (!err)
-		err = store_check(&(struct store_options){.uri = daemon->store_uri,
-					  .migrations_folder = daemon->migrations_folder},
-			&info);
+		err = daemon_store_options(daemon, &options, &info);
+	if (!err)
+		err = store_check(&options, &info);
 	if (err)
 		return verb_failed("check", &info);
 	printf("%s, node %s: keys and schema fit this carbond\n", daemon->data_folder, daemon->conf->node);

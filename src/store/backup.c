@@ -235,9 +235,6 @@ enum err store_backup(struct store *store, const struct store_backup_options *op
 	struct store_backup_report *ret_report, struct err_info *info)
 {
 	*ret_report = (struct store_backup_report){.key = *options->key};
-	if (!store->engine->visit)
-		return err_set(info, ERR_INVALID_CONFIG, NULL,
-			"this back end is backed up with its own tools (mongodump --oplog, snapshots of disks)");
 	struct step *step = calloc(1, sizeof *step);
 	if (!step)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the backup");

@@ -126,4 +126,42 @@ enum err backup_sync_folder(const char *folder, struct err_info *info) MUST_CHEC
 void backup_step_delete(const char *path);
 enum err backup_io_fault(const char *path, struct err_info *info);
 
+/* ---- gather.c: a store that is filled from elsewhere ---- */
+
+#define GATHER_JOBS 512
+
+/* What is to be written next, all of one class, which the caller sets and flushes before it sets another. */
+struct gathered {
+	struct store *store;
+	enum store_class class;
+	struct arena *arena;
+	struct store_job jobs[GATHER_JOBS];
+	size_t count, bytes;
+};
+
+enum err gather_begin(struct gathered *gathered, struct store *store, struct err_info *info) MUST_CHECK;
+void gather_free(struct gathered *gathered);
+/* Both copy what they are given, and write when enough has come together. payload NULL: pruned. */
+enum err gather_batch(struct gathered *gathered, const struct store_batch *batch, const struct store_guard *guards,
+	size_t guard_count, struct err_info *info) MUST_CHECK;
+enum err gather_row(struct gathered *gathered, const struct store_table *table, const struct store_value *values,
+	struct err_info *info) MUST_CHECK;
+enum err gather_flush(struct gathered *gathered, struct err_info *info) MUST_CHECK;
+
+/* Opens it, also where an earlier filling was interrupted; sealed members are put as they are, without any key. */
+enum err gather_open(const struct store_options *place, struct store **ret_store, struct err_info *info) MUST_CHECK;
+enum err gather_is_empty(struct store *store, bool *ret_empty, struct err_info *info) MUST_CHECK;
+
+/* What the store is filled from: while it stands without its end, store_open refuses the store. */
+struct mark {
+	struct hash sum;
+	uint64_t kept_seq; /* where a stream is cut */
+};
+enum mark_state { MARK_NONE, MARK_OURS, MARK_OTHERS, MARK_OURS_ENDED }; /* MARK_NONE also behind another one's end */
+
+enum err mark_read(
+	struct store *store, const struct mark *mark, enum mark_state *ret_state, struct err_info *info) MUST_CHECK;
+enum err mark_begin(struct store *store, const struct mark *mark, struct err_info *info) MUST_CHECK;
+enum err mark_end(struct store *store, struct err_info *info) MUST_CHECK;
+
 #endif

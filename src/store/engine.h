@@ -100,8 +100,8 @@ struct store_scan {
 /* Takes one row's values, valid during the call. */
 typedef enum err store_each_row(void *context, const struct store_value *values, struct err_info *info);
 
-/* Takes a class as of one moment: first the batches, stream by stream in order of their positions, then the rows, table by
- * table. What is handed over is borrowed for the call. */
+/* Takes a class as of one moment: the batches, stream by stream in order of their positions, and the rows, table by table; which
+ * of both comes first is the back end's. What is handed over is borrowed for the call. */
 struct store_visitor {
 	/* The first batch of a stream that is wanted, 1 …. */
 	uint64_t (*from_seq)(void *context, const char *stream);
@@ -119,8 +119,10 @@ struct store_engine {
 	bool shared;            /* other processes may change what is kept */
 	enum err (*open)(const struct store_options *options, const char *place, const struct store_tables *tables,
 		void **ret_engine, struct err_info *info);
-	/* Looks whether open would refuse the schema of what is there, changing nothing; NULL: open alone can tell. */
+	/* Looks whether open would refuse the schema of what is there, changing nothing. */
 	enum err (*check)(const struct store_options *options, const char *place, struct err_info *info);
+	/* Deletes all that the place keeps. NULL: the caller does it. */
+	enum err (*drop)(const struct store_options *options, const char *place, struct err_info *info);
 	void (*close)(void *engine);
 	bool (*healthy)(void *engine, enum err *ret_err);
 	/* Sets prev_hash (of the stream's head) and calls store_batch_close before it writes. */
@@ -146,7 +148,7 @@ struct store_engine {
 	enum err (*visit)(
 		void *engine, enum store_class class, const struct store_visitor *visitor, struct err_info *info);
 	/* Carries out jobs of one class in order, at best in one transaction. For restores alone: an unknown outcome is an
-	 * error, and the caller asks for the heads again. NULL: they are written one by one. */
+	 * error, and the caller asks for the heads again. */
 	enum err (*write_many)(
 		void *engine, enum store_class class, struct store_job *jobs, size_t count, struct err_info *info);
 };

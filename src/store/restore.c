@@ -5,9 +5,7 @@
 
 #include "backup_parts.h"
 
-#define MOST_JOBS   512
-#define JOBS_BYTES  ((size_t)8 << 20)
-#define ARENA_BYTES ((size_t)256 << 20)
+#define PLACES_MAX 512 /* members of a collection */
 
 /* How far a log has been read. */
 struct followed {
@@ -33,12 +31,9 @@ struct restoring {
 	enum store_class class;
 	const char *name; /* for messages */
 	const struct store_table *table;
-	size_t places[512]; /* of the file's members among the table's */
+	size_t places[PLACES_MAX]; /* of the file's members among the table's */
 
-	/* gathered for one write */
-	struct arena *arena;
-	struct store_job jobs[MOST_JOBS];
-	size_t job_count, job_bytes;
+	struct gathered gathered; /* for one write */
 };
 
 static enum err no_memory(struct err_info *info)
@@ -51,68 +46,12 @@ static enum err edited(const struct restoring *restoring, struct err_info *info,
 	return err_set(info, ERR_BACKUP_EDITED, NULL, "%s %s", restoring->name, why);
 }
 
-/* ---- writing ---- */
-
-static enum err flush(struct restoring *restoring, struct err_info *info)
-{
-	struct store *store = restoring->store;
-	enum err err = ERR_OK;
-	if (!store || restoring->job_count == 0)
-		return ERR_OK;
-	if (store->engine->write_many)
-		err = store->engine->write_many(
-			store->back, restoring->class, restoring->jobs, restoring->job_count, info);
-	else
-		for (size_t i = 0; i < restoring->job_count && !err; i++)
-			err = store->engine->write(store->back, &restoring->jobs[i], info);
-	restoring->job_count = restoring->job_bytes = 0;
-	arena_reset(restoring->arena);
-	return err;
-}
-
-static enum err add_job(struct restoring *restoring, const struct store_job *job, size_t bytes, struct err_info *info)
-{
-	restoring->jobs[restoring->job_count++] = *job;
-	restoring->job_bytes += bytes;
-	return restoring->job_count == MOST_JOBS || restoring->job_bytes >= JOBS_BYTES ? flush(restoring, info)
-										       : ERR_OK;
-}
-
-static enum err put_batch(struct restoring *restoring, const struct record_reader *reader, struct err_info *info)
-{
-	struct arena *arena = restoring->arena;
-	struct store_batch *batch = ARENA_NEW(arena, struct store_batch);
-	struct store_guard *guards = ARENA_ARRAY(arena, struct store_guard, reader->guard_count + 1);
-	size_t bytes = reader->size;
-	if (!batch || !guards)
-		return no_memory(info);
-	*batch = reader->batch;
-	if (batch->payload) {
-		batch->payload = (const uint8_t *)arena_copy(arena, batch->payload, batch->payload_size);
-		if (!batch->payload)
-			return no_memory(info);
-	}
-	for (size_t i = 0; i < reader->guard_count; i++) {
-		guards[i] = reader->guards[i];
-		guards[i].key = arena_copy(arena, guards[i].key, guards[i].size);
-		if (!guards[i].key)
-			return no_memory(info);
-	}
-	struct store_job job = {.class = restoring->class,
-		.batch = batch,
-		.guards = guards,
-		.guard_count = reader->guard_count,
-		.pruned = !batch->payload};
-	return add_job(restoring, &job, bytes, info);
-}
+/* ---- rows and batches to write ---- */
 
 static enum err put_row(struct restoring *restoring, const struct record_reader *reader, struct err_info *info)
 {
 	const struct store_table *table = restoring->table;
-	struct store_row_change *change = ARENA_NEW(restoring->arena, struct store_row_change);
-	struct store_value *values = ARENA_ARRAY(restoring->arena, struct store_value, table->column_count);
-	if (!change || !values)
-		return no_memory(info);
+	struct store_value values[PLACES_MAX];
 	for (size_t i = 0; i < table->column_count; i++)
 		values[i] = (struct store_value){.kind = VALUE_NULL};
 	for (size_t i = 0; i < reader->column_count; i++) {
@@ -120,19 +59,11 @@ static enum err put_row(struct restoring *restoring, const struct record_reader 
 		*value = reader->values[i];
 		if (value->kind != VALUE_NULL && value->kind != table->columns[restoring->places[i]].kind)
 			return edited(restoring, info, "has a row of another form");
-		if (value->kind == VALUE_TEXT || value->kind == VALUE_BLOB) {
-			value->data = arena_copy(restoring->arena, value->data, value->size);
-			if (!value->data)
-				return no_memory(info);
-		}
 	}
 	for (size_t i = 0; i < table->key_count; i++)
 		if (values[table->key[i]].kind == VALUE_NULL)
 			return edited(restoring, info, "has a row without a key");
-	*change = (struct store_row_change){
-		.table = table, .values = values, .verb = STORE_PUT, .condition = STORE_ALWAYS};
-	struct store_job job = {.class = restoring->class, .changes = change, .change_count = 1};
-	return add_job(restoring, &job, reader->size, info);
+	return gather_row(&restoring->gathered, table, values, info);
 }
 
 /* ---- logs ---- */
@@ -217,7 +148,9 @@ static enum err take_batch(struct restoring *restoring, const struct record_read
 	if (err || !is_kept(restoring, &reader->batch))
 		return err;
 	restoring->report->batches++;
-	return restoring->store && reader->batch.seq > log->stored ? put_batch(restoring, reader, info) : ERR_OK;
+	return restoring->store && reader->batch.seq > log->stored
+		       ? gather_batch(&restoring->gathered, &reader->batch, reader->guards, reader->guard_count, info)
+		       : ERR_OK;
 }
 
 /* ---- rows ---- */
@@ -262,7 +195,7 @@ static enum err take_records(
 			err = reader->kind == RECORD_TABLE ? take_table(restoring, reader, info)
 							   : put_row(restoring, reader, info);
 	}
-	return err ? err : flush(restoring, info);
+	return err || !restoring->store ? err : gather_flush(&restoring->gathered, info);
 }
 
 static enum err check_sum(
@@ -287,7 +220,7 @@ static enum err take_file(
 	struct record_reader reader;
 	snprintf(name, sizeof name, "%s.%s", backup_class_names[class], is_log ? "log" : "rows");
 	snprintf(shown, sizeof shown, "%05u/%s", restoring->manifest.step, name);
-	restoring->class = class;
+	restoring->class = restoring->gathered.class = class;
 	restoring->name = shown;
 	restoring->table = NULL;
 	const struct backup_file *file = file_of(&restoring->manifest, name);
@@ -423,9 +356,10 @@ static enum err run(const struct store_restore_options *options, struct store *s
 		restoring->options = options;
 		restoring->report = report;
 		restoring->store = store;
-		restoring->arena = arena_new(ARENA_BYTES);
-		err = restoring->arena ? take_all(restoring, ret_sum, info) : no_memory(info);
-		arena_free(&restoring->arena);
+		err = gather_begin(&restoring->gathered, store, info);
+		if (!err)
+			err = take_all(restoring, ret_sum, info);
+		gather_free(&restoring->gathered);
 		free(restoring->logs);
 	}
 	free(restoring);
@@ -441,105 +375,36 @@ enum err store_backup_check(
 
 /* ---- the place ---- */
 
-static enum err found_row(void *context, const struct store_value *values, struct err_info *info)
-{
-	(void)values;
-	(void)info;
-	*(bool *)context = true;
-	return ERR_OK;
-}
-
-static enum err is_empty(struct store *store, bool *ret_empty, struct err_info *info)
-{
-	struct arena *arena = arena_new(0);
-	enum err err = arena ? ERR_OK : no_memory(info);
-	bool found = false;
-	for (int class = 0; class < STORE_CLASS_COUNT && !err && !found; class ++) {
-		const char **names = NULL;
-		size_t count = 0;
-		err = store_log_streams(store, (enum store_class) class, "", arena, &names, &count, info);
-		found = count > 0;
-	}
-	for (size_t i = 0; i < store->tables.count && !err && !found; i++) {
-		const struct store_table *table = &store->tables.items[i];
-		struct store_scan scan = {.table = table, .order = &table->orders[0], .most = 1};
-		err = store->engine->scan(store->back, &scan, found_row, &found, info);
-	}
-	arena_free(&arena);
-	*ret_empty = !found;
-	return err;
-}
-
-struct mark {
-	struct hash sum;   /* of the last step's manifest */
-	uint64_t kept_seq; /* where the stream is cut */
-	bool same;
-};
-
-static enum err compare_mark(void *context, const struct store_batch *batch)
-{
-	struct mark *mark = context;
-	uint8_t said[sizeof mark->sum + sizeof mark->kept_seq];
-	memcpy(said, &mark->sum, sizeof mark->sum);
-	memcpy(said + sizeof mark->sum, &mark->kept_seq, sizeof mark->kept_seq);
-	mark->same =
-		batch->seq == 1 && batch->payload_size == sizeof said && memcmp(batch->payload, said, sizeof said) == 0;
-	return ERR_BUSY;
-}
-
-static enum err write_mark(struct store *store, uint64_t seq, const void *payload, size_t size, struct err_info *info)
-{
-	struct store_batch batch = {.stream = STORE_RESTORE_STREAM,
-		.seq = seq,
-		.term = 1,
-		.count = 1,
-		.node = "restore",
-		.payload = payload,
-		.payload_size = size};
-	struct store_append append = {.class = STORE_VALUE, .batch = &batch};
-	return store_log_append(store, &append, NULL, info);
-}
-
 /* Durably before anything else is written: from now on the store is refused until the restore is finished. */
 static enum err begin(struct store *store, const struct hash *sum, uint64_t kept_seq, struct err_info *info)
 {
 	struct mark mark = {.sum = *sum, .kept_seq = kept_seq};
-	struct store_batch head;
-	struct err_info ignored;
+	enum mark_state state = MARK_NONE;
 	bool empty = false;
-	enum err err = store_log_head(store, STORE_VALUE, STORE_RESTORE_STREAM, &head, info);
-	if (!err && head.seq == 1) {
-		(void)!store_log_read(store, STORE_VALUE, STORE_RESTORE_STREAM, 1, compare_mark, &mark, &ignored);
-		return mark.same ? ERR_OK
-				 : err_set(info, ERR_DUPLICATE, NULL,
-					   "the restore of another backup, or to another position, was interrupted "
-					   "here: restore into an empty data directory");
-	}
+	enum err err = mark_read(store, &mark, &state, info);
+	if (!err && state == MARK_OURS)
+		return ERR_OK;
+	if (!err && state == MARK_OTHERS)
+		return err_set(info, ERR_DUPLICATE, NULL,
+			"the restore of another backup, or to another position, was interrupted here: restore into an "
+			"empty "
+			"data directory");
 	if (!err)
-		err = is_empty(store, &empty, info);
+		err = gather_is_empty(store, &empty, info);
 	if (!err && !empty)
 		err = err_set(
 			info, ERR_DUPLICATE, NULL, "there is a store already: restore into an empty data directory");
-	uint8_t payload[sizeof mark.sum + sizeof kept_seq];
-	memcpy(payload, sum, sizeof mark.sum);
-	memcpy(payload + sizeof mark.sum, &kept_seq, sizeof kept_seq);
-	return err ? err : write_mark(store, 1, payload, sizeof payload, info);
+	return err ? err : mark_begin(store, &mark, info);
 }
 
 enum err store_restore(const struct store_options *place, const struct store_restore_options *options,
 	struct store **ret_store, struct store_backup_report *ret_report, struct err_info *info)
 {
-	static const struct seal_key none; /* nothing is opened or sealed: values are put back as they are */
-	struct store_options at = *place;
 	struct hash sum, again;
 	*ret_store = NULL;
-	if (at.seal_key_count == 0) {
-		at.seal_keys = &none;
-		at.seal_key_count = 1;
-	}
 	enum err err = run(options, NULL, ret_report, &sum, info);
 	if (!err)
-		err = store_open_any(&at, ret_store, info);
+		err = gather_open(place, ret_store, info);
 	if (!err)
 		err = begin(*ret_store, &sum, ret_report->kept.seq, info);
 	if (!err)
@@ -553,5 +418,13 @@ enum err store_restore(const struct store_options *place, const struct store_res
 
 enum err store_restore_finish(struct store *store, struct err_info *info)
 {
-	return write_mark(store, 2, "finished", 8, info);
+	return mark_end(store, info);
+}
+
+enum err store_drill_drop(const struct store_options *place, struct err_info *info)
+{
+	const char *rest = NULL;
+	const struct store_engine *engine = store_engine_of(place->uri, &rest);
+	return engine && engine->drop ? engine->drop(place, rest, info)
+				      : err_set(info, ERR_INVALID_CONFIG, NULL, "this is no database of a drill");
 }

@@ -40,14 +40,14 @@ static enum err keep_seal_keys(struct store *store, const struct store_options *
 	return ERR_OK;
 }
 
-static enum err check_restored(struct store *store, struct err_info *info)
+enum err store_check_filled(struct store *store, struct err_info *info)
 {
 	struct store_batch head;
 	enum err err = store_log_head(store, STORE_VALUE, STORE_RESTORE_STREAM, &head, info);
 	if (!err && head.seq % 2 == 1)
 		err = err_set(info, ERR_RESTORE_UNFINISHED, NULL,
-			"a restore was interrupted: run it again, and it goes on, or begin with an empty data "
-			"directory");
+			"a restore or a move was interrupted: run it again, and it goes on, or begin with an empty "
+			"place");
 	return err;
 }
 
@@ -77,7 +77,7 @@ enum err store_open(const struct store_options *options, struct store **ret_stor
 {
 	enum err err = store_open_any(options, ret_store, info);
 	if (!err)
-		err = check_restored(*ret_store, info);
+		err = store_check_filled(*ret_store, info);
 	if (err)
 		store_close(ret_store);
 	return err;
@@ -124,7 +124,7 @@ enum err store_check(const struct store_options *options, struct err_info *info)
 	char path[PATH_MAX];
 	struct store_options own;
 	enum err err = own_options(engine, options, path, &own, info);
-	return err || !engine->check ? err : engine->check(&own, place, info);
+	return err ? err : engine->check(&own, place, info);
 }
 
 void store_close(struct store **store)

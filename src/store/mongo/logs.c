@@ -66,7 +66,7 @@ static void add_hash(bson_t *document, const char *name, const struct hash *hash
 	bson_append_binary(document, name, -1, BSON_SUBTYPE_BINARY, hash->bytes, sizeof hash->bytes);
 }
 
-static bool write_batch(bson_t *document, const struct store_job *job, const bson_oid_t *mark)
+bool mongo_write_batch(bson_t *document, const struct store_job *job, const bson_oid_t *mark)
 {
 	const struct store_batch *batch = job->batch;
 	bson_append_oid(document, "_id", -1, mark);
@@ -112,7 +112,7 @@ static void take_text(const struct store_value *value, char *ret_text, size_t si
 }
 
 /* The payload is borrowed from the document. */
-static enum err read_batch(
+enum err mongo_read_batch(
 	const bson_t *document, const char *stream, struct store_batch *ret_batch, struct err_info *info)
 {
 	bson_iter_t member;
@@ -166,14 +166,14 @@ static enum err find_header(struct mongo_use *use, enum store_class class, const
 	if (err)
 		return err;
 	if (found.count)
-		err = read_batch(found.documents[0], stream, ret_batch, info);
+		err = mongo_read_batch(found.documents[0], stream, ret_batch, info);
 	if (found.count && bson_iter_init_find(&member, found.documents[0], "_id") && BSON_ITER_HOLDS_OID(&member))
 		bson_oid_copy(bson_iter_oid(&member), ret_mark);
 	mongo_found_free(&found);
 	return err;
 }
 
-static enum err read_head(struct mongo_use *use, enum store_class class, const char *stream,
+enum err mongo_read_head(struct mongo_use *use, enum store_class class, const char *stream,
 	struct store_batch *ret_head, struct err_info *info)
 {
 	bson_t *filter = BCON_NEW("stream", BCON_UTF8(stream));
@@ -221,7 +221,7 @@ enum err mongo_link_batch(struct mongo_use *use, struct store_job *job, struct e
 	if (batch->seq == 0)
 		return mongo_position_taken(batch, info);
 	if (!remembered(use->back, job->class, batch->stream, batch->seq - 1, &prev)) {
-		enum err err = read_head(use, job->class, batch->stream, &head, info);
+		enum err err = mongo_read_head(use, job->class, batch->stream, &head, info);
 		if (err)
 			return err;
 		if (head.seq + 1 != batch->seq)
@@ -236,7 +236,7 @@ enum mongo_fate mongo_insert_batch(struct mongo_use *use, const struct store_job
 {
 	bson_t document = BSON_INITIALIZER, reply;
 	bson_error_t error;
-	if (!write_batch(&document, job, &use->mark)) {
+	if (!mongo_write_batch(&document, job, &use->mark)) {
 		err_set(info, ERR_TOO_LARGE, NULL, "log %s: a batch is too large for a document", job->batch->stream);
 		bson_destroy(&document);
 		return FATE_REFUSED;
@@ -351,7 +351,7 @@ enum err mongo_log_head(
 	enum err err = mongo_use_start(engine, &use, info);
 	if (err)
 		return err;
-	err = read_head(&use, class, stream, ret_head, info);
+	err = mongo_read_head(&use, class, stream, ret_head, info);
 	mongo_use_end(&use);
 	return err;
 }
@@ -362,7 +362,7 @@ static enum err take_batches(const struct mongo_found *found, const char *stream
 	enum err err = ERR_OK;
 	for (size_t i = 0; i < found->count && !err; i++) {
 		struct store_batch *batch = &ret_batches[i];
-		err = read_batch(found->documents[i], stream, batch, info);
+		err = mongo_read_batch(found->documents[i], stream, batch, info);
 		if (err)
 			break;
 		if (batch->payload) {
@@ -403,7 +403,7 @@ enum err mongo_log_some(void *engine, enum store_class class, const char *stream
 	return err;
 }
 
-static enum err next_stream(struct mongo_use *use, enum store_class class, const char *after, bool inclusive,
+enum err mongo_next_stream(struct mongo_use *use, enum store_class class, const char *after, bool inclusive,
 	char ret_stream[STORE_STREAM_SIZE], struct err_info *info)
 {
 	struct mongo_found found;
@@ -437,7 +437,7 @@ enum err mongo_log_streams(void *engine, enum store_class class, const char *pre
 	enum err err = mongo_use_start(engine, &use, info);
 	if (err)
 		return err;
-	err = next_stream(&use, class, prefix, true, name, info);
+	err = mongo_next_stream(&use, class, prefix, true, name, info);
 	while (!err && name[0] && strncmp(name, prefix, strlen(prefix)) == 0) {
 		if (*ret_count == capacity) {
 			size_t wider = capacity ? 2 * capacity : 16;
@@ -453,7 +453,7 @@ enum err mongo_log_streams(void *engine, enum store_class class, const char *pre
 			break;
 		}
 		(*ret_names)[(*ret_count)++] = kept;
-		err = next_stream(&use, class, kept, false, name, info);
+		err = mongo_next_stream(&use, class, kept, false, name, info);
 	}
 	mongo_use_end(&use);
 	return err;
@@ -524,7 +524,7 @@ enum err mongo_log_prune(void *engine, enum store_class class, const char *strea
 		return err;
 	err = pruned_below(&use, name, &below, info);
 	if (!err)
-		err = read_head(&use, class, stream, &head, info);
+		err = mongo_read_head(&use, class, stream, &head, info);
 	uint64_t goal = err ? 0 : (seq > head.seq + 1 ? head.seq + 1 : seq);
 	while (!err && below < goal) {
 		uint64_t next = goal - below > PRUNE_BATCHES ? below + PRUNE_BATCHES : goal;
@@ -545,7 +545,7 @@ enum err mongo_log_delete(void *engine, enum store_class class, const char *stre
 	enum err err = mongo_use_start(engine, &use, info);
 	if (err)
 		return err;
-	err = read_head(&use, class, stream, &head, info);
+	err = mongo_read_head(&use, class, stream, &head, info);
 	while (!err && head.seq > 0) {
 		uint64_t first = head.seq > DELETE_BATCHES ? head.seq - DELETE_BATCHES + 1 : 1;
 		mongo_forget_head(use.back, class, stream, UINT64_MAX);

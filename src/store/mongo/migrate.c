@@ -294,3 +294,14 @@ enum err mongo_migrate(struct mongo_use *use, const char *folder, struct err_inf
 	unload(&migrations);
 	return err;
 }
+
+enum err mongo_migrate_check(struct mongo_use *use, const char *folder, struct err_info *info)
+{
+	struct migrations migrations = {.count = 0};
+	bool new = false;
+	enum err err = load(&migrations, folder, info);
+	if (!err)
+		err = check_history(use, &migrations, &new, info);
+	unload(&migrations);
+	return err;
+}

@@ -248,10 +248,9 @@ static void close_back(void *engine)
 	free(back);
 }
 
-static enum err open_back(const struct store_options *options, const char *place, const struct store_tables *tables,
-	void **ret_engine, struct err_info *info)
+/* Nothing of it asks a server yet. */
+static enum err connect_back(const struct store_options *options, struct mongo **ret_back, struct err_info *info)
 {
-	(void)place;
 	mongoc_uri_t *uri = NULL;
 	pthread_once(&started, start_driver);
 	enum err err = parse_uri(options, &uri, info);
@@ -262,24 +261,80 @@ static enum err open_back(const struct store_options *options, const char *place
 		mongoc_uri_destroy(uri);
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory to open the store");
 	}
-	back->tables = tables;
 	bson_oid_init(&back->owner, NULL);
 	pthread_mutex_init(&back->lock, NULL);
 	snprintf(back->database, sizeof back->database, "%s", mongoc_uri_get_database(uri));
 	back->pool = mongoc_client_pool_new(uri);
 	mongoc_uri_destroy(uri);
 	if (!back->pool) {
-		err = err_set(
+		close_back(back);
+		return err_set(
 			info, ERR_INVALID_CONFIG, NULL, "store.uri asks for what the driver cannot do (TLS files?)");
-	} else {
-		mongoc_client_pool_set_error_api(back->pool, MONGOC_ERROR_API_VERSION_2);
-		mongoc_client_pool_set_appname(back->pool, "carbond");
-		err = prepare(back, options->migrations_folder, info);
 	}
+	mongoc_client_pool_set_error_api(back->pool, MONGOC_ERROR_API_VERSION_2);
+	mongoc_client_pool_set_appname(back->pool, "carbond");
+	*ret_back = back;
+	return ERR_OK;
+}
+
+static enum err open_back(const struct store_options *options, const char *place, const struct store_tables *tables,
+	void **ret_engine, struct err_info *info)
+{
+	(void)place;
+	struct mongo *back = NULL;
+	enum err err = connect_back(options, &back, info);
+	if (err)
+		return err;
+	back->tables = tables;
+	err = prepare(back, options->migrations_folder, info);
 	if (err)
 		close_back(back);
 	else
 		*ret_engine = back;
+	return err;
+}
+
+static enum err check_back(const struct store_options *options, const char *place, struct err_info *info)
+{
+	(void)place;
+	struct mongo *back = NULL;
+	struct mongo_use use;
+	enum err err = connect_back(options, &back, info);
+	if (err)
+		return err;
+	err = mongo_use_start(back, &use, info);
+	if (!err) {
+		err = check_server(&use, info);
+		if (!err)
+			err = mongo_migrate_check(&use, options->migrations_folder, info);
+		mongo_use_end(&use);
+	}
+	close_back(back);
+	return err;
+}
+
+static enum err drop_back(const struct store_options *options, const char *place, struct err_info *info)
+{
+	(void)place;
+	struct mongo *back = NULL;
+	struct mongo_use use;
+	bson_error_t error;
+	enum err err = connect_back(options, &back, info);
+	if (err)
+		return err;
+	size_t length = strlen(back->database), ending = strlen(STORE_DRILL_ENDING);
+	if (length <= ending || strcmp(back->database + length - ending, STORE_DRILL_ENDING) != 0)
+		err = err_set(info, ERR_INVALID_CONFIG, NULL, "%s is no database of a drill", back->database);
+	if (!err)
+		err = mongo_use_start(back, &use, info);
+	if (!err) {
+		bson_t *command =
+			BCON_NEW("dropDatabase", BCON_INT32(1), "writeConcern", "{", "w", BCON_UTF8("majority"), "}");
+		err = mongo_command(&use, command, true, NULL, &error, info);
+		bson_destroy(command);
+		mongo_use_end(&use);
+	}
+	close_back(back);
 	return err;
 }
 
@@ -288,6 +343,8 @@ const struct store_engine store_mongo = {
 	.migrations = "mongo",
 	.shared = true,
 	.open = open_back,
+	.check = check_back,
+	.drop = drop_back,
 	.close = close_back,
 	.healthy = healthy,
 	.write = mongo_write,
@@ -298,4 +355,6 @@ const struct store_engine store_mongo = {
 	.log_streams = mongo_log_streams,
 	.log_prune = mongo_log_prune,
 	.log_delete = mongo_log_delete,
+	.visit = mongo_visit,
+	.write_many = mongo_write_many,
 };

@@ -116,6 +116,8 @@ size_t mongo_index_size(const struct store_table *table, const struct store_orde
 enum err mongo_keep_lock(struct mongo_use *use, struct err_info *info) MUST_CHECK;
 void mongo_drop_lock(struct mongo_use *use);
 enum err mongo_migrate(struct mongo_use *use, const char *folder, struct err_info *info) MUST_CHECK;
+/* Would mongo_migrate refuse what the database has had? Changes nothing, takes no lock. */
+enum err mongo_migrate_check(struct mongo_use *use, const char *folder, struct err_info *info) MUST_CHECK;
 
 /* write.c */
 enum err mongo_write(void *engine, struct store_job *job, struct err_info *info);
@@ -152,6 +154,17 @@ enum err mongo_find_more(struct mongo_use *use, const char *name, const bson_t *
 	struct mongo_found *found, struct err_info *info) MUST_CHECK;
 
 /* logs.c */
+/* A batch as a document, `mark` its _id. False when it has become too long for BSON. */
+bool mongo_write_batch(bson_t *document, const struct store_job *job, const bson_oid_t *mark);
+/* The payload is borrowed from the document. ERR_STORE_CORRUPT. */
+enum err mongo_read_batch(
+	const bson_t *document, const char *stream, struct store_batch *ret_batch, struct err_info *info) MUST_CHECK;
+/* The header of the last batch; seq 0 for an empty stream. */
+enum err mongo_read_head(struct mongo_use *use, enum store_class class, const char *stream,
+	struct store_batch *ret_head, struct err_info *info) MUST_CHECK;
+/* The first stream after `after` (or `after` itself), "" when there is none. */
+enum err mongo_next_stream(struct mongo_use *use, enum store_class class, const char *after, bool inclusive,
+	char ret_stream[STORE_STREAM_SIZE], struct err_info *info) MUST_CHECK;
 /* One try to insert the job's batch (in a transaction if the session is in one). */
 enum mongo_fate mongo_insert_batch(struct mongo_use *use, const struct store_job *job, struct err_info *info);
 /* Sets prev_hash and closes the batch; ERR_POSITION_TAKEN. */
@@ -174,5 +187,10 @@ enum err mongo_log_streams(void *engine, enum store_class class, const char *pre
 	const char ***ret_names, size_t *ret_count, struct err_info *info);
 enum err mongo_log_prune(void *engine, enum store_class class, const char *stream, uint64_t seq, struct err_info *info);
 enum err mongo_log_delete(void *engine, enum store_class class, const char *stream, struct err_info *info);
+
+/* visit.c */
+enum err mongo_visit(void *engine, enum store_class class, const struct store_visitor *visitor, struct err_info *info);
+enum err mongo_write_many(
+	void *engine, enum store_class class, struct store_job *jobs, size_t count, struct err_info *info);
 
 #endif

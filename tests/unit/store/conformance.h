@@ -15,7 +15,6 @@ struct backend {
 	void (*tamper)(struct place *place, const char *stream, uint64_t seq, bool header);
 	/* With the store closed: whether the bytes are anywhere in what is stored. */
 	bool (*holds)(struct place *place, const char *needle);
-	bool backs_up;        /* has store_backup and store_restore */
 	uint64_t race_rounds; /* positions that 8 threads race for; a third as many guard keys */
 	int64_t retention_s;  /* within which a row past its time is gone; a server looks once a minute */
 };
@@ -780,35 +779,34 @@ LEASE_CASE(lease_is_raced_for)
 struct conformance_case {
 	const char *name;
 	void (*run)(const struct backend *backend);
-	bool backup; /* only for a back end that backs up */
 };
 
 static const struct conformance_case conformance_cases[] = {
-	{"every kind of member comes back", case_every_kind_comes_back, false},
-	{"conditions of rows", case_conditions, false},
-	{"views skip what is older", case_views_skip_older, false},
-	{"unique indexes", case_unique_indexes, false},
-	{"cursors in both directions", case_cursors, false},
-	{"ranges over two members", case_ranges_over_two_members, false},
-	{"sealed members are unreadable", case_sealed_members_are_unreadable, false},
-	{"retention", case_retention, false},
-	{"a log comes back", case_log_comes_back, false},
-	{"three distinct refusals", case_three_refusals, false},
-	{"8 threads race for positions", case_one_wins_each_position, false},
-	{"P4: 8 threads race for guard keys", case_p4_one_wins_each_guard, false},
-	{"refusals leave nothing behind", case_refusals_leave_nothing_behind, false},
-	{"tampering is found", case_tampering_is_found, false},
-	{"pruning keeps headers", case_prune_keeps_headers, false},
-	{"a stream is deleted", case_delete_a_stream, false},
-	{"a lease without a beat is taken over", case_lease_is_taken_over, false},
-	{"a lease that its holder slept through", case_lease_of_a_holder_that_slept, false},
-	{"a lease is released", case_lease_is_released, false},
-	{"8 daemons race for a lease", case_lease_is_raced_for, false},
-	{"a backup of a live store is of one moment", case_backup_of_a_live_store, true},
-	{"a backup grows in steps", case_backup_in_steps, true},
-	{"an edited backup is refused", case_backup_that_was_edited, true},
-	{"P14: restore to a position", case_restore_to_a_position, true},
-	{"an interrupted restore goes on", case_restore_goes_on, true},
+	{"every kind of member comes back", case_every_kind_comes_back},
+	{"conditions of rows", case_conditions},
+	{"views skip what is older", case_views_skip_older},
+	{"unique indexes", case_unique_indexes},
+	{"cursors in both directions", case_cursors},
+	{"ranges over two members", case_ranges_over_two_members},
+	{"sealed members are unreadable", case_sealed_members_are_unreadable},
+	{"retention", case_retention},
+	{"a log comes back", case_log_comes_back},
+	{"three distinct refusals", case_three_refusals},
+	{"8 threads race for positions", case_one_wins_each_position},
+	{"P4: 8 threads race for guard keys", case_p4_one_wins_each_guard},
+	{"refusals leave nothing behind", case_refusals_leave_nothing_behind},
+	{"tampering is found", case_tampering_is_found},
+	{"pruning keeps headers", case_prune_keeps_headers},
+	{"a stream is deleted", case_delete_a_stream},
+	{"a lease without a beat is taken over", case_lease_is_taken_over},
+	{"a lease that its holder slept through", case_lease_of_a_holder_that_slept},
+	{"a lease is released", case_lease_is_released},
+	{"8 daemons race for a lease", case_lease_is_raced_for},
+	{"a backup of a live store is of one moment", case_backup_of_a_live_store},
+	{"a backup grows in steps", case_backup_in_steps},
+	{"an edited backup is refused", case_backup_that_was_edited},
+	{"P14: restore to a position", case_restore_to_a_position},
+	{"an interrupted restore goes on", case_restore_goes_on},
 };
 
 #define CONFORMANCE_COUNT (sizeof conformance_cases / sizeof conformance_cases[0])
@@ -829,12 +827,9 @@ static int conformance_run(const struct backend *backend)
 	size_t count = 0;
 	conformance_backend = backend;
 	for (size_t i = 0; i < CONFORMANCE_COUNT; i++)
-		if (conformance_cases[i].backup && !backend->backs_up)
-			printf("%s does not do: %s\n", backend->name, conformance_cases[i].name);
-		else
-			tests[count++] = (struct CMUnitTest){.name = conformance_cases[i].name,
-				.test_func = conformance_test,
-				.initial_state = (void *)(uintptr_t)&conformance_cases[i]};
+		tests[count++] = (struct CMUnitTest){.name = conformance_cases[i].name,
+			.test_func = conformance_test,
+			.initial_state = (void *)(uintptr_t)&conformance_cases[i]};
 	if (crypto_start() != ERR_OK)
 		return 1;
 	return _cmocka_run_group_tests(backend->name, tests, count, NULL, NULL);

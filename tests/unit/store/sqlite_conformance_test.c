@@ -48,7 +48,6 @@ int main(void)
 		.place_drop = sqlite_place_drop,
 		.tamper = sqlite_tamper,
 		.holds = sqlite_holds,
-		.backs_up = true,
 		.race_rounds = 300,
 		.retention_s = 30};
 	return conformance_run(&backend);
