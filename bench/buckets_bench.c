@@ -106,7 +106,9 @@ static void close_all(unsigned first, unsigned sensors, int64_t begin_us, int64_
 {
 	struct err_info info = {0};
 	for (unsigned i = 0; i < sensors; i++)
-		must(buckets_close_hours(buckets, sensor_of(first + i), begin_us, end_us, INT64_MAX, &info), &info);
+		must(buckets_close_hours(
+			     buckets, (struct id[]){sensor_of(first + i)}, 1, begin_us, end_us, INT64_MAX, &info),
+			&info);
 }
 
 static size_t ask(unsigned sensor, int64_t from_us, int64_t to_us, int64_t step_us, enum aggregate aggregate)

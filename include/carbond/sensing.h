@@ -8,6 +8,7 @@
 #include "carbond/runtime.h"
 #include "carbond/series.h"
 #include "carbond/store.h"
+#include "carbond/store/members.h"
 
 struct sensing;
 
@@ -152,15 +153,18 @@ extern const struct store_collection *const sensing_collections[];
 
 /* ---- life cycle ---- */
 
+#define SENSING_PARTITIONS 16
+
 struct sensing_options {
 	struct store *store;
 	struct audit *audit;
-	const char *node;           /* [a-z0-9-]{1,24} */
-	unsigned shards;            /* ingest × K: threads that own buckets */
-	size_t shard_queue;         /* batches waiting for one shard before back-pressure */
-	int64_t flush_us;           /* open buckets are flushed at most this often; default 5 min */
-	int64_t memory_bytes;       /* open readings in memory before an early flush */
-	int64_t log_retention_us;   /* readings-log payloads older than this whose buckets are closed are pruned */
+	const char *node;         /* [a-z0-9-]{1,24} */
+	struct members *members;  /* daemons on one store: they divide SENSING_PARTITIONS shards; NULL: there is one */
+	unsigned shards;          /* ingest × K: threads that own buckets; of one daemon */
+	size_t shard_queue;       /* batches waiting for one shard before back-pressure */
+	int64_t flush_us;         /* open buckets are flushed at most this often; default 5 min */
+	int64_t memory_bytes;     /* open readings in memory before an early flush */
+	int64_t log_retention_us; /* readings-log payloads older than this whose buckets are closed are pruned */
 	size_t quarantine_rows_max; /* refused items kept each in full; 0: 200,000 */
 	/* An active organisation by slug or UUID text, from memory, never blocking: identity's, handed in by daemon. NULL: any
 	 * organisation that is named by its UUID. */
@@ -348,12 +352,14 @@ enum err sensing_feed(struct sensing *sensing, const char *stream, uint64_t seq,
  * tried again until they pass; ERR_STORE_LATCHED and ERR_POSITION_TAKEN (another owner) never do. Does not block. */
 enum err sensing_ready(struct sensing *sensing, char *reason, size_t size) MUST_CHECK;
 
-/* Waits until every shard has applied everything fed before this call. */
+/* Waits until every shard has applied everything fed before this call; with several daemons, until all that any of them had
+ * made durable has been read here. */
 enum err sensing_settle(struct sensing *sensing, int64_t deadline_us) MUST_CHECK;
 
-/* Closes all open buckets of a sensor with hours in [from_us, to_us) at once and waits until they are durable. */
-enum err sensing_close_hours(struct sensing *sensing, struct id sensor, int64_t from_us, int64_t to_us,
-	int64_t deadline_us, struct err_info *info) MUST_CHECK;
+/* Closes all open buckets of the sensors with hours in [from_us, to_us) at once, whichever daemon builds them, after all that
+ * any daemon had made durable before has been worked in; waits until they are durable. ERR_DEADLINE. */
+enum err sensing_close_hours(struct sensing *sensing, const struct id *sensors, size_t count, int64_t from_us,
+	int64_t to_us, int64_t deadline_us, struct err_info *info) MUST_CHECK;
 
 /* One closed hour bucket, newest revision. */
 struct bucket {

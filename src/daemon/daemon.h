@@ -68,6 +68,7 @@ struct daemon {
 	struct store *store;
 	struct audit *audit;
 	struct audit_follower *follower; /* NULL: no other daemon changes this store */
+	struct members *members;         /* NULL: no other daemon uses this store */
 	struct cache *cache;
 	struct identity *identity;
 	struct sensing *sensing;

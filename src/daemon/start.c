@@ -18,7 +18,7 @@
 #include "carbond/ingest.h"
 #include "carbond/mqtt.h"
 #include "carbond/sensing.h"
-#include "carbond/store/lease.h"
+#include "carbond/store/members.h"
 #include "daemon.h"
 
 #define MS_US             INT64_C(1000)
@@ -263,6 +263,20 @@ static void stop_identity(void *context)
 	identity_stop(&((struct daemon *)context)->identity);
 }
 
+/* Where several daemons may use the store. */
+static enum err start_members(void *context, struct err_info *info)
+{
+	struct daemon *daemon = context;
+	const struct members_options options = {.store = daemon->store, .node = daemon->conf->node};
+
+	return store_is_shared(daemon->store) ? members_start(&options, &daemon->members, info) : ERR_OK;
+}
+
+static void stop_members(void *context)
+{
+	members_stop(&((struct daemon *)context)->members);
+}
+
 static bool find_org(void *context, const char *text, struct id *ret_org)
 {
 	return identity_organisation_find(context, text, ret_org);
@@ -275,6 +289,7 @@ static enum err start_sensing(void *context, struct err_info *info)
 	struct sensing_options options = {.store = daemon->store,
 		.audit = daemon->audit,
 		.node = conf->node,
+		.members = daemon->members,
 		.shards = (unsigned)conf->ingest_shards,
 		.shard_queue = (size_t)conf->ingest_shard_queue,
 		.flush_us = conf->ingest_flush_s * CLOCK_US_PER_SECOND,
@@ -372,6 +387,14 @@ static void ingest_failed(void *context, enum err code, const char *detail)
 	daemon_fatal(context, code, detail);
 }
 
+/* Daemons on one store divide the messages: what each takes, one of them builds. */
+static const char *share_group(const struct daemon *daemon)
+{
+	if (*daemon->conf->mqtt_share_group)
+		return daemon->conf->mqtt_share_group;
+	return store_is_shared(daemon->store) ? "carbond" : NULL;
+}
+
 static enum err start_ingest(void *context, struct err_info *info)
 {
 	struct daemon *daemon = context;
@@ -393,7 +416,7 @@ static enum err start_ingest(void *context, struct err_info *info)
 			.retry_longest_us = conf->mqtt_retry_longest_ms * MS_US},
 		.connections = (unsigned)conf->mqtt_connections,
 		.batch_messages = (size_t)conf->mqtt_batch_messages,
-		.share_group = text_or_null(conf->mqtt_share_group),
+		.share_group = share_group(daemon),
 		.fatal = ingest_failed,
 		.context = daemon};
 	enum err err = mqtt_start();
@@ -508,6 +531,8 @@ const struct stage daemon_stages[] = {
 	{"store", "takes the lock on the data directory; everything after it reads or writes", start_store, stop_store},
 	{"audit", "every change of what follows is recorded in it", start_audit, stop_audit},
 	{"identity", "sensing asks it for organisations, http for actors", start_identity, stop_identity},
+	{"members", "sensing divides its partitions, and ingest the sessions, among the daemons that are alive",
+		start_members, stop_members},
 	{"sensing", "catches up with the readings logs before anybody feeds or reads it", start_sensing, stop_sensing},
 	{"following", "identity and sensing hear from here on what other daemons change of what they hold in memory",
 		start_following, stop_following},
@@ -606,7 +631,7 @@ enum err daemon_check_listener(const struct conf *conf, struct err_info *info)
 			"http.address %s is reachable from outside: it needs http.tls_certificate and http.tls_key, or "
 			"http.behind_proxy where a proxy ends TLS",
 			conf->http_address);
-	if (conf->mqtt_connections > 1 && !*conf->mqtt_share_group)
+	if (conf->mqtt_connections > 1 && !*conf->mqtt_share_group && strncmp(conf->store_uri, "sqlite:", 7) == 0)
 		return err_set(info, ERR_INVALID_CONFIG, "/mqtt.connections",
 			"mqtt.connections above 1 needs mqtt.share_group, or each message comes once for each "
 			"connection");

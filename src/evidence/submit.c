@@ -2,6 +2,7 @@
  * again under the period's id: a submission whose row is there is not quantified anew, and the engine knows it by its
  * natural key. Evidence thread. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "carbond/base/log.h"
@@ -99,9 +100,14 @@ enum err submission_close_hours(struct evidence *evidence, const struct picture 
 	enum err err = sensing_settle(evidence->sensing, deadline_us);
 	if (err)
 		return err_set(info, err, "", "the readings that came before have not been worked in yet");
-	for (size_t i = 0; err == ERR_OK && i < the_case->sensor_count; i++)
-		err = sensing_close_hours(evidence->sensing, the_case->sensors[i].id,
-			the_case->from_us - CLOCK_US_PER_HOUR, the_case->to_us, deadline_us, info);
+	struct id *sensors = malloc((the_case->sensor_count + 1) * sizeof *sensors);
+	if (!sensors)
+		return err_set(info, ERR_NO_MEMORY, "", "no memory to close the period's hours");
+	for (size_t i = 0; i < the_case->sensor_count; i++)
+		sensors[i] = the_case->sensors[i].id;
+	err = sensing_close_hours(evidence->sensing, sensors, the_case->sensor_count,
+		the_case->from_us - CLOCK_US_PER_HOUR, the_case->to_us, deadline_us, info);
+	free(sensors);
 	return err;
 }
 

@@ -75,6 +75,23 @@ static const struct field bucket_owner_fields[] = {
 	FIELD(struct owner_row, positions, FIELD_LIST, .table = stream_position_fields,
 		.item_size = sizeof(struct stream_position), .max = 1000,
 		.doc = "What is in bucket rows of every readings log"),
+	FIELD(struct owner_row, opened_us, FIELD_INT, .min = INT64_MIN + 1, .max = INT64_MAX,
+		.doc = "Batches up to there that were written before this feed no open hour"),
+	FIELD_END,
+};
+
+static const struct field asked_sensor_fields[] = {
+	FIELD(struct asked_sensor, id, FIELD_ID, .doc = "Sensor"),
+	FIELD_END,
+};
+
+static const struct field close_request_fields[] = {
+	FIELD(struct close_request, id, FIELD_ID, .doc = "The request"),
+	FIELD(struct close_request, partition, FIELD_INT, .min = 0, .max = INT64_MAX, .doc = "Shard of its sensors"),
+	FIELD(struct close_request, from_us, FIELD_TIME, .doc = "First hour"),
+	FIELD(struct close_request, to_us, FIELD_TIME, .doc = "End of the last hour"),
+	FIELD(struct close_request, sensors, FIELD_LIST, .table = asked_sensor_fields,
+		.item_size = sizeof(struct asked_sensor), .max = 100000, .doc = "Whose hours"),
 	FIELD_END,
 };
 
@@ -142,6 +159,13 @@ const struct store_collection bucket_owners_collection = {.name = "bucket_owners
 	.key = {"partition"},
 	.shard_key = "partition",
 	.doc = "Who builds the buckets of a shard, and what of the readings logs they hold"};
+const struct store_collection close_requests_collection = {.name = "close_requests",
+	.class = STORE_READINGS,
+	.fields = close_request_fields,
+	.row_size = sizeof(struct close_request),
+	.key = {"id"},
+	.shard_key = "id",
+	.doc = "Hours that the owner of their shard is asked to close"};
 const struct store_collection reading_streams_collection = {.name = "reading_streams",
 	.class = STORE_READINGS,
 	.fields = reading_stream_fields,

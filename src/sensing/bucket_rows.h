@@ -58,8 +58,20 @@ struct stream_position {
  * is still its own. `positions`: everything up to there is in bucket rows. */
 struct owner_row {
 	int64_t partition, term;
-	const char *node;
+	const char *node;            /* NULL: nobody's */
 	struct field_list positions; /* struct stream_position */
+	int64_t opened_us; /* batches up to `positions` written before this feed no open hour; FIELD_ABSENT: unknown */
+};
+
+/* Hours that their owner is asked to close at once: the row goes when they are closed. */
+struct close_request {
+	struct id id;
+	int64_t partition;
+	int64_t from_us, to_us;
+	struct field_list sensors; /* struct asked_sensor */
+};
+struct asked_sensor {
+	struct id id;
 };
 
 struct stream_row {

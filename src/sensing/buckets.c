@@ -12,6 +12,7 @@
 #define PAGE_ROWS     500
 #define OWNERS_MAX    1000
 #define REPLAY_US     (60 * CLOCK_US_PER_SECOND) /* how long a shard may leave a replayed batch waiting, each try */
+#define READ_LATE_US  (10 * CLOCK_US_PER_SECOND)
 #define WRITTEN_SLACK (10 * CLOCK_US_PER_MINUTE) /* a batch was written at most this long before it was fed */
 
 int64_t buckets_wall_us(const struct buckets *buckets)
@@ -105,29 +106,57 @@ static struct shard_message *message_new(enum shard_verb verb, size_t count)
 	return message;
 }
 
+/* The shard's part of a batch. */
+static enum err hand(struct shard *shard, unsigned stream, uint64_t seq, int64_t written_us,
+	const struct reading *readings, size_t count, int64_t deadline_us)
+{
+	const struct buckets *buckets = shard->buckets;
+	size_t mine = 0;
+	for (size_t i = 0; i < count; i++)
+		mine += buckets->shard_count == 1 || shard_index(buckets, readings[i].sensor) == shard->index;
+	struct shard_message *message = message_new(SHARD_FEED, mine);
+	if (!message)
+		return ERR_NO_MEMORY;
+	message->stream = stream;
+	message->seq = seq;
+	message->written_us = written_us;
+	mine = 0;
+	for (size_t i = 0; i < count; i++)
+		if (buckets->shard_count == 1 || shard_index(buckets, readings[i].sensor) == shard->index)
+			message->readings[mine++] = readings[i];
+	if (shard->owned || shard->taking) {
+		enum err err = mailbox_put_wait(shard->mailbox, message, deadline_us);
+		if (err)
+			free(message);
+		return err;
+	}
+	pthread_mutex_lock(&shard->lock);
+	bool kept = tail_add(&shard->tail, stream, seq, message->readings, mine);
+	pthread_mutex_unlock(&shard->lock);
+	free(message);
+	return kept ? ERR_OK : ERR_NO_MEMORY;
+}
+
 /* Gives each shard its part. Where one has no room in time, others may have theirs already: the same batch fed again is
- * recognised by its position. */
+ * recognised by its position. Where several daemons divide the shards, one that has lost its owner is passed over: it has the
+ * rest when it has caught up. */
 static enum err dispatch(struct buckets *buckets, unsigned stream, uint64_t seq, int64_t written_us,
 	const struct reading *readings, size_t count, int64_t deadline_us)
 {
 	enum err err = ERR_OK;
 	for (unsigned index = 0; index < buckets->shard_count && !err; index++) {
-		size_t mine = 0;
-		for (size_t i = 0; i < count; i++)
-			mine += buckets->shard_count == 1 || shard_index(buckets, readings[i].sensor) == index;
-		struct shard_message *message = message_new(SHARD_FEED, mine);
-		if (!message)
-			return ERR_NO_MEMORY;
-		message->stream = stream;
-		message->seq = seq;
-		message->written_us = written_us;
-		mine = 0;
-		for (size_t i = 0; i < count; i++)
-			if (buckets->shard_count == 1 || shard_index(buckets, readings[i].sensor) == index)
-				message->readings[mine++] = readings[i];
-		err = mailbox_put_wait(buckets->shards[index].mailbox, message, deadline_us);
-		if (err)
-			free(message);
+		struct shard *shard = &buckets->shards[index];
+		if (buckets->partitions && ((shard->behind && !shard->filling) || seq <= shard->given[stream]))
+			continue;
+		err = hand(shard, stream, seq, written_us, readings, count, deadline_us);
+		if (buckets->partitions && err == ERR_STOPPING) {
+			pthread_mutex_lock(&shard->lock);
+			shard->behind = true;
+			pthread_mutex_unlock(&shard->lock);
+			err = ERR_OK;
+		} else if (!err) {
+			shard->given[stream] = seq;
+		}
 	}
 	return err;
 }
@@ -136,6 +165,7 @@ struct replay {
 	struct buckets *buckets;
 	unsigned stream;
 	uint64_t until;      /* last batch wanted */
+	uint64_t reached;    /* last batch handed on */
 	int64_t deadline_us; /* 0: none */
 	struct err_info *info;
 };
@@ -165,9 +195,23 @@ static enum err replay_batch(void *context, const struct store_batch *batch)
 		if (err)
 			err_set(replay->info, err, NULL, "the shards take no readings");
 	}
-	if (!err)
+	if (!err && batch->seq > buckets->streams[replay->stream].fed)
 		buckets->streams[replay->stream].fed = batch->seq;
+	if (!err)
+		replay->reached = batch->seq;
 	arena_free(&arena);
+	return err;
+}
+
+enum err buckets_replay(struct buckets *buckets, unsigned stream, uint64_t from, uint64_t until, int64_t deadline_us,
+	struct err_info *info)
+{
+	struct replay replay = {
+		.buckets = buckets, .stream = stream, .until = until, .deadline_us = deadline_us, .info = info};
+	enum err err = store_log_read(buckets->options.store, STORE_READINGS, buckets->streams[stream].name, from,
+		replay_batch, &replay, info);
+	if (err == ERR_DEADLINE && replay.reached == until)
+		return ERR_OK;
 	return err;
 }
 
@@ -175,14 +219,7 @@ static enum err replay_batch(void *context, const struct store_batch *batch)
 static enum err replay_log(
 	struct buckets *buckets, unsigned stream, uint64_t until, int64_t deadline_us, struct err_info *info)
 {
-	struct replay replay = {
-		.buckets = buckets, .stream = stream, .until = until, .deadline_us = deadline_us, .info = info};
-	struct stream *row = &buckets->streams[stream];
-	enum err err = store_log_read(
-		buckets->options.store, STORE_READINGS, row->name, row->fed + 1, replay_batch, &replay, info);
-	if (err == ERR_DEADLINE && row->fed == until)
-		return ERR_OK;
-	return err;
+	return buckets_replay(buckets, stream, buckets->streams[stream].fed + 1, until, deadline_us, info);
 }
 
 static enum err feed_in_turn(struct buckets *buckets, unsigned index, uint64_t seq, const struct reading *readings,
@@ -209,6 +246,10 @@ static enum err feed_in_turn(struct buckets *buckets, unsigned index, uint64_t s
 enum err buckets_feed(struct buckets *buckets, const char *stream, uint64_t seq, const struct reading *readings,
 	size_t count, int64_t deadline_us)
 {
+	if (buckets->partitions) { /* all nodes' logs are read, this one's too */
+		partitions_nudge(buckets);
+		return ERR_OK;
+	}
 	unsigned index = buckets_stream(buckets, stream);
 	if (index == SHARD_STREAMS_MAX)
 		return ERR_TOO_LARGE;
@@ -264,9 +305,16 @@ enum err buckets_ask(struct buckets *buckets, enum shard_verb verb, int64_t dead
 
 enum err buckets_ready(struct buckets *buckets, char *reason, size_t size)
 {
+	int64_t age_us = buckets->partitions ? partitions_age_us(buckets) : 0;
+	if (age_us > READ_LATE_US) {
+		snprintf(reason, size, "the readings logs have not been read for %lld s",
+			(long long)(age_us / CLOCK_US_PER_SECOND));
+		return ERR_BUSY;
+	}
 	for (unsigned i = 0; i < buckets->shard_count; i++) {
 		enum err err = (enum err)atomic_load(&buckets->shards[i].fault);
-		if (!err && !atomic_load(&buckets->shards[i].lost))
+		bool lost = atomic_load(&buckets->shards[i].lost) && !buckets->partitions; /* else another has it */
+		if (!err && !lost)
 			continue;
 		err = err ? err : ERR_STOPPING;
 		snprintf(reason, size, "hour buckets are not written: %s", err_row(err)->title);
@@ -275,26 +323,57 @@ enum err buckets_ready(struct buckets *buckets, char *reason, size_t size)
 	return ERR_OK;
 }
 
-enum err buckets_close_hours(struct buckets *buckets, struct id sensor, int64_t from_us, int64_t to_us,
-	int64_t deadline_us, struct err_info *info)
+enum err buckets_send(struct shard *shard, enum shard_verb verb, struct id sensor, int64_t from_us, int64_t to_us,
+	int64_t deadline_us, struct runtime_reply **ret_reply)
 {
-	struct shard_message *message = message_new(SHARD_CLOSE, 0);
-	struct runtime_reply *reply;
+	struct shard_message *message = message_new(verb, 0);
 	if (message) {
 		message->sensor = sensor;
 		message->from_us = from_us;
 		message->to_us = to_us;
 	}
-	enum err err = ask(buckets_shard_of(buckets, sensor), message, deadline_us, &reply);
-	if (err)
-		err_set(info, err, NULL, "the sensor's shard takes no requests");
-	else
-		err = reply_wait(reply, info);
-	reply_unref(&reply);
+	return ask(shard, message, deadline_us, ret_reply);
+}
+
+enum err buckets_close_hours(struct buckets *buckets, const struct id *sensors, size_t count, int64_t from_us,
+	int64_t to_us, int64_t deadline_us, struct err_info *info)
+{
+	enum err err = ERR_OK;
+	if (buckets->partitions)
+		return partitions_close_hours(buckets, sensors, count, from_us, to_us, deadline_us, info);
+	for (size_t i = 0; i < count && !err; i++) {
+		struct runtime_reply *reply;
+		err = buckets_send(buckets_shard_of(buckets, sensors[i]), SHARD_CLOSE, sensors[i], from_us, to_us,
+			deadline_us, &reply);
+		if (err)
+			err_set(info, err, NULL, "the sensor's shard takes no requests");
+		else
+			err = reply_wait(reply, info);
+		reply_unref(&reply);
+	}
 	return err;
 }
 
+enum err buckets_settle(struct buckets *buckets, int64_t deadline_us)
+{
+	if (buckets->partitions)
+		return partitions_wait(buckets, clock_monotonic_us(), deadline_us);
+	return buckets_ask(buckets, SHARD_SETTLE, deadline_us, NULL);
+}
+
 /* ---- start ---- */
+
+void buckets_row_positions(
+	struct buckets *buckets, const struct owner_row *row, uint64_t ret_positions[SHARD_STREAMS_MAX])
+{
+	const struct stream_position *positions = row->positions.items;
+	memset(ret_positions, 0, sizeof(uint64_t) * SHARD_STREAMS_MAX);
+	for (size_t i = 0; i < row->positions.count; i++) {
+		unsigned stream = buckets_stream(buckets, positions[i].stream);
+		if (stream < SHARD_STREAMS_MAX)
+			ret_positions[stream] = (uint64_t)positions[i].seq;
+	}
+}
 
 /* What every shard that there was has written: the least position of each stream. */
 static void positions_least(struct buckets *buckets, const struct owner_row *owners, size_t count,
@@ -302,21 +381,32 @@ static void positions_least(struct buckets *buckets, const struct owner_row *own
 {
 	memset(ret_positions, 0, sizeof(uint64_t) * SHARD_STREAMS_MAX);
 	for (size_t i = 0; i < count; i++) {
-		uint64_t own[SHARD_STREAMS_MAX] = {0};
-		const struct stream_position *positions = owners[i].positions.items;
-		for (size_t k = 0; k < owners[i].positions.count; k++) {
-			unsigned stream = buckets_stream(buckets, positions[k].stream);
-			if (stream < SHARD_STREAMS_MAX)
-				own[stream] = (uint64_t)positions[k].seq;
-		}
+		uint64_t own[SHARD_STREAMS_MAX];
+		buckets_row_positions(buckets, &owners[i], own);
 		for (size_t k = 0; k < SHARD_STREAMS_MAX; k++)
 			if (i == 0 || own[k] < ret_positions[k])
 				ret_positions[k] = own[k];
 	}
 }
 
+enum err buckets_owner_rows(
+	struct buckets *buckets, struct arena *arena, struct owner_row **ret_rows, struct err_info *info)
+{
+	struct store_query query = {.collection = &bucket_owners_collection, .most = OWNERS_MAX};
+	void *rows;
+	size_t count;
+	enum err err = store_find(buckets->options.store, &query, arena, &rows, &count, info);
+	if (err)
+		return err;
+	*ret_rows = rows;
+	bool all = count == buckets->shard_count;
+	for (size_t i = 0; i < count && all; i++)
+		all = (*ret_rows)[i].partition == (int64_t)i;
+	return all ? ERR_OK : err_set(info, ERR_NOT_FOUND, NULL, "the rows of the shards' owners are not all there");
+}
+
 /* Takes over: raises the term of every shard's row, all in one write, each on the condition that it is as it was read. */
-static enum err owners_take(struct buckets *buckets, struct arena *arena, struct err_info *info)
+enum err buckets_owners_take(struct buckets *buckets, const char *node, struct arena *arena, struct err_info *info)
 {
 	struct store_query query = {.collection = &bucket_owners_collection, .most = OWNERS_MAX};
 	void *rows;
@@ -340,8 +430,9 @@ static enum err owners_take(struct buckets *buckets, struct arena *arena, struct
 	for (unsigned i = 0; i < buckets->shard_count; i++) {
 		mine[i] = (struct owner_row){.partition = i,
 			.term = term + 1,
-			.node = buckets->node,
-			.positions = {.items = named, .count = buckets->stream_count}};
+			.node = node,
+			.positions = {.items = named, .count = buckets->stream_count},
+			.opened_us = FIELD_ABSENT};
 		changes[changed++] = (struct store_change){.collection = &bucket_owners_collection,
 			.row = &mine[i],
 			.verb = STORE_PUT,
@@ -370,7 +461,7 @@ static enum err owners_take(struct buckets *buckets, struct arena *arena, struct
 	return store_write(buckets->options.store, changes, changed, NULL, info);
 }
 
-static enum err open_rows_restore(struct buckets *buckets, struct err_info *info)
+enum err buckets_restore(struct buckets *buckets, bool (*wanted)(const struct shard *shard), struct err_info *info)
 {
 	struct open_row after;
 	struct store_query query = {.collection = &open_buckets_collection, .most = PAGE_ROWS};
@@ -382,8 +473,11 @@ static enum err open_rows_restore(struct buckets *buckets, struct err_info *info
 			return err_set(info, ERR_NO_MEMORY, NULL, "no memory to start the shards");
 		err = store_find(buckets->options.store, &query, arena, &rows, &count, info);
 		const struct open_row *open = rows;
-		for (size_t i = 0; !err && i < count; i++)
-			err = shard_restore(buckets_shard_of(buckets, open[i].sensor_id), &open[i], info);
+		for (size_t i = 0; !err && i < count; i++) {
+			struct shard *shard = buckets_shard_of(buckets, open[i].sensor_id);
+			if (!wanted || wanted(shard))
+				err = shard_restore(shard, &open[i], info);
+		}
 		if (!err && count) {
 			after = open[count - 1];
 			query.after = &after;
@@ -430,6 +524,19 @@ static enum err threads_start(struct buckets *buckets, struct err_info *info)
 	return ERR_OK;
 }
 
+/* One daemon: every shard is its own, from here to the end. */
+static enum err all_start(struct buckets *buckets, struct arena *arena, struct err_info *info)
+{
+	enum err err = buckets_owners_take(buckets, buckets->node, arena, info);
+	if (!err)
+		err = buckets_restore(buckets, NULL, info);
+	if (!err)
+		err = threads_start(buckets, info);
+	if (!err)
+		err = logs_replay(buckets, arena, info);
+	return err ? err : buckets_ask(buckets, SHARD_CAUGHT_UP, INT64_MAX, info);
+}
+
 enum err buckets_open(const struct buckets_options *options, struct buckets **ret_buckets, struct err_info *info)
 {
 	struct buckets *buckets = calloc(1, sizeof *buckets);
@@ -452,15 +559,7 @@ enum err buckets_open(const struct buckets_options *options, struct buckets **re
 	if (err)
 		err_set(info, err, NULL, "no memory to start the shards");
 	if (!err)
-		err = owners_take(buckets, arena, info);
-	if (!err)
-		err = open_rows_restore(buckets, info);
-	if (!err)
-		err = threads_start(buckets, info);
-	if (!err)
-		err = logs_replay(buckets, arena, info);
-	if (!err)
-		err = buckets_ask(buckets, SHARD_CAUGHT_UP, INT64_MAX, info);
+		err = options->members ? partitions_start(buckets, info) : all_start(buckets, arena, info);
 	arena_free(&arena);
 	if (err) {
 		buckets_close(&buckets);
@@ -474,6 +573,7 @@ void buckets_close(struct buckets **buckets)
 {
 	if (!*buckets)
 		return;
+	partitions_stop(*buckets);
 	for (unsigned i = 0; i < (*buckets)->shard_count; i++)
 		if ((*buckets)->shards[i].mailbox)
 			mailbox_close((*buckets)->shards[i].mailbox);

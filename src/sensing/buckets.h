@@ -4,6 +4,7 @@
 #define SENSING_BUCKETS_H
 
 #include "carbond/sensing.h"
+#include "carbond/store/members.h"
 
 struct buckets;
 
@@ -15,7 +16,7 @@ void buckets_stop(struct sensing *sensing);
 
 /* Rows of this part, to be listed in sensing_collections (reviews_collection is in the public header). */
 extern const struct store_collection buckets_collection, open_buckets_collection, rollups_collection, pins_collection,
-	bucket_owners_collection, reading_streams_collection;
+	bucket_owners_collection, reading_streams_collection, close_requests_collection;
 
 /* Whether a submitted period cites hours of the sensor in [from_us, to_us): whether any pin reaches into them. Blocks. */
 enum err buckets_cited(struct store *store, struct id sensor, int64_t from_us, int64_t to_us, struct arena *arena,
@@ -46,6 +47,7 @@ struct refused {
 struct buckets_options {
 	struct store *store;
 	const char *node;
+	struct members *members; /* several daemons divide the shards among themselves; NULL: all are this one's */
 	unsigned shards;
 	size_t shard_queue;
 	int64_t flush_us, memory_bytes, log_retention_us;

@@ -122,7 +122,8 @@ static enum err owner_row(struct group *group, struct owner_row *ret_row)
 	*ret_row = (struct owner_row){.partition = group->shard->index,
 		.term = group->shard->term,
 		.node = buckets->node,
-		.positions = {.items = positions, .count = count}};
+		.positions = {.items = positions, .count = count},
+		.opened_us = buckets->partitions ? shard_opened_floor(group->shard) : FIELD_ABSENT};
 	return ERR_OK;
 }
 

@@ -56,7 +56,8 @@ enum err buckets_start(struct sensing *sensing, struct err_info *info)
 	const struct sensing_options *from = &sensing->options;
 	struct buckets_options options = {.store = sensing->store,
 		.node = from->node,
-		.shards = from->shards,
+		.members = from->members,
+		.shards = from->members ? SENSING_PARTITIONS : from->shards,
 		.shard_queue = from->shard_queue,
 		.flush_us = from->flush_us,
 		.memory_bytes = from->memory_bytes,
@@ -81,7 +82,7 @@ enum err sensing_feed(struct sensing *sensing, const char *stream, uint64_t seq,
 
 enum err sensing_settle(struct sensing *sensing, int64_t deadline_us)
 {
-	return buckets_ask(sensing->buckets, SHARD_SETTLE, deadline_us, NULL);
+	return buckets_settle(sensing->buckets, deadline_us);
 }
 
 enum err sensing_ready(struct sensing *sensing, char *reason, size_t size)
@@ -89,10 +90,10 @@ enum err sensing_ready(struct sensing *sensing, char *reason, size_t size)
 	return buckets_ready(sensing->buckets, reason, size);
 }
 
-enum err sensing_close_hours(struct sensing *sensing, struct id sensor, int64_t from_us, int64_t to_us,
-	int64_t deadline_us, struct err_info *info)
+enum err sensing_close_hours(struct sensing *sensing, const struct id *sensors, size_t count, int64_t from_us,
+	int64_t to_us, int64_t deadline_us, struct err_info *info)
 {
-	return buckets_close_hours(sensing->buckets, sensor, from_us, to_us, deadline_us, info);
+	return buckets_close_hours(sensing->buckets, sensors, count, from_us, to_us, deadline_us, info);
 }
 
 enum err sensing_buckets(struct sensing *sensing, struct id sensor, int64_t from_us, int64_t to_us, struct arena *arena,

@@ -1,5 +1,5 @@
 /* How an hour is read while it may be filling, closing or gaining a revision: what is open is copied first, under the
- * shard's lock, then the closed rows are read; the higher revision holds, and late readings join the one below it. Threads
+ * shard's lock (or, where another daemon builds it, put together from its rows and from what the logs have beyond them), then the closed rows are read; the higher revision holds, and late readings join the one below it. Threads
  * that may block. */
 #include "hours.h"
 
@@ -72,17 +72,103 @@ static int compare_copies(const void *left, const void *right)
 	return (a->hour_us > b->hour_us) - (a->hour_us < b->hour_us);
 }
 
+/* ---- hours that another daemon builds: its rows, and what this one has read of the logs since ---- */
+
+static int compare_points(const void *left, const void *right)
+{
+	const struct series_point *a = left, *b = right;
+	return (a->time_us > b->time_us) - (a->time_us < b->time_us);
+}
+
+/* A row with the tail's points of its hour behind its own. Whatever of them has closed meanwhile repeats what is closed. */
+static enum err follow_one(struct hours *hours, int64_t hour_us, const struct open_row *row,
+	const struct series_point *points, size_t count, struct err_info *info)
+{
+	struct open_copy *copy = &hours->open[hours->open_count++];
+	struct series_point *stored = NULL;
+	size_t stored_count = 0;
+	*copy = (struct open_copy){.hour_us = hour_us, .revision = INT64_MAX, .loaded = true};
+	enum err err = row && row->columns.data ? series_decode(row->columns.data, row->columns.size,
+							  BUCKET_READINGS_MAX, hours->arena, &stored, &stored_count)
+						: ERR_OK;
+	if (!err && row)
+		err = conflicts_read(row->conflicts, hours->arena, &copy->conflicts, &copy->conflict_count);
+	if (err)
+		return err_set(info, err, NULL, "the columns of an open bucket do not decode");
+	copy->points = ARENA_ARRAY(hours->arena, struct series_point, stored_count + count + 1);
+	if (!copy->points)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the open hours");
+	if (stored_count)
+		memcpy(copy->points, stored, stored_count * sizeof *stored);
+	if (count)
+		memcpy(copy->points + stored_count, points, count * sizeof *points);
+	copy->count = stored_count + count;
+	return ERR_OK;
+}
+
+/* `points` are the tail's, copied before the rows are read: what the owner flushes in between is in both. */
+static enum err follow_all(struct hours *hours, int64_t from_us, int64_t to_us, struct series_point *points,
+	size_t count, struct err_info *info)
+{
+	struct open_row low = {.sensor_id = hours->sensor}, from = low, to = low;
+	struct store_query query = {.collection = &open_buckets_collection,
+		.low = &low,
+		.prefix = 1,
+		.from = &from,
+		.to = &to,
+		.most = ROWS_MOST};
+	void *found = NULL;
+	size_t row_count = 0, row = 0, begin = 0;
+	from.hour_us = from_us;
+	to.hour_us = to_us;
+	enum err err = store_find(hours->buckets->options.store, &query, hours->arena, &found, &row_count, info);
+	const struct open_row *rows = found;
+	qsort(points, count, sizeof *points, compare_points);
+	hours->open = err ? NULL : ARENA_ARRAY(hours->arena, struct open_copy, row_count + count + 1);
+	if (!err && !hours->open)
+		err = err_set(info, ERR_NO_MEMORY, NULL, "no memory for the open hours");
+	while (!err && (row < row_count || begin < count)) {
+		int64_t row_us = row < row_count ? rows[row].hour_us : INT64_MAX;
+		int64_t tail_us = begin < count ? clock_hour_start(points[begin].time_us) : INT64_MAX;
+		int64_t hour_us = row_us < tail_us ? row_us : tail_us;
+		size_t end = begin;
+		while (end < count && clock_hour_start(points[end].time_us) == hour_us)
+			end++;
+		err = follow_one(
+			hours, hour_us, row_us == hour_us ? &rows[row] : NULL, points + begin, end - begin, info);
+		row += row_us == hour_us;
+		begin = end;
+	}
+	return err;
+}
+
 enum err hours_open(struct hours *hours, struct buckets *buckets, struct id sensor, int64_t from_us, int64_t to_us,
 	struct arena *arena, struct err_info *info)
 {
 	struct shard *shard = buckets_shard_of(buckets, sensor);
+	struct series_point *tail = NULL;
+	size_t tail_count = 0;
 	*hours = (struct hours){.buckets = buckets, .sensor = sensor, .arena = arena};
+	enum err err = buckets->partitions ? partitions_current(buckets, info) : ERR_OK;
+	if (err)
+		return err;
+	from_us = clock_hour_start(from_us);
+	to_us = clock_hour_start(to_us - 1) + CLOCK_US_PER_HOUR;
 	pthread_mutex_lock(&shard->lock);
-	enum err err =
-		copy_all(hours, shard, clock_hour_start(from_us), clock_hour_start(to_us - 1) + CLOCK_US_PER_HOUR);
+	bool owned = shard->owned, whole = owned || tail_is_whole(&shard->tail, shard->row_positions);
+	if (shard->behind || !whole)
+		err = ERR_BUSY;
+	else if (owned)
+		err = copy_all(hours, shard, from_us, to_us);
+	else if (!tail_points(&shard->tail, sensor, from_us, to_us, arena, &tail, &tail_count))
+		err = ERR_NO_MEMORY;
 	pthread_mutex_unlock(&shard->lock);
 	if (err)
-		return err_set(info, err, NULL, "no memory for the open hours");
+		return err_set(info, err, NULL,
+			err == ERR_BUSY ? "another daemon begins to build these hours"
+					: "no memory for the open hours");
+	if (!owned)
+		err = follow_all(hours, from_us, to_us, tail, tail_count, info);
 	for (size_t i = 0; i < hours->open_count && !err; i++) {
 		struct open_copy *copy = &hours->open[i];
 		size_t refused;

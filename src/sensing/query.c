@@ -633,27 +633,70 @@ enum err buckets_get(struct buckets *buckets, struct id sensor, int64_t hour_us,
 	return err ? err : bucket_of(&row, ret_bucket, info);
 }
 
+/* Of a sensor whose hours another daemon builds, or that nothing has come for since the start: out of the store. */
+static enum err latest_stored(
+	struct buckets *buckets, struct id sensor, struct series_point *newest, struct err_info *info)
+{
+	struct arena *arena = arena_new(0);
+	struct open_row low = {.sensor_id = sensor};
+	struct store_query query = {
+		.collection = &open_buckets_collection, .low = &low, .prefix = 1, .descending = true, .most = 1};
+	struct series_point closed, *points;
+	int64_t hour_us;
+	void *found = NULL;
+	size_t rows = 0, count = 0;
+	enum err err = arena ? sensor_newest_closed(buckets->options.store, sensor, arena, &hour_us, &closed, info)
+			     : no_memory(info);
+	if (!err && closed.time_us > newest->time_us)
+		*newest = closed;
+	if (!err && buckets->partitions)
+		err = store_find(buckets->options.store, &query, arena, &found, &rows, info);
+	const struct open_row *row = found;
+	if (!err && rows && row->columns.data)
+		err = series_decode(row->columns.data, row->columns.size, BUCKET_READINGS_MAX, arena, &points, &count);
+	if (!err && count && points[count - 1].time_us > newest->time_us)
+		*newest = points[count - 1];
+	arena_free(&arena);
+	return err;
+}
+
+/* The newest that the tail has; false where it is not whole. Under the shard's lock. */
+static bool latest_of_tail(const struct shard *shard, struct id sensor, struct series_point *newest)
+{
+	const struct tail *tail = &shard->tail;
+	struct arena *arena = arena_new(0);
+	struct series_point *points;
+	size_t count = 0;
+	bool whole = arena && !shard->behind && tail_is_whole(tail, shard->row_positions) &&
+		     tail_points(tail, sensor, INT64_MIN, INT64_MAX, arena, &points, &count);
+	for (size_t i = 0; whole && i < count; i++)
+		if (points[i].time_us >= newest->time_us)
+			*newest = points[i];
+	arena_free(&arena);
+	return whole;
+}
+
 enum err buckets_latest(struct buckets *buckets, struct id sensor, struct range_row *ret_row, struct err_info *info)
 {
 	struct shard *shard = buckets_shard_of(buckets, sensor);
 	struct series_point newest = {.time_us = INT64_MIN};
+	enum err err = buckets->partitions ? partitions_current(buckets, info) : ERR_OK;
+	if (err)
+		return err;
 	pthread_mutex_lock(&shard->lock);
-	const struct sensor_state *state = shard_sensor(shard, sensor);
-	bool known = state;
-	if (known)
+	bool owned = shard->owned, whole = owned || latest_of_tail(shard, sensor, &newest);
+	const struct sensor_state *state = owned ? shard_sensor(shard, sensor) : NULL;
+	if (state)
 		newest = (struct series_point){
 			.time_us = state->newest_us, .value = state->newest_value, .quality = state->newest_quality};
+	bool known = state;
 	pthread_mutex_unlock(&shard->lock);
-	if (!known) { /* nothing has come for it since the start */
-		struct arena *arena = arena_new(0);
-		int64_t hour_us;
-		enum err err =
-			arena ? sensor_newest_closed(buckets->options.store, sensor, arena, &hour_us, &newest, info)
-			      : no_memory(info);
-		arena_free(&arena);
-		if (err)
-			return err;
-	}
+	if (!whole)
+		return err_set(info, ERR_BUSY, NULL, "another daemon begins to build the sensor's hours");
+	if (!known)
+		err = latest_stored(buckets, sensor, &newest, info);
+	if (err)
+		return err;
 	*ret_row = (struct range_row){.value = NAN};
 	if (newest.time_us != INT64_MIN)
 		*ret_row = (struct range_row){

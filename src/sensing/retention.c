@@ -9,6 +9,14 @@
 #define PAGE_ROWS     100
 #define ADVANCE_TRIES 64
 
+static bool owned(struct shard *shard)
+{
+	pthread_mutex_lock(&shard->lock);
+	bool is_owned = shard->owned;
+	pthread_mutex_unlock(&shard->lock);
+	return is_owned;
+}
+
 /* Raises dropped_before by compare-and-set; *ret_row is the row as it then stands. */
 static enum err drop_line_raise(struct buckets *buckets, struct id sensor, int64_t target_us, struct arena *arena,
 	struct pin_row *ret_row, struct err_info *info)
@@ -80,6 +88,8 @@ static enum err sweep(struct buckets *buckets, const struct pin_row *pins, int64
 enum err buckets_retain_sensor(struct buckets *buckets, struct id sensor, int64_t keep_us, int64_t floor_us,
 	int64_t now_us, struct err_info *info)
 {
+	if (!owned(buckets_shard_of(buckets, sensor)))
+		return ERR_OK; /* whoever builds its hours does it */
 	struct arena *arena = arena_new(0);
 	struct pin_row row;
 	if (!arena)
@@ -117,6 +127,29 @@ static enum err prune_step(void *context, const struct store_batch *batch)
 	return ERR_OK;
 }
 
+/* The same of all daemons' shards, as their rows say it; INT64_MIN where one does not. */
+static enum err rows_floor(struct buckets *buckets, int64_t *ret_floor_us, uint64_t ret_positions[SHARD_STREAMS_MAX],
+	struct err_info *info)
+{
+	struct arena *arena = arena_new(0);
+	struct owner_row *rows = NULL;
+	enum err err = arena ? buckets_owner_rows(buckets, arena, &rows, info)
+			     : err_set(info, ERR_NO_MEMORY, NULL, "no memory for retention");
+	*ret_floor_us = INT64_MAX;
+	memset(ret_positions, 0xff, sizeof(uint64_t) * SHARD_STREAMS_MAX);
+	for (unsigned i = 0; i < buckets->shard_count && !err; i++) {
+		uint64_t positions[SHARD_STREAMS_MAX];
+		buckets_row_positions(buckets, &rows[i], positions);
+		*ret_floor_us = rows[i].opened_us < *ret_floor_us ? rows[i].opened_us : *ret_floor_us;
+		for (unsigned stream = 0; stream < SHARD_STREAMS_MAX; stream++)
+			if (positions[stream] < ret_positions[stream])
+				ret_positions[stream] = positions[stream];
+	}
+	arena_free(&arena);
+	return err;
+}
+
+/* Batches written before this, up to the positions, feed no open hour. */
 static int64_t opened_floor(struct buckets *buckets, uint64_t ret_positions[SHARD_STREAMS_MAX])
 {
 	int64_t floor_us = INT64_MAX;
@@ -124,8 +157,8 @@ static int64_t opened_floor(struct buckets *buckets, uint64_t ret_positions[SHAR
 	for (unsigned i = 0; i < buckets->shard_count; i++) {
 		struct shard *shard = &buckets->shards[i];
 		pthread_mutex_lock(&shard->lock);
-		for (const struct open_bucket *bucket = shard->first_open; bucket; bucket = bucket->next_open)
-			floor_us = bucket->opened_us < floor_us ? bucket->opened_us : floor_us;
+		int64_t own_us = shard_opened_floor(shard);
+		floor_us = own_us < floor_us ? own_us : floor_us;
 		for (unsigned stream = 0; stream < SHARD_STREAMS_MAX; stream++)
 			if (shard->durable[stream] < ret_positions[stream])
 				ret_positions[stream] = shard->durable[stream];
@@ -167,13 +200,21 @@ static enum err stream_prune(
 enum err buckets_prune(struct buckets *buckets, int64_t now_us, struct err_info *info)
 {
 	uint64_t durable[SHARD_STREAMS_MAX];
-	int64_t floor_us = opened_floor(buckets, durable);
+	int64_t floor_us;
+	enum err err = ERR_OK;
+	if (!buckets->partitions)
+		floor_us = opened_floor(buckets, durable);
+	else if (owned(&buckets->shards[0])) /* one of the daemons does it for all */
+		err = rows_floor(buckets, &floor_us, durable, info);
+	else
+		return ERR_OK;
+	if (err)
+		return err;
 	int64_t cutoff_us = now_us - buckets->options.log_retention_us;
-	cutoff_us = floor_us < cutoff_us ? floor_us : cutoff_us;
+	cutoff_us = floor_us < cutoff_us ? floor_us : cutoff_us; /* FIELD_ABSENT is below all: nothing goes */
 	pthread_mutex_lock(&buckets->lock);
 	unsigned count = buckets->stream_count;
 	pthread_mutex_unlock(&buckets->lock);
-	enum err err = ERR_OK;
 	for (unsigned i = 0; i < count && !err; i++)
 		err = stream_prune(buckets, buckets->streams[i].name, cutoff_us, durable[i], info);
 	return err;

@@ -10,7 +10,7 @@
 const struct store_collection *const sensing_collections[] = {&units_collection, &metering_points_collection,
 	&sensors_collection, &calibrations_collection, &overlays_collection, &unit_configurations_collection,
 	&quarantine_collection, &reviews_collection, &buckets_collection, &open_buckets_collection, &rollups_collection,
-	&pins_collection, &bucket_owners_collection, &reading_streams_collection, NULL};
+	&pins_collection, &bucket_owners_collection, &reading_streams_collection, &close_requests_collection, NULL};
 
 #define HELPERS_MAX 7 /* threads that share a query of many sensors, beside the one that has it */
 

@@ -19,6 +19,7 @@
 #define TAKE_MOST    64
 #define CHAINS_FIRST 256
 #define RETRY_US     100000
+#define CURRENT_US   (10 * CLOCK_US_PER_SECOND)
 #define FULL_FACTOR  2 /* memory budget at which nothing more is taken until a write has succeeded */
 
 /* ---- tables ---- */
@@ -580,13 +581,19 @@ static enum err close_hours(struct shard *shard, const struct shard_message *mes
 	return err;
 }
 
+/* Nothing closes while the logs of the other nodes are not read: what is in them would come late. */
+static bool is_current(const struct shard *shard)
+{
+	return !shard->buckets->partitions || partitions_age_us(shard->buckets) < CURRENT_US;
+}
+
 static enum err tick(struct shard *shard, struct err_info *info)
 {
 	int64_t now_us = buckets_monotonic_us(shard->buckets);
 	if (atomic_load(&shard->lost))
 		return err_set(info, ERR_STOPPING, NULL, "the buckets of this shard are no longer written here");
 	enum err err = shard_flush(shard, now_us - shard->buckets->options.flush_us, info);
-	if (!err && shard->caught_up)
+	if (!err && shard->caught_up && is_current(shard))
 		err = close_due(shard, info);
 	if (!err && now_us - shard->positions_us >= shard->buckets->options.flush_us)
 		err = shard_write_positions(shard, info);
@@ -701,6 +708,21 @@ void shard_run(void *argument)
 	note_write(shard, err, &info);
 }
 
+enum err shard_prepare(struct shard *shard)
+{
+	const struct buckets_options *options = &shard->buckets->options;
+	char name[24];
+	snprintf(name, sizeof name, "buckets-%u", shard->index % 1000);
+	shard->mailbox = mailbox_new(name, options->shard_queue ? options->shard_queue : 1);
+	shard->next_tick_us = clock_monotonic_us() + TICK_US;
+	shard->positions_us = buckets_monotonic_us(shard->buckets);
+	shard->caught_up = false;
+	shard->epoch_count = 0;
+	atomic_store(&shard->lost, false);
+	atomic_store(&shard->fault, 0);
+	return shard->mailbox ? ERR_OK : ERR_NO_MEMORY;
+}
+
 enum err shard_init(struct shard *shard, struct buckets *buckets, unsigned index)
 {
 	*shard = (struct shard){
@@ -708,12 +730,39 @@ enum err shard_init(struct shard *shard, struct buckets *buckets, unsigned index
 	pthread_mutex_init(&shard->lock, NULL);
 	shard->sensors = calloc(CHAINS_FIRST, sizeof(struct sensor_state *));
 	shard->table = calloc(CHAINS_FIRST, sizeof(struct open_bucket *));
-	char name[24];
-	snprintf(name, sizeof name, "buckets-%u", index % 1000);
-	shard->mailbox = mailbox_new(name, buckets->options.shard_queue ? buckets->options.shard_queue : 1);
-	shard->next_tick_us = clock_monotonic_us() + TICK_US;
-	shard->positions_us = buckets_monotonic_us(buckets);
-	return shard->sensors && shard->table && shard->mailbox ? ERR_OK : ERR_NO_MEMORY;
+	if (!shard->sensors || !shard->table)
+		return ERR_NO_MEMORY;
+	if (buckets->options.members)
+		return ERR_OK; /* it is taken later */
+	shard->owned = true;
+	return shard_prepare(shard);
+}
+
+int64_t shard_opened_floor(const struct shard *shard)
+{
+	int64_t floor_us = INT64_MAX;
+	for (const struct open_bucket *bucket = shard->first_open; bucket; bucket = bucket->next_open)
+		floor_us = bucket->opened_us < floor_us ? bucket->opened_us : floor_us;
+	return floor_us;
+}
+
+void shard_clear(struct shard *shard)
+{
+	pthread_mutex_lock(&shard->lock);
+	for (struct open_bucket *bucket = shard->first_open, *next; bucket; bucket = next) {
+		next = bucket->next_open;
+		shard_forget(shard, bucket);
+	}
+	for (size_t i = 0; i < shard->sensor_chains; i++) {
+		for (struct sensor_state *state = shard->sensors[i], *next; state; state = next) {
+			next = state->next;
+			free(state);
+		}
+		shard->sensors[i] = NULL;
+	}
+	shard->sensor_count = 0;
+	pthread_mutex_unlock(&shard->lock);
+	mailbox_free(&shard->mailbox);
 }
 
 void shard_destroy(struct shard *shard)
@@ -732,6 +781,7 @@ void shard_destroy(struct shard *shard)
 	free(shard->sensors);
 	free(shard->table);
 	free(shard->epochs);
+	tail_free(&shard->tail);
 	mailbox_free(&shard->mailbox);
 	pthread_mutex_destroy(&shard->lock);
 }

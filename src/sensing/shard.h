@@ -6,8 +6,9 @@
 
 #include "bucket_rows.h"
 #include "compact.h"
+#include "tail.h"
 
-#define SHARD_STREAMS_MAX 32 /* readings logs: one a node that ever wrote here */
+#define SHARD_STREAMS_MAX TAIL_STREAMS_MAX /* readings logs: one a node that ever wrote here */
 
 struct shard;
 
@@ -86,6 +87,17 @@ struct shard {
 	struct open_bucket *first_open, *last_open;
 	size_t bytes; /* of open readings */
 	uint64_t applied[SHARD_STREAMS_MAX], durable[SHARD_STREAMS_MAX];
+
+	/* where several daemons share the partitions: changed by the thread `partitions` alone, under the lock */
+	bool owned;                                /* what is open is in memory here; with one daemon always */
+	struct tail tail;                          /* while another owns it */
+	bool behind;                               /* handed nothing until it has caught up, and not to be read from */
+	uint64_t row_positions[SHARD_STREAMS_MAX]; /* of the owner's row, as last read: what is in rows of the store */
+
+	/* the thread `partitions` alone */
+	uint64_t given[SHARD_STREAMS_MAX]; /* batches handed to the mailbox or the tail */
+	bool taking;  /* being taken: what is read goes to its mailbox, and the tail stays as it is */
+	bool filling; /* catching up */
 };
 
 struct stream {
@@ -103,6 +115,7 @@ struct buckets {
 	struct stream streams[SHARD_STREAMS_MAX];
 	unsigned stream_count;
 	_Atomic int64_t closed_floor_us; /* oldest hour closed since retention last looked; INT64_MIN: unknown */
+	struct partitions *partitions;   /* NULL: all shards are this daemon's */
 };
 
 /* ---- buckets.c ---- */
@@ -116,10 +129,51 @@ const char *buckets_seen_text(struct buckets *buckets, const uint64_t *positions
 void buckets_seen_parse(struct buckets *buckets, const char *text, uint64_t *ret_positions);
 struct bucket_rules buckets_rules(const struct buckets *buckets, struct id sensor);
 
+/* Reads every shard's row, in order of the partition, in the arena. ERR_NOT_FOUND where there are not as many as shards. */
+enum err buckets_owner_rows(
+	struct buckets *buckets, struct arena *arena, struct owner_row **ret_rows, struct err_info *info) MUST_CHECK;
+void buckets_row_positions(
+	struct buckets *buckets, const struct owner_row *row, uint64_t ret_positions[SHARD_STREAMS_MAX]);
+/* Takes every shard's row, or makes the rows anew where there are fewer or more than shards; in one write. `node` NULL: they
+ * are nobody's then. */
+enum err buckets_owners_take(
+	struct buckets *buckets, const char *node, struct arena *arena, struct err_info *info) MUST_CHECK;
+/* Puts what was flushed of the open hours of those shards that `wanted` (may be NULL: all) back into their memory. */
+enum err buckets_restore(
+	struct buckets *buckets, bool (*wanted)(const struct shard *shard), struct err_info *info) MUST_CHECK;
+/* Hands batches of a log, from the first that a shard lacks, up to `until`; deadline_us 0: as long as it takes. */
+enum err buckets_replay(struct buckets *buckets, unsigned stream, uint64_t from, uint64_t until, int64_t deadline_us,
+	struct err_info *info) MUST_CHECK;
+/* Sends a request to one shard; its answer comes by the reply. */
+enum err buckets_send(struct shard *shard, enum shard_verb verb, struct id sensor, int64_t from_us, int64_t to_us,
+	int64_t deadline_us, struct runtime_reply **ret_reply) MUST_CHECK;
+
+/* ---- partitions.c ---- */
+enum err partitions_start(struct buckets *buckets, struct err_info *info) MUST_CHECK;
+/* Gives all partitions back. */
+void partitions_stop(struct buckets *buckets);
+/* Something was appended here: it is read at once. */
+void partitions_nudge(struct buckets *buckets);
+/* Waits until all that any node had appended before `since_us` (monotonic of base) has been read. ERR_DEADLINE. */
+enum err partitions_wait(struct buckets *buckets, int64_t since_us, int64_t deadline_us) MUST_CHECK;
+/* Before a read: what was appended anywhere more than a second ago has been read, after a wait of up to a second. ERR_BUSY. */
+enum err partitions_current(struct buckets *buckets, struct err_info *info) MUST_CHECK;
+/* How long ago everything had been read. */
+int64_t partitions_age_us(const struct buckets *buckets);
+/* Asks the owners to close; waits until they have. ERR_DEADLINE. */
+enum err partitions_close_hours(struct buckets *buckets, const struct id *sensors, size_t count, int64_t from_us,
+	int64_t to_us, int64_t deadline_us, struct err_info *info) MUST_CHECK;
+
 /* ---- shard.c ---- */
 enum err shard_init(struct shard *shard, struct buckets *buckets, unsigned index) MUST_CHECK;
 void shard_run(void *shard);
 void shard_destroy(struct shard *shard);
+/* An empty mailbox, and what the thread begins with: a term and positions are the caller's. */
+enum err shard_prepare(struct shard *shard) MUST_CHECK;
+/* Frees everything in memory, the mailbox too; its thread has ended. Under no lock. */
+void shard_clear(struct shard *shard);
+/* The oldest batch that still open hours may need was not written before this; INT64_MAX: there are none. */
+int64_t shard_opened_floor(const struct shard *shard);
 struct sensor_state *shard_sensor(struct shard *shard, struct id sensor); /* NULL: not in memory */
 struct open_bucket *shard_open(struct shard *shard, struct id sensor, int64_t hour_us);
 /* An open hour as it was flushed, before the thread runs. */
@@ -208,8 +262,9 @@ enum err buckets_ask(
 	struct buckets *buckets, enum shard_verb verb, int64_t deadline_us, struct err_info *info) MUST_CHECK;
 /* ERR_OK, or why hours are not written now, with one sentence. Does not block. */
 enum err buckets_ready(struct buckets *buckets, char *reason, size_t size) MUST_CHECK;
-enum err buckets_close_hours(struct buckets *buckets, struct id sensor, int64_t from_us, int64_t to_us,
-	int64_t deadline_us, struct err_info *info) MUST_CHECK;
+enum err buckets_settle(struct buckets *buckets, int64_t deadline_us) MUST_CHECK;
+enum err buckets_close_hours(struct buckets *buckets, const struct id *sensors, size_t count, int64_t from_us,
+	int64_t to_us, int64_t deadline_us, struct err_info *info) MUST_CHECK;
 
 /* ---- query.c ---- */
 enum err buckets_find(struct buckets *buckets, struct id sensor, int64_t from_us, int64_t to_us, struct arena *arena,

@@ -161,7 +161,7 @@ static void make_readings(void)
 	int64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_US_PER_SECOND;
 	must(sensing_feed(bench.api.sensing, "readings.t", 1, readings, count, deadline_us));
 	for (size_t i = 0; i < 3; i++)
-		must(sensing_close_hours(bench.api.sensing, bench.sensor_ids[i], START_US,
+		must(sensing_close_hours(bench.api.sensing, &bench.sensor_ids[i], 1, START_US,
 			START_US + 3 * CLOCK_US_PER_HOUR, deadline_us, &bench.info));
 }
 

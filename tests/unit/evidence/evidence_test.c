@@ -57,7 +57,7 @@ static void late_data_is_a_difference(void **state)
 	world_attest_and_issue(world, period);
 	int64_t first_kg = world_batch(world, 1).kg;
 	world_fill(world, WORLD_FLOW, 10, 14, 1000);
-	MUST(sensing_close_hours(world->sensing, world->sensors[WORLD_FLOW], world->start_us,
+	MUST(sensing_close_hours(world->sensing, &world->sensors[WORLD_FLOW], 1, world->start_us,
 		world->start_us + 25 * HOUR, world_deadline(), &info));
 	MUST(evidence_review(world->evidence, world_deadline(), &info));
 	struct submission *links;
@@ -162,7 +162,7 @@ static void calibration_that_raises_earns_nothing(void **state)
 	assert_false(world_batch(world, 1).held);
 	/* late data afterwards do not smuggle it in: two hours more, at the old factor */
 	world_fill(world, WORLD_FLOW, 10, 12, 1000);
-	MUST(sensing_close_hours(world->sensing, world->sensors[WORLD_FLOW], world->start_us,
+	MUST(sensing_close_hours(world->sensing, &world->sensors[WORLD_FLOW], 1, world->start_us,
 		world->start_us + 25 * HOUR, world_deadline(), &info));
 	MUST(evidence_review(world->evidence, world_deadline(), &info));
 	assert_int_equal(world_links(world, period, &links), 2);

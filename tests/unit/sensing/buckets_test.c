@@ -530,8 +530,8 @@ static void test_replaced_owner_writes_nothing(void **state)
 	plant_ask(plant, SHARD_SETTLE);
 	assert_int_equal(buckets_open(&plant->options, &second, &info), ERR_OK);
 	assert_int_equal(buckets_ask(plant->buckets, SHARD_FLUSH, soon(), &info), ERR_POSITION_TAKEN);
-	assert_int_equal(buckets_close_hours(plant->buckets, plant_sensor(1), PLANT_START_US, PLANT_START_US + HOUR_US,
-				 soon(), &info),
+	assert_int_equal(buckets_close_hours(plant->buckets, (struct id[]){plant_sensor(1)}, 1, PLANT_START_US,
+				 PLANT_START_US + HOUR_US, soon(), &info),
 		ERR_STOPPING);
 	struct buckets *first = plant->buckets;
 	plant->buckets = second;

@@ -59,7 +59,7 @@ struct plant {
 
 static const struct store_collection *const plant_collections[] = {&buckets_collection, &open_buckets_collection,
 	&rollups_collection, &pins_collection, &bucket_owners_collection, &reading_streams_collection,
-	&reviews_collection, NULL};
+	&close_requests_collection, &leases_collection, &reviews_collection, NULL};
 
 static bool plant_rules(void *context, struct id sensor, struct bucket_rules *ret_rules)
 {
@@ -170,15 +170,14 @@ static void plant_free(struct plant *plant)
 }
 
 /* As ingest does: the log first, then the shards. */
-static inline void plant_log(struct plant *plant, const struct reading *readings, size_t count)
+static inline void plant_log_as(struct plant *plant, const char *stream, const struct reading *readings, size_t count)
 {
 	struct arena *arena = arena_new(0);
 	struct err_info info = {0};
 	uint8_t *payload;
 	size_t size;
 	assert_int_equal(readings_encode(readings, count, arena, &payload, &size), ERR_OK);
-	struct store_batch batch = {.stream = "readings.n1",
-		.seq = plant->seq + 1,
+	struct store_batch batch = {.seq = plant->seq + 1,
 		.term = 1,
 		.count = (uint32_t)count,
 		.prev_hash = plant->prev_hash,
@@ -187,11 +186,17 @@ static inline void plant_log(struct plant *plant, const struct reading *readings
 		.payload = payload,
 		.payload_size = size};
 	struct store_append append = {.class = STORE_READINGS, .batch = &batch};
+	snprintf(batch.stream, sizeof batch.stream, "%s", stream);
 	if (store_log_append(plant->store, &append, NULL, &info))
 		fail_msg("log: %s", info.detail);
 	plant->seq++;
 	plant->prev_hash = batch.hash;
 	arena_free(&arena);
+}
+
+static inline void plant_log(struct plant *plant, const struct reading *readings, size_t count)
+{
+	plant_log_as(plant, "readings.n1", readings, count);
 }
 
 static inline void plant_send(struct plant *plant, const struct reading *readings, size_t count)
@@ -218,7 +223,7 @@ static inline void plant_quiet(struct plant *plant)
 static inline void plant_close(struct plant *plant, struct id sensor, int64_t from_us, int64_t to_us)
 {
 	struct err_info info = {0};
-	if (buckets_close_hours(plant->buckets, sensor, from_us, to_us, soon(), &info))
+	if (buckets_close_hours(plant->buckets, &sensor, 1, from_us, to_us, soon(), &info))
 		fail_msg("close: %s", info.detail);
 }
 

@@ -49,8 +49,8 @@ static enum err work(struct plant *plant, const struct reading *readings, struct
 	if (!err)
 		err = buckets_ask(plant->buckets, SHARD_FLUSH, deadline_us, info);
 	if (!err)
-		err = buckets_close_hours(plant->buckets, plant_sensor(1), PLANT_START_US, PLANT_START_US + 2 * HOUR_US,
-			deadline_us, info);
+		err = buckets_close_hours(plant->buckets, (struct id[]){plant_sensor(1)}, 1, PLANT_START_US,
+			PLANT_START_US + 2 * HOUR_US, deadline_us, info);
 	if (!err)
 		err = look(plant, 1, arena, info);
 	return err;
