@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "carbond/base/field.h"
+#include "carbond/base/text.h"
 #include "carbond/runtime.h"
 
 struct http_server;
@@ -149,6 +150,14 @@ enum err http_answer_json(struct http_request *request, json_t *document) MUST_C
 enum err http_answer_text(struct http_request *request, const char *media, const char *text,
 	size_t size) MUST_CHECK; /* text lives in the arena or is constant */
 enum err http_answer_empty(struct http_request *request) MUST_CHECK;
+/* A page whose rows are written one by one, so that they need not all be there at once. Starts as {0}. */
+struct http_page {
+	struct text text;
+};
+void http_page_add(struct http_page *page, const struct field *table, const void *row);
+/* Answers with it; the page is {0} again, also after an error. `next_cursor` as for http_answer_page. */
+enum err http_answer_written_page(
+	struct http_request *request, struct http_page *page, const char *next_cursor) MUST_CHECK;
 /* A page: items by table from an array of structs; `next` is the cursor's row key text or NULL. */
 enum err http_answer_page(struct http_request *request, const struct field *table, const void *rows, size_t row_size,
 	size_t count, const char *next_cursor) MUST_CHECK;

@@ -158,17 +158,36 @@ static void row_fill(struct reading_row *row, struct id sensor, const struct ran
 		.quality = raw ? from->quality : -1};
 }
 
+/* Rows being written as the answer's JSON or CSV. */
+struct rows {
+	bool csv, many, raw; /* many: each row names its sensor */
+	struct http_page page;
+	struct text table;
+};
+
+static struct rows rows_begin(struct http_request *request, const struct range_ask *ask, bool many, bool raw)
+{
+	struct rows rows = {.many = many, .raw = raw};
+	rows.csv = ask->format >= 0 ? ask->format == 1
+				    : !http_accepts(request, "application/json") && http_accepts(request, "text/csv");
+	if (rows.csv) {
+		text_add_word(&rows.table, many ? "sensor_id,time,value," : "time,value,");
+		text_add_word(&rows.table, raw ? "quality\r\n" : "count\r\n");
+	}
+	return rows;
+}
+
 static void csv_line(struct text *text, const struct reading_row *row, bool many, bool raw)
 {
-	char sensor[ID_TEXT_SIZE], time[CLOCK_TEXT_SIZE], value[REAL_TEXT_SIZE];
+	char sensor[ID_TEXT_SIZE];
 	if (many) {
-		text_add_word(text, id_text(row->sensor_id, sensor));
+		text_add(text, id_text(row->sensor_id, sensor), ID_TEXT_SIZE - 1);
 		text_add(text, ",", 1);
 	}
-	text_add_word(text, clock_text(row->time, time));
+	text_add_time(text, row->time);
 	text_add(text, ",", 1);
 	if (!isnan(row->value))
-		text_add_word(text, real_text(row->value, value));
+		text_add_number(text, row->value);
 	text_add(text, ",", 1);
 	if (raw)
 		text_add_word(text, series_quality_names[row->quality]);
@@ -177,17 +196,26 @@ static void csv_line(struct text *text, const struct reading_row *row, bool many
 	text_add(text, "\r\n", 2);
 }
 
-/* RFC 4180; the cursor goes into a header, for a table has no place for it. */
-static enum err csv_answer(struct http_request *request, const struct reading_row *rows, size_t count, bool many,
-	bool raw, const char *next_cursor, struct err_info *info)
+static void rows_add(struct rows *rows, struct id sensor, const struct range_row *found, size_t count)
 {
-	struct text text = {0};
+	struct reading_row row;
+	for (size_t i = 0; i < count; i++) {
+		row_fill(&row, sensor, &found[i], rows->raw);
+		if (rows->csv)
+			csv_line(&rows->table, &row, rows->many, rows->raw);
+		else
+			http_page_add(&rows->page, rows->many ? many_reading_fields : reading_fields, &row);
+	}
+}
+
+/* CSV is RFC 4180's; its cursor goes into a header, for a table has no place for it. */
+static enum err rows_answer(
+	struct http_request *request, struct rows *rows, const char *next_cursor, struct err_info *info)
+{
 	size_t size;
-	text_add_word(&text, many ? "sensor_id,time,value," : "time,value,");
-	text_add_word(&text, raw ? "quality\r\n" : "count\r\n");
-	for (size_t i = 0; i < count; i++)
-		csv_line(&text, &rows[i], many, raw);
-	const char *table = text_take(&text, http_arena(request), &size);
+	if (!rows->csv)
+		return http_answer_written_page(request, &rows->page, next_cursor);
+	const char *table = text_take(&rows->table, http_arena(request), &size);
 	if (!table)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the table; ask for fewer rows");
 	if (next_cursor)
@@ -195,15 +223,10 @@ static enum err csv_answer(struct http_request *request, const struct reading_ro
 	return http_answer_text(request, "text/csv; charset=utf-8; header=present", table, size);
 }
 
-static enum err rows_answer(struct http_request *request, const struct range_ask *ask, const struct reading_row *rows,
-	size_t count, bool many, bool raw, const char *next_cursor, struct err_info *info)
+static void rows_drop(struct rows *rows)
 {
-	bool csv = ask->format >= 0 ? ask->format == 1
-				    : !http_accepts(request, "application/json") && http_accepts(request, "text/csv");
-	if (csv)
-		return csv_answer(request, rows, count, many, raw, next_cursor, info);
-	return http_answer_page(
-		request, many ? many_reading_fields : reading_fields, rows, sizeof *rows, count, next_cursor);
+	text_free(&rows->page.text);
+	text_free(&rows->table);
 }
 
 /* A cursor is "<place of the sensor>.<µs>": where the next page begins. */
@@ -223,51 +246,78 @@ static enum err cursor_read(
 	return ERR_OK;
 }
 
+/* Where the next page begins; where it stays NULL and `err` OK, there is none. */
+static enum err cursor_write(
+	struct http_request *request, size_t sensor, int64_t at_us, const char **ret_cursor, struct err_info *info)
+{
+	*ret_cursor = arena_print(http_arena(request), "%zu.%lld", sensor, (long long)at_us);
+	return *ret_cursor ? ERR_OK : err_set(info, ERR_NO_MEMORY, NULL, "no memory for the cursor");
+}
+
+/* Some sensors' rows, as many as the page still takes. */
+static enum err answers_add(struct http_request *request, struct rows *rows, const struct range_answer *answers,
+	size_t count, size_t first, size_t *left, const char **ret_next, struct err_info *info)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct range_answer *answer = &answers[i];
+		size_t taken = answer->count < *left ? answer->count : *left;
+		rows_add(rows, answer->sensor, answer->rows, taken);
+		*left -= taken;
+		if (taken < answer->count)
+			return cursor_write(request, first + i, answer->rows[taken].time_us, ret_next, info);
+		if (answer->next_us != FIELD_ABSENT)
+			return cursor_write(request, first + i, answer->next_us, ret_next, info);
+	}
+	return ERR_OK;
+}
+
 /* One sensor after the other until the page is full. */
 static enum err sensors_walk(struct http_request *request, const struct range_ask *ask, const struct id *sensors,
 	size_t sensor_count, bool many, struct err_info *info)
 {
-	struct arena *arena = http_arena(request);
+	struct sensing *sensing = api_of(request)->sensing;
 	struct range_query query;
-	size_t count = 0, sensor = 0;
+	size_t left = http_page_limit(request), sensor = 0, count;
 	const char *next = NULL;
 	enum err err = ask_read(ask, &query, info);
 	int64_t from_us = query.from_us;
-	size_t most = http_page_limit(request);
 	if (!err)
 		err = cursor_read(http_page_cursor(request), sensor_count, &sensor, &query, info);
-	struct reading_row *rows = err ? NULL : ARENA_ARRAY(arena, struct reading_row, most + 1);
-	if (!err && !rows)
+	if (err)
+		return err;
+	struct rows rows = rows_begin(request, ask, many, query.aggregate == AGGREGATE_RAW);
+	query.most = left;
+	size_t most = sensing_ranges_most(sensing, &query);
+	most = most < sensor_count ? most : sensor_count;
+	struct range_answer *answers = ARENA_ARRAY(http_arena(request), struct range_answer, most + 1);
+	if (!answers)
 		err = err_set(info, ERR_NO_MEMORY, NULL, "no memory for the rows; ask for fewer");
-	for (; !err && sensor < sensor_count && !next; sensor++) {
-		struct range_row *found;
-		size_t found_count;
-		int64_t next_us = query.from_us;
-		query.sensor = sensors[sensor];
-		query.most = most - count;
-		if (query.most > 0) {
-			struct arena *own = arena_new(0);
-			err = own ? sensing_range(
-					    api_of(request)->sensing, &query, own, &found, &found_count, &next_us, info)
-				  : err_set(info, ERR_NO_MEMORY, NULL, "no memory for the rows");
-			for (size_t i = 0; !err && i < found_count; i++)
-				row_fill(&rows[count++], query.sensor, &found[i], query.aggregate == AGGREGATE_RAW);
-			arena_free(&own);
+	for (; !err && sensor < sensor_count && !next; sensor += count) {
+		count = sensor_count - sensor < most ? sensor_count - sensor : most;
+		if (query.from_us != from_us) /* the rest of one that the page before began */
+			count = 1;
+		query.most = left;
+		if (left == 0) {
+			err = cursor_write(request, sensor, from_us, &next, info);
+			break;
 		}
-		if (!err && next_us != FIELD_ABSENT) {
-			next = arena_print(arena, "%zu.%lld", sensor, (long long)next_us);
-			err = next ? ERR_OK : err_set(info, ERR_NO_MEMORY, NULL, "no memory for the cursor");
-		}
+		err = sensing_ranges(sensing, &query, sensors + sensor, count, answers, info);
+		if (err)
+			break;
+		err = answers_add(request, &rows, answers, count, sensor, &left, &next, info);
+		sensing_ranges_free(answers, count);
 		query.from_us = from_us;
 	}
-	return err ? err : rows_answer(request, ask, rows, count, many, query.aggregate == AGGREGATE_RAW, next, info);
+	if (!err)
+		return rows_answer(request, &rows, next, info);
+	rows_drop(&rows);
+	return err;
 }
 
 /* One row a step over all sensors. */
 static enum err sensors_reduce(struct http_request *request, const struct range_ask *ask, const struct id *sensors,
 	size_t sensor_count, struct err_info *info)
 {
-	struct arena *arena = http_arena(request);
 	struct range_query query;
 	struct range_row *found = NULL;
 	size_t count = 0, first;
@@ -279,15 +329,14 @@ static enum err sensors_reduce(struct http_request *request, const struct range_
 	query.most = http_page_limit(request);
 	if (!err)
 		err = sensing_across(api_of(request)->sensing, &query, (enum across)ask->across, sensors, sensor_count,
-			arena, &found, &count, &next_us, info);
-	struct reading_row *rows = err ? NULL : ARENA_ARRAY(arena, struct reading_row, count + 1);
+			http_arena(request), &found, &count, &next_us, info);
 	if (!err && next_us != FIELD_ABSENT)
-		next = arena_print(arena, "0.%lld", (long long)next_us);
-	if (!err && (!rows || (next_us != FIELD_ABSENT && !next)))
-		err = err_set(info, ERR_NO_MEMORY, NULL, "no memory for the rows; ask for fewer");
-	for (size_t i = 0; i < count && !err; i++)
-		row_fill(&rows[i], (struct id){{0}}, &found[i], false);
-	return err ? err : rows_answer(request, ask, rows, count, false, false, next, info);
+		err = cursor_write(request, 0, next_us, &next, info);
+	if (err)
+		return err;
+	struct rows rows = rows_begin(request, ask, false, false);
+	rows_add(&rows, (struct id){{0}}, found, count);
+	return rows_answer(request, &rows, next, info);
 }
 
 /* ---- routes ---- */

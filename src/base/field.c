@@ -614,6 +614,14 @@ static void print_bytes(const struct bytes *bytes, struct text *text)
 	free(digits);
 }
 
+/* A string that needs no escapes. */
+static void print_plain(const char *word, size_t size, struct text *text)
+{
+	text_add(text, "\"", 1);
+	text_add(text, word, size);
+	text_add(text, "\"", 1);
+}
+
 static void print_value(const struct field *field, const void *row, struct text *text)
 {
 	const void *at = member_get(field, row);
@@ -627,9 +635,13 @@ static void print_value(const struct field *field, const void *row, struct text 
 	case FIELD_DECIMAL:
 	case FIELD_TEXT: word = *(const char *const *)at; break;
 	case FIELD_ENUM: word = field->names[*(const int *)at]; break;
-	case FIELD_TIME: word = clock_text(*(const int64_t *)at, short_text); break;
-	case FIELD_ID: word = id_text(*(const struct id *)at, short_text); break;
-	case FIELD_HASH: word = hash_text(*(const struct hash *)at, short_text); break;
+	case FIELD_TIME:
+		text_add(text, "\"", 1);
+		text_add_time(text, *(const int64_t *)at);
+		text_add(text, "\"", 1);
+		break;
+	case FIELD_ID: print_plain(id_text(*(const struct id *)at, short_text), ID_TEXT_SIZE - 1, text); break;
+	case FIELD_HASH: print_plain(hash_text(*(const struct hash *)at, short_text), HASH_TEXT_SIZE - 1, text); break;
 	case FIELD_BYTES: print_bytes(at, text); break;
 	case FIELD_JSON: document_print(text, *(json_t *const *)at); break;
 	case FIELD_OBJECT: field_print(field->table, at, text); break;
@@ -640,6 +652,22 @@ static void print_value(const struct field *field, const void *row, struct text 
 		text_add_string(text, word, strlen(word));
 }
 
+static void print_name(const char *name, bool first, struct text *text)
+{
+	size_t size = strlen(name);
+	if (text->capacity - text->size < size + 4 && !text_reserve(text, size + 4))
+		return;
+	char *at = text->data + text->size;
+	if (!first)
+		*at++ = ',';
+	*at++ = '"';
+	memcpy(at, name, size);
+	at += size;
+	*at++ = '"';
+	*at++ = ':';
+	text->size = (size_t)(at - text->data);
+}
+
 void field_print(const struct field *table, const void *row, struct text *text)
 {
 	bool first = true;
@@ -647,9 +675,7 @@ void field_print(const struct field *table, const void *row, struct text *text)
 	for (const struct field *field = table; field->kind != FIELD_NONE; field++) {
 		if ((field->flags & FIELD_SECRET) || (field->kind != FIELD_BOOL && is_absent(field, row)))
 			continue;
-		text_add_word(text, first ? "\"" : ",\"");
-		text_add_word(text, field->name);
-		text_add(text, "\":", 2);
+		print_name(field->name, first, text);
 		print_value(field, row, text);
 		first = false;
 	}

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "carbond/base/clock.h"
+#include "carbond/base/nearest.h"
+
 #define DIGITS_LEAST   15 /* every decimal of 15 digits survives a double */
 #define DIGITS_MOST    17 /* every double survives 17 digits */
 #define EXPONENT_LEAST (-4)
@@ -14,6 +17,9 @@
 #define EXPONENT_BIAS  1075 /* of the fraction as an integer */
 #define EXPONENT_MASK  0x7ff
 #define INTEGER_DIGITS 20
+#define DECIMALS_MOST  8
+#define SHORT_BOUND    1e15 /* 15 digits */
+#define YEAR_10000_US  INT64_C(253402300800000000)
 #define POWER_MOST     (DIGITS_MOST - 1 - EXPONENT_LEAST)
 
 typedef unsigned __int128 wide;
@@ -53,13 +59,24 @@ void text_add_string(struct text *text, const char *string, size_t size)
 	text_add(text, "\"", 1);
 }
 
+static const char pairs[] =
+	"00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
+	"49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
+	"9899";
+
 /* The digits of a number, right-aligned before `end`; returns their start. */
 static char *digits_before(char *end, uint64_t number)
 {
-	do {
-		*--end = (char)('0' + number % 10);
-		number /= 10;
-	} while (number);
+	for (; number >= 100; number /= 100) {
+		end -= 2;
+		memcpy(end, pairs + 2 * (number % 100), 2);
+	}
+	if (number >= 10) {
+		end -= 2;
+		memcpy(end, pairs + 2 * number, 2);
+		return end;
+	}
+	*--end = (char)('0' + number);
 	return end;
 }
 
@@ -141,37 +158,127 @@ static char *put_fixed(char *to, uint64_t decimal, int digits, int exponent)
 	return to;
 }
 
-char *real_text(double real, char ret_text[REAL_TEXT_SIZE])
+/* As decimals mostly come: a whole number of the last digit's unit. `decimals` are tried, 0..DECIMALS_MOST; NULL where the
+ * number has more, or more than 15 digits in all. The decimal's nearest double is the number (the division rounds once, both
+ * sides are exact), and with 15 digits at most there is no other such decimal as short. */
+static char *put_short(char *to, double size, unsigned decimals)
+{
+	static const uint64_t powers[DECIMALS_MOST + 1] = {
+		1u, 10u, 100u, 1000u, 10000u, 100000u, 1000000u, 10000000u, 100000000u};
+	double power = (double)powers[decimals], scaled = nearest(size * power);
+	if (!(scaled < SHORT_BOUND) || scaled / power != size)
+		return NULL;
+	uint64_t whole = (uint64_t)scaled / powers[decimals], fraction = (uint64_t)scaled % powers[decimals];
+	char digits[INTEGER_DIGITS + 1], *end = digits + sizeof digits, *at = digits_before(end, whole);
+	memcpy(to, at, (size_t)(end - at));
+	to += end - at;
+	if (fraction == 0)
+		return to;
+	*to++ = '.';
+	at = digits_before(end, fraction + powers[decimals]) + 1; /* a one before them keeps their leading zeros */
+	while (end[-1] == '0')
+		end--;
+	memcpy(to, at, (size_t)(end - at));
+	return to + (end - at);
+}
+
+/* Writes a real behind `to` without a closing zero; returns the end. `decimals`: digits after the point that the numbers before
+ * had, and now this one. */
+static char *write_real(char *to, double real, unsigned *decimals)
 {
 	double size = fabs(real);
-	char *to = ret_text;
 	bool same = false;
 	if (!(size >= 1e-4 && size < 1e15)) {
 		for (int digits = DIGITS_LEAST; digits <= DIGITS_MOST; digits++) {
-			snprintf(ret_text, REAL_TEXT_SIZE, "%.*g", digits, real);
-			if (strtod(ret_text, NULL) == real)
+			snprintf(to, REAL_TEXT_SIZE, "%.*g", digits, real);
+			if (strtod(to, NULL) == real)
 				break;
 		}
-		return ret_text;
+		return to + strlen(to);
 	}
-	struct real parts = take_apart(size);
 	if (real < 0)
 		*to++ = '-';
+	char *end = put_short(to, size, *decimals);
+	if (end)
+		return end;
+	struct real parts = take_apart(size);
+	end = to;
 	for (int digits = DIGITS_LEAST; digits <= DIGITS_MOST && !same; digits++) {
 		uint64_t decimal = round_to(&parts, digits, &same);
 		if (same)
-			to = put_fixed(to, decimal, digits, parts.exponent);
+			end = put_fixed(to, decimal, digits, parts.exponent);
 	}
-	*to = 0;
+	const char *point = memchr(to, '.', (size_t)(end - to));
+	size_t after = point ? (size_t)(end - point) - 1 : 0;
+	*decimals = after < DECIMALS_MOST ? (unsigned)after : DECIMALS_MOST;
+	return end;
+}
+
+char *real_text(double real, char ret_text[REAL_TEXT_SIZE])
+{
+	unsigned decimals = 0;
+	*write_real(ret_text, real, &decimals) = 0;
 	return ret_text;
+}
+
+static char *real_room(struct text *text)
+{
+	return text->capacity - text->size >= REAL_TEXT_SIZE || text_reserve(text, REAL_TEXT_SIZE)
+		       ? text->data + text->size
+		       : NULL;
+}
+
+void text_add_number(struct text *text, double real)
+{
+	char *at = real_room(text);
+	if (at)
+		text->size += (size_t)(write_real(at, real, &text->decimals) - at);
 }
 
 void text_add_real(struct text *text, double real)
 {
-	char digits[REAL_TEXT_SIZE];
-	text_add_word(text, real_text(real, digits));
-	if (!strpbrk(digits, ".e"))
-		text_add_word(text, ".0");
+	char *at = real_room(text);
+	if (!at)
+		return;
+	size_t size = (size_t)(write_real(at, real, &text->decimals) - at);
+	text->size += size;
+	if (!memchr(at, '.', size) && !memchr(at, 'e', size))
+		text_add(text, ".0", 2);
+}
+
+/* ---- times ---- */
+
+void text_add_time(struct text *text, int64_t time_us)
+{
+	char whole[CLOCK_TEXT_SIZE], *at = whole;
+	uint64_t of_day_us = (uint64_t)time_us - (uint64_t)text->day_us;
+	if (!text->day[0] || of_day_us >= CLOCK_US_PER_DAY) {
+		text_add_word(text, clock_text(time_us, whole));
+		if (time_us < 0 || time_us >= YEAR_10000_US) /* may stand for a time that has no text */
+			return;
+		text->day_us = clock_day_start(time_us);
+		memcpy(text->day, whole, sizeof text->day);
+		return;
+	}
+	uint32_t seconds = (uint32_t)(of_day_us / CLOCK_US_PER_SECOND);
+	uint32_t fraction_us = (uint32_t)(of_day_us - seconds * CLOCK_US_PER_SECOND), minutes = seconds / 60;
+	memcpy(at, text->day, sizeof text->day);
+	at += sizeof text->day;
+	memcpy(at, pairs + 2 * (minutes / 60), 2);
+	at[2] = ':';
+	memcpy(at + 3, pairs + 2 * (minutes % 60), 2);
+	at[5] = ':';
+	memcpy(at + 6, pairs + 2 * (seconds % 60), 2);
+	at += 8;
+	if (fraction_us) {
+		*at++ = '.';
+		memcpy(at, pairs + 2 * (fraction_us / 10000), 2);
+		memcpy(at + 2, pairs + 2 * (fraction_us / 100 % 100), 2);
+		memcpy(at + 4, pairs + 2 * (fraction_us % 100), 2);
+		at += fraction_us % 1000 ? 6 : 3;
+	}
+	*at++ = 'Z';
+	text_add(text, whole, (size_t)(at - whole));
 }
 
 /* ---- whose it is ---- */

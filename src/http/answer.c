@@ -104,28 +104,39 @@ enum err http_answer_empty(struct http_request *request)
 	return ERR_OK;
 }
 
-enum err http_answer_page(struct http_request *request, const struct field *table, const void *rows, size_t row_size,
-	size_t count, const char *next_cursor)
+void http_page_add(struct http_page *page, const struct field *table, const void *row)
 {
-	struct text text = {0};
+	if (page->text.size)
+		text_add(&page->text, ",", 1);
+	else
+		text_add_word(&page->text, "{\"items\":[");
+	field_print(table, row, &page->text);
+}
+
+enum err http_answer_written_page(struct http_request *request, struct http_page *page, const char *next_cursor)
+{
+	struct text *text = &page->text;
 	size_t size;
-	text_add_word(&text, "{\"items\":[");
-	for (size_t i = 0; i < count; i++) {
-		if (i)
-			text_add(&text, ",", 1);
-		field_print(table, (const char *)rows + i * row_size, &text);
-	}
-	text_add(&text, "]", 1);
+	text_add_word(text, text->size ? "]" : "{\"items\":[]");
 	if (next_cursor) {
-		text_add_word(&text, ",\"next_cursor\":");
-		text_add_string(&text, next_cursor, strlen(next_cursor));
+		text_add_word(text, ",\"next_cursor\":");
+		text_add_string(text, next_cursor, strlen(next_cursor));
 	}
-	text_add(&text, "}", 1);
-	const char *body = text_take(&text, request->arena, &size);
+	text_add(text, "}", 1);
+	const char *body = text_take(text, request->arena, &size);
 	if (!body)
 		return ERR_NO_MEMORY;
 	const char *media = request->route->response_media ? request->route->response_media : "application/json";
 	return http_answer_text(request, media, body, size);
+}
+
+enum err http_answer_page(struct http_request *request, const struct field *table, const void *rows, size_t row_size,
+	size_t count, const char *next_cursor)
+{
+	struct http_page page = {0};
+	for (size_t i = 0; i < count; i++)
+		http_page_add(&page, table, (const char *)rows + i * row_size);
+	return http_answer_written_page(request, &page, next_cursor);
 }
 
 enum err http_answer_stream(struct http_request *request, const char *media,

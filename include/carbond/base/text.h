@@ -15,6 +15,10 @@ struct text {
 	char *data; /* not NUL-terminated */
 	size_t size, capacity;
 	bool failed;
+	/* private: what numbers and times were like so far, for those of a column are alike */
+	unsigned decimals;
+	int64_t day_us;
+	char day[11]; /* "2026-11-23T" */
 };
 
 /* Makes room for so much more; false without memory. */
@@ -35,8 +39,12 @@ static inline void text_add_word(struct text *text, const char *word)
 /* A JSON string: quotes, backslash and control characters escaped, all else as it is. */
 void text_add_string(struct text *text, const char *string, size_t size);
 void text_add_integer(struct text *text, int64_t integer);
-/* A finite number by real_text, with a point, so that it stays a real. */
+/* A finite number as real_text writes it. */
+void text_add_number(struct text *text, double real);
+/* The same with a point, so that it stays a real. */
 void text_add_real(struct text *text, double real);
+/* A time as clock_text writes it. */
+void text_add_time(struct text *text, int64_t time_us);
 
 /* The arena takes the text over, with a NUL behind it, and `text` is {0} again. NULL without memory. */
 char *text_take(struct text *text, struct arena *arena, size_t *ret_size);

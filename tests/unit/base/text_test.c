@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "carbond/base/clock.h"
 #include "carbond/base/text.h"
 
 static uint64_t state = 0x9e3779b97f4a7c15;
@@ -32,6 +33,15 @@ static void check_real(double real)
 			break;
 	}
 	assert_string_equal(real_text(real, got), wanted);
+	/* and so whatever the numbers before it were like */
+	static struct text text;
+	for (int tries = 0; tries < 3; tries++) {
+		text.size = 0;
+		text.decimals = (unsigned)(random_bits() % 9);
+		text_add_number(&text, real);
+		assert_int_equal(text.size, strlen(wanted));
+		assert_memory_equal(text.data, wanted, text.size);
+	}
 }
 
 static void check_around(double real)
@@ -108,6 +118,31 @@ static void test_values(void **unused)
 	arena_free(&arena);
 }
 
+/* A time among others is written as one alone: whatever day came before, with and without fractions, and beyond all years. */
+static void test_times(void **unused)
+{
+	(void)unused;
+	static const int64_t steps_us[] = {
+		1, 999, 1000, 1000000, 59999999, 3599999999, 86399999999, 86400000000, 31622400000000};
+	struct text text = {0};
+	char alone[CLOCK_TEXT_SIZE];
+	for (int i = 0; i < 100000; i++) {
+		static int64_t time_us;
+		int64_t step_us = steps_us[random_bits() % (sizeof steps_us / sizeof *steps_us)];
+		time_us += random_bits() % 3 ? step_us : -step_us;
+		if (i % 1000 == 999)
+			time_us = (int64_t)random_bits() - 1;
+		text.size = 0;
+		text_add_time(&text, time_us);
+		clock_text(time_us, alone);
+		assert_int_equal(text.size, strlen(alone));
+		assert_memory_equal(text.data, alone, text.size);
+		if (i % 1000 == 999)
+			time_us = (int64_t)(random_bits() % 253402300800000000);
+	}
+	text_free(&text);
+}
+
 static void test_growth(void **unused)
 {
 	(void)unused;
@@ -128,6 +163,6 @@ static void test_growth(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_edges), cmocka_unit_test(test_any_double),
-		cmocka_unit_test(test_values), cmocka_unit_test(test_growth)};
+		cmocka_unit_test(test_values), cmocka_unit_test(test_times), cmocka_unit_test(test_growth)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
