@@ -29,6 +29,9 @@ struct audit_options {
 /* Starts the threads `audit` (appends) and `audit-tree` (folds, signs). Main thread. ERR_STORE_CORRUPT where the node's own log
  * does not end in a record; ERR_INVALID_CONFIG. */
 enum err audit_start(const struct audit_options *options, struct audit **ret_audit, struct err_info *info) MUST_CHECK;
+/* On a store that daemons share, the one that leads folds and signs, and begins with what the views say; the others read what is
+ * folded. Until it is said, nobody does there; where the store is not shared this daemon does. Any thread. */
+void audit_lead(struct audit *audit, bool leads);
 /* Finishes what was submitted. When nobody calls any more; NULL is allowed, the pointer becomes NULL. */
 void audit_stop(struct audit **audit);
 extern const struct store_collection *const audit_collections[]; /* NULL-terminated */

@@ -1,4 +1,5 @@
-/* engine: the single writer. One thread drains a bounded mailbox, executes a batch of commands, appends their events once to
+/* engine: the single writer: on a store that several daemons share, the one of them that leads, while the others follow by replay.
+ * One thread drains a bounded mailbox, executes a batch of commands, appends their events once to
  * `journal.0` with guard keys and vault rows, and only then answers (group commit); meanwhile it executes the next batch, of
  * which nothing is appended or answered before. Further threads: the appender (one append at a time), the replayer (writes
  * snapshots from a second copy of the state) and one per consumer. Views are projected by one consumer. */
@@ -45,12 +46,17 @@ void vault_erase_change(struct vault_row *row, int64_t now_us, struct store_chan
 struct engine_options {
 	struct store *store;
 	const char *node;        /* name of this daemon, for the batches */
+	const char *address;     /* where other daemons on the same store reach this one; NULL: nowhere */
 	struct id registry;      /* the registry's id: part of every issuanceId; fixed at the first start */
 	size_t mailbox_capacity; /* 0: LIMIT_ENGINE_MAILBOX */
 	int64_t snapshot_events; /* a snapshot after so many events; 0: LIMIT_ENGINE_SNAPSHOT_EVENTS */
-	/* Called once, on the engine thread, when it must stop the process: ERR_POSITION_TAKEN (lead lost), ERR_GUARD_TAKEN
-	 * (state and guards disagree), ERR_STORE_LATCHED (failed fsync). The engine answers every further command with it. */
+	/* Called once, on the engine thread, when it must stop the process: ERR_POSITION_TAKEN (another writer where there may be
+	 * none: the store is not shared), ERR_GUARD_TAKEN (state and guards disagree), ERR_STORE_LATCHED (failed fsync). The
+	 * engine answers every further command with it. */
 	void (*on_stop)(void *context, enum err reason, const struct err_info *info);
+	/* Called on the engine thread when this daemon has taken the lead and when it has lost it; NULL: nobody.
+	 * Not called where the store is not shared. */
+	void (*on_lead)(void *context, bool leads);
 	void *context;
 	/* For tests: the wall clock and the monotonic clock in µs; NULL: the kernel's. */
 	int64_t (*wall_us)(void *context);
@@ -60,17 +66,36 @@ struct engine_options {
 	bool no_views; /* tests: no projector */
 };
 
-/* Loads the newest valid snapshot, replays the journal, takes the lead and starts the threads. ERR_STORE_CORRUPT where the
- * journal does not replay, ERR_RECORD_INVALID for records of a newer version. Main thread. */
+/* Loads the newest valid snapshot, replays the journal and starts the threads. On a shared store it waits until a daemon leads,
+ * this one or another, though not for long. ERR_STORE_CORRUPT where the journal does not replay, ERR_RECORD_INVALID for records of
+ * a newer version. Main thread. */
 enum err engine_start(
 	const struct engine_options *options, struct engine **ret_engine, struct err_info *info) MUST_CHECK;
 /* Refuses new commands, finishes those taken, joins all threads. NULL is allowed; the pointer becomes NULL. */
 void engine_stop(struct engine **engine);
-/* False after on_stop, or while the store refuses writes; `reason` then says why in a sentence. Any thread. */
+/* False after on_stop, while the store refuses writes, or while no daemon is known to lead; `reason` then says why in a sentence. Any thread. */
 bool engine_ready(struct engine *engine, char *reason, size_t size);
 
 /* Rows for store_open: vault, cursors and all views. NULL-terminated. */
 extern const struct store_collection *const engine_collections[];
+
+/* ---- leading: on a shared store one daemon executes commands, under the lease `journal.0`. What it may write is decided by the
+ * journal's next position alone; the lease says when another may try. The others replay, and know whom to ask. ---- */
+
+struct engine_leader {
+	char node[32];     /* "": none is known */
+	char address[256]; /* where it is reached; "": nowhere */
+	bool is_self;
+	int64_t term; /* of the lease; 0: none is known, or the store is not shared */
+};
+
+/* Who leads, as far as this daemon knows. Never blocks. Any thread. */
+void engine_leader(struct engine *engine, struct engine_leader *ret_leader);
+/* Whether this daemon leads now. Always where the store is not shared. Never blocks. Any thread. */
+bool engine_leads(const struct engine *engine);
+/* Gives the lead to another, for good: what was taken is finished, further commands are refused with ERR_NOT_LEADER. Nothing
+ * where the store is not shared. Does not wait. Any thread. */
+void engine_resign(struct engine *engine);
 
 /* ---- commands ---- */
 
@@ -88,7 +113,8 @@ struct engine_result {
  * completes with ERR_OK and a struct engine_result once durable, or with the refusal. A client's command with rows leaves its
  * request_hash zero: it is then made of the body, whose texts are salted, so that nothing in the journal gives a text away;
  * a repeat is compared under the salt of the first. Never blocks. ERR_BUSY (mailbox
- * full), ERR_STOPPING; then the reply stays the caller's, untouched. Any thread. */
+ * full), ERR_STOPPING; then the reply stays the caller's, untouched. A daemon that does not lead completes it with ERR_NOT_LEADER;
+ * so does one that loses the lead, where the command came to nothing here. Any thread. */
 enum err engine_submit(struct engine *engine, const struct command *command, const struct vault_row *rows,
 	size_t row_count, struct runtime_reply *reply) MUST_CHECK;
 
@@ -164,7 +190,9 @@ struct engine_consumer_options {
 	 * again later from the same place. Delivery is at least once. */
 	enum err (*each)(void *context, const struct event *events, size_t count, struct err_info *info);
 	void *context;
-	bool ephemeral; /* keeps no cursor: begins behind the last durable event (event streams) */
+	/* Keeps no cursor: begins behind the last durable event (event streams). It runs on every daemon; all others run where
+	 * the lead is, and go on from the stored cursor when it moves. */
+	bool ephemeral;
 };
 
 /* Starts a consumer on a thread of its own, from its stored cursor. ERR_NO_MEMORY, ERR_STORE_… . Main thread. */

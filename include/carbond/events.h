@@ -88,13 +88,18 @@ struct code8 {
 struct code16 {
 	char text[16];
 };
+struct code32 {
+	char text[32];
+};
 
 /* Copies a NUL-terminated text that fits; false where it does not. */
 bool code8_set(struct code8 *ret_code, const char *text);
 bool code16_set(struct code16 *ret_code, const char *text);
+bool code32_set(struct code32 *ret_code, const char *text);
 /* The text, NUL-terminated, into ret_text. */
 char *code8_text(struct code8 code, char ret_text[9]);
 char *code16_text(struct code16 code, char ret_text[17]);
+char *code32_text(struct code32 code, char ret_text[33]);
 
 /* ---- items of extension lists ---- */
 

@@ -58,6 +58,7 @@ struct store_options {
 	/* With a folder of numbered files a back end ("sqlite", "mongo"), instead of those built in; or NULL. */
 	const char *migrations_folder;
 	size_t low_water_bytes; /* SQLite: free space below which writes answer ERR_NO_SPACE; 0: none */
+	const char *node;       /* MongoDB: whose writes these are, for store_end_writes; NULL: nobody's */
 	/* MongoDB; NULL or "": none */
 	const char *password_file; /* its first line is the password of the URI's user; read when the store opens */
 	const char *tls_ca_file;   /* authorities that sign the servers' certificates, PEM; TLS is then on */
@@ -82,6 +83,11 @@ void store_close(struct store **store);
 bool store_healthy(struct store *store, enum err *ret_err);
 /* True where other processes may change rows, of which store_options.changed is not told. */
 bool store_is_shared(const struct store *store);
+
+/* Has the back end give up what the daemon of that name has begun to write and not finished, for who takes over from it: else a
+ * transaction may keep its rows for a minute after its daemon died. If it is alive after all, its writes are tried again. What
+ * this process writes, under whatever name, goes on. Blocks. */
+enum err store_end_writes(struct store *store, const char *node, struct err_info *info) MUST_CHECK;
 
 /* ---- changes of rows ---- */
 

@@ -26,11 +26,35 @@ struct fold_request {
 	struct runtime_reply *reply;
 };
 
+static enum err load_last_checkpoint(struct audit *audit, struct err_info *info);
+
+/* Another daemon may have folded and signed since this one last led: then what the views say counts. */
+static bool leads_now(struct audit *audit)
+{
+	bool leads = atomic_load(&audit->leads);
+	struct err_info info = {.code = ERR_OK};
+	if (leads && !audit->led) {
+		audit_trees_free(audit);
+		audit->next_ordinal = 0;
+		leads = load_last_checkpoint(audit, &info) == ERR_OK;
+	}
+	audit->led = leads;
+	return leads;
+}
+
+/* A daemon that does not lead has nothing to fold: what there is has been folded, or will be. */
+static enum err refuse_request(const struct fold_request *request, struct err_info *info)
+{
+	return request->checkpoint ? err_set(info, ERR_NOT_LEADER, "", "the daemon that leads signs checkpoints")
+				   : ERR_OK;
+}
+
 static void run_request(struct audit *audit, struct fold_request *request)
 {
 	struct err_info info = {.code = ERR_OK};
-	enum err err = request->checkpoint ? audit_sign_checkpoint(audit, request->now_us, &info)
-					   : audit_fold(audit, request->prefix, &info);
+	enum err err = !leads_now(audit)     ? refuse_request(request, &info)
+		       : request->checkpoint ? audit_sign_checkpoint(audit, request->now_us, &info)
+					     : audit_fold(audit, request->prefix, &info);
 	reply_complete(request->reply, err, &info, NULL, NULL);
 	free(request);
 }
@@ -64,7 +88,7 @@ static void run_folder(void *argument)
 			return;
 		for (size_t i = 0; i < count; i++)
 			run_request(audit, items[i]);
-		if (count == 0)
+		if (count == 0 && leads_now(audit))
 			keep_up(audit);
 	}
 }
@@ -105,6 +129,11 @@ enum err audit_ask_fold(struct audit *audit, const char *prefix, int64_t wait_us
 enum err audit_checkpoint(struct audit *audit, int64_t now_us, struct err_info *info)
 {
 	return ask(audit, true, now_us, "", CHECKPOINT_WAIT, info);
+}
+
+void audit_lead(struct audit *audit, bool leads)
+{
+	atomic_store(&audit->leads, leads);
 }
 
 struct sign_public audit_checkpoint_key(const struct audit *audit)
@@ -160,6 +189,8 @@ enum err audit_start(const struct audit_options *options, struct audit **ret_aud
 	if (!audit)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory to start the audit log");
 	audit->store = options->store;
+	atomic_init(&audit->leads, !store_is_shared(options->store));
+	audit->led = atomic_load(&audit->leads);
 	audit->checkpoint_us = options->checkpoint_us ? options->checkpoint_us : CLOCK_US_PER_HOUR;
 	snprintf(audit->node, sizeof audit->node, "%s", options->node);
 	snprintf(audit->stream, sizeof audit->stream, AUDIT_STREAM_PREFIX "%s", options->node);

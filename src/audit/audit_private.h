@@ -77,7 +77,7 @@ struct audit {
 	int64_t checkpoint_us;
 	struct mailbox *writes, *folds;
 	struct thread *writer, *folder;
-	atomic_bool stopping;
+	atomic_bool stopping, leads;
 
 	/* of thread `audit` */
 	uint64_t seq;          /* of the stream's last batch */
@@ -88,6 +88,7 @@ struct audit {
 	size_t tree_count;
 	int64_t next_ordinal; /* 0: not read yet */
 	int64_t last_checkpoint_us;
+	bool led; /* in the turn before */
 	enum err last_fault; /* of a fold that nobody waited for: told once */
 };
 

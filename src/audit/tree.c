@@ -31,6 +31,7 @@ struct audit_tree {
 struct folding {
 	struct audit *audit;
 	struct audit_tree *tree;
+	uint64_t seq;        /* of the tree as it is written */
 	struct arena *arena; /* rows of the next write */
 	struct store_change *changes;
 	size_t change_count, capacity, leaves, records;
@@ -50,7 +51,7 @@ static enum err no_memory(struct err_info *info)
 }
 
 static enum err add_change(struct folding *folding, const struct store_collection *collection, const void *row,
-	const char *field, int64_t value)
+	enum store_condition condition, const char *field, int64_t value)
 {
 	if (folding->change_count == folding->capacity) {
 		size_t capacity = folding->capacity ? 2 * folding->capacity : 64;
@@ -63,7 +64,7 @@ static enum err add_change(struct folding *folding, const struct store_collectio
 	folding->changes[folding->change_count++] = (struct store_change){.collection = collection,
 		.row = row,
 		.verb = STORE_PUT,
-		.condition = field ? STORE_BELOW : STORE_ALWAYS,
+		.condition = condition,
 		.field = field,
 		.value = value};
 	return ERR_OK;
@@ -80,7 +81,7 @@ static enum err add_tile(struct folding *folding, size_t level, uint64_t number,
 		.number = (int64_t)number,
 		.count = (int64_t)count,
 		.hashes = {(const uint8_t *)hashes, count * sizeof(struct hash)}};
-	return add_change(folding, &audit_tiles_collection, row, "count", row->count);
+	return add_change(folding, &audit_tiles_collection, row, STORE_BELOW, "count", row->count);
 }
 
 static enum err add_tree(struct folding *folding)
@@ -96,7 +97,11 @@ static enum err add_tree(struct folding *folding)
 		.size = (int64_t)tree->edge.size,
 		.head = tree->head,
 		.peaks = {(const uint8_t *)peaks, size}};
-	return add_change(folding, &audit_trees_collection, row, "seq", row->seq);
+	if (!store_is_shared(folding->audit->store))
+		return add_change(folding, &audit_trees_collection, row, STORE_BELOW, "seq", row->seq);
+	/* all of it only where nobody has folded further: a daemon that was paused while another took the lead */
+	return add_change(folding, &audit_trees_collection, row, folding->seq ? STORE_EQUALS : STORE_ABSENT, "seq",
+		(int64_t)folding->seq);
 }
 
 /* Writes the state, the last tile of each level that is not full (full ones were added when they became so), and what has
@@ -112,8 +117,10 @@ static enum err flush(struct folding *folding)
 	}
 	if (!err)
 		err = store_write_views(folding->audit->store, folding->changes, folding->change_count, &folding->info);
-	if (!err)
+	if (!err) {
 		metric_add(METRIC_AUDIT_LEAVES, (int64_t)folding->leaves);
+		folding->seq = tree->seq;
+	}
 	folding->change_count = folding->leaves = folding->records = 0;
 	arena_reset(folding->arena);
 	return err;
@@ -175,7 +182,8 @@ static enum err add_record(struct folding *folding, const void *data, size_t siz
 		.subject = id_of(record, "subject"),
 		.record = text};
 	folding->records++;
-	return add_change(folding, &audit_records_collection, row, NULL, 0);
+	enum store_condition condition = store_is_shared(folding->audit->store) ? STORE_ABSENT : STORE_ALWAYS;
+	return add_change(folding, &audit_records_collection, row, condition, NULL, 0);
 }
 
 static enum err fold_record(void *context, const void *data, size_t size, struct err_info *info)
@@ -405,7 +413,7 @@ static enum err fold_stream(struct audit *audit, enum store_class class, const c
 	if (err)
 		return err;
 	struct store_batch head;
-	uint64_t seq = folding.tree->seq;
+	uint64_t seq = folding.seq = folding.tree->seq;
 	err = store_log_head(audit->store, class, stream, &head, info);
 	if (err || (head.seq == seq && hash_equal(head.hash, folding.tree->head)))
 		return err;

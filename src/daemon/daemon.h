@@ -40,6 +40,9 @@ struct node_identity {
 /* Makes the directory (0700) and, where they are missing, node.json, seal.keys and checkpoint.key (0600), durably. What is
  * there stays. ERR_IO, ERR_INVALID_CONFIG (the directory is another node's). */
 enum err node_create(const char *folder, const char *node, int64_t now_us, struct err_info *info) MUST_CHECK;
+/* Makes the directory of a further node of the registry that `from`, a directory of another node or a copy of its files, is of:
+ * the same registry and keys under a name of its own. ERR_IO, ERR_INVALID_CONFIG. */
+enum err node_join(const char *folder, const char *node, const char *from, struct err_info *info) MUST_CHECK;
 /* Reads them. ERR_INVALID_CONFIG: not initialised, another node's, a key file that others can read or that is malformed. */
 enum err node_read(
 	const char *folder, const char *node, struct node_identity *ret_identity, struct err_info *info) MUST_CHECK;

@@ -15,10 +15,12 @@ struct verb {
 
 static const struct verb verbs[] = {
 	{"run", verb_run, "", "runs the daemon in the foreground; the default"},
-	{"init", verb_init, "--organisation SLUG [--name NAME] [--country CODE] [--json]",
+	{"init", verb_init, "--organisation SLUG [--name NAME] [--country CODE] [--json] | --join FOLDER",
 		"makes the data directory, its keys, the first organisation (country ZZ, unknown, where left out) and "
 		"its "
-		"platform-admin key"},
+		"platform-admin key; or, on the store of the node whose data directory (or its node.json, seal.keys "
+		"and "
+		"checkpoint.key) is in FOLDER, a further node's data directory"},
 	{"backup", verb_backup, "FOLDER [--with-keys]",
 		"backs up the data of a stopped daemon: a first step into a new folder, or what is new into an earlier "
 		"one"},

@@ -236,9 +236,20 @@ static enum err make_folder(const char *folder, struct err_info *info)
 	return ERR_OK;
 }
 
+/* Last: with it the directory counts as made. */
+static enum err write_identity(
+	const char *folder, const char *node, struct id registry, int64_t made_us, struct err_info *info)
+{
+	char text[512], id[ID_TEXT_SIZE], made[CLOCK_TEXT_SIZE];
+
+	snprintf(text, sizeof(text), "{\"node\": \"%s\", \"registry\": \"%s\", \"created_at\": \"%s\"}\n", node,
+		id_text(registry, id), clock_text(made_us, made));
+	return write_new(folder, "node.json", text, info);
+}
+
 enum err node_create(const char *folder, const char *node, int64_t now_us, struct err_info *info)
 {
-	char text[512], hex[65], registry[ID_TEXT_SIZE], made[CLOCK_TEXT_SIZE];
+	char text[512], hex[65];
 	uint8_t key[32];
 	enum err err = make_folder(folder, info);
 
@@ -253,10 +264,8 @@ enum err node_create(const char *folder, const char *node, int64_t now_us, struc
 		err = write_new(folder, "checkpoint.key", text, info);
 	explicit_bzero(key, sizeof(key));
 	explicit_bzero(hex, sizeof(hex));
-	/* last: with it the directory counts as made */
-	snprintf(text, sizeof(text), "{\"node\": \"%s\", \"registry\": \"%s\", \"created_at\": \"%s\"}\n", node,
-		id_text(id_new(now_us), registry), clock_text(now_us, made));
-	return err ? err : write_new(folder, "node.json", text, info);
+	explicit_bzero(text, sizeof(text));
+	return err ? err : write_identity(folder, node, id_new(now_us), now_us, info);
 }
 
 void node_wipe(struct node_identity *identity)
@@ -282,4 +291,21 @@ enum err node_copy(const char *from, const char *to, bool keys, struct err_info 
 	for (size_t i = 0; keys && !err && key_files[i]; i++)
 		err = copy_file(from, to, key_files[i], true, info);
 	return err;
+}
+
+enum err node_join(const char *folder, const char *node, const char *from, struct err_info *info)
+{
+	struct node_identity other;
+	enum err err = node_identity_read(from, &other, info);
+
+	if (!err && strcmp(other.node, node) == 0)
+		err = err_set(info, ERR_INVALID_CONFIG, NULL, "%s is node %s: a further node needs a name of its own",
+			from, node);
+	if (!err && exists(folder, "node.json"))
+		err = err_set(info, ERR_INVALID_CONFIG, NULL, "%s has been initialised before", folder);
+	if (!err)
+		err = make_folder(folder, info);
+	for (size_t i = 0; !err && key_files[i]; i++)
+		err = copy_file(from, folder, key_files[i], true, info);
+	return err ? err : write_identity(folder, node, other.registry, other.created_at, info);
 }

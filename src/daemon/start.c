@@ -190,6 +190,7 @@ enum err daemon_store_options(struct daemon *daemon, struct store_options *ret_o
 		.seal_key_count = daemon->identity_file.seal_key_count,
 		.migrations_folder = daemon->migrations_folder,
 		.low_water_bytes = (size_t)daemon->conf->store_low_water_mb << 20,
+		.node = daemon->conf->node,
 		.password_file = daemon->conf->store_password_file,
 		.tls_ca_file = daemon->conf->store_tls_ca,
 		.tls_certificate_key_file = daemon->conf->store_tls_certificate_key};
@@ -332,15 +333,22 @@ static void engine_stopped(void *context, enum err reason, const struct err_info
 	daemon_fatal(context, reason, info ? info->detail : "");
 }
 
+static void engine_led(void *context, bool leads)
+{
+	audit_lead(((struct daemon *)context)->audit, leads);
+}
+
 static enum err start_engine(void *context, struct err_info *info)
 {
 	struct daemon *daemon = context;
 	struct engine_options options = {.store = daemon->store,
 		.node = daemon->conf->node,
+		.address = text_or_null(daemon->conf->relay_address),
 		.registry = daemon->identity_file.registry,
 		.mailbox_capacity = (size_t)daemon->conf->engine_mailbox,
 		.snapshot_events = daemon->conf->engine_snapshot_events,
 		.on_stop = engine_stopped,
+		.on_lead = engine_led,
 		.context = daemon};
 
 	return engine_start(&options, &daemon->engine, info);

@@ -133,20 +133,38 @@ static void print_first(
 		daemon->data_folder, daemon->identity_file.node, registry, organisation->slug, id, key);
 }
 
+/* A further node on the same store: nothing is written there. */
+static int join(const struct daemon *daemon, const char *from)
+{
+	struct err_info info = {0};
+	enum err err = crypto_start();
+
+	if (!err)
+		err = node_join(daemon->conf->data_dir, daemon->conf->node, from, &info);
+	if (err)
+		return verb_failed("init", &info);
+	printf("data directory   %s (node %s, of the registry of %s)\n", daemon->conf->data_dir, daemon->conf->node,
+		from);
+	return DAEMON_EXIT_OK;
+}
+
 int verb_init(struct daemon *daemon, int count, char **items)
 {
 	struct words words = {count, items};
 	bool as_json = words_flag(&words, "--json");
 	const char *slug = words_option(&words, "--organisation"), *name = words_option(&words, "--name");
-	const char *country = words_option(&words, "--country");
+	const char *country = words_option(&words, "--country"), *from = words_option(&words, "--join");
 	struct organisation organisation = {
 		.slug = slug, .name = name ? name : slug, .country = country ? country : "ZZ"};
 	char key[IDENTITY_KEY_TEXT_SIZE] = "";
 	struct err_info info = {0};
 	enum err err;
 
-	if (!slug || words.count > 0)
-		return verb_usage("init", "--organisation SLUG [--name NAME] [--country CODE] [--json]");
+	if (!slug == !from || words.count > 0)
+		return verb_usage(
+			"init", "--organisation SLUG [--name NAME] [--country CODE] [--json] | --join FOLDER");
+	if (from)
+		return join(daemon, from);
 	log_set_level(LOG_LEVEL_WARN);
 	err = crypto_start();
 	if (!err)

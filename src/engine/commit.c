@@ -158,6 +158,7 @@ static void flight_failed(struct engine *engine, enum err err, struct err_info *
 		err_set(info, err, "", "the journal could not be written");
 	rules_free(&engine->state.rules);
 	engine->stale = true;
+	err = lead_lost(engine, err, info);
 	if (is_final(err)) /* before anybody hears of it */
 		engine_latch(engine, err, info);
 	batch_refuse(failed, err, info);
@@ -184,6 +185,17 @@ static void filled_begin(struct engine *engine)
 	flight_begin(engine, commit);
 }
 
+/* A batch without events, and all that it saw is durable; but no append of its own shows that this was still the journal's end. */
+static void unwritten_answer(struct engine *engine)
+{
+	struct err_info info = {0};
+	enum err err = batch_is_empty(engine->filling) ? ERR_OK : lead_check(engine, &info);
+	if (err)
+		batch_refuse(engine->filling, err, &info);
+	else
+		batch_answer(engine->filling);
+}
+
 /* Takes in what has become durable (or `waits` for it), begins to append what was executed meanwhile, and answers behind that, so
  * that the disk has work. */
 static void pipeline_move(struct engine *engine, bool waits)
@@ -204,7 +216,13 @@ static void pipeline_move(struct engine *engine, bool waits)
 	if (landed)
 		batch_answer(landed);
 	else if (!engine->flying)
-		batch_answer(engine->filling); /* without events, and all that it saw is durable */
+		unwritten_answer(engine);
+}
+
+void engine_drain(struct engine *engine)
+{
+	while (engine->flying || !batch_is_empty(engine->filling))
+		pipeline_move(engine, true);
 }
 
 /* ---- commands ---- */
@@ -275,7 +293,8 @@ static enum err refusal(struct engine *engine, struct err_info *info)
 		}
 		return err_set(info, err, "", "the store takes no writes now");
 	}
-	return engine->stale ? state_renew(engine, info) : ERR_OK;
+	err = lead_check(engine, info);
+	return !err && engine->stale ? state_renew(engine, info) : err;
 }
 
 static void commands_take(struct engine *engine, size_t count)
@@ -317,7 +336,8 @@ void engine_run(void *argument)
 {
 	struct engine *engine = argument;
 	for (;;) {
-		int64_t deadline_us = clock_monotonic_us() + CLOCK_US_PER_SECOND;
+		lead_turn(engine);
+		int64_t deadline_us = clock_monotonic_us() + lead_patience_us(engine);
 		size_t count = mailbox_take(engine->mailbox, engine->inbox, LIMIT_ENGINE_BATCH_COMMANDS, deadline_us);
 		if (count == 0 && mailbox_closed(engine->mailbox))
 			break;
@@ -325,6 +345,5 @@ void engine_run(void *argument)
 		tick(engine);
 		pipeline_move(engine, false);
 	}
-	while (engine->flying || !batch_is_empty(engine->filling))
-		pipeline_move(engine, true);
+	engine_drain(engine);
 }

@@ -1,5 +1,6 @@
 /* Decides how what follows a change reads the journal: from a cursor of its own, at least once, woken by the engine and
- * otherwise by nobody. Each consumer has a thread. */
+ * otherwise by nobody; on a store that daemons share, only where the lead is, and from the stored cursor each time that it comes
+ * here. Each consumer has a thread. */
 #include "parts.h"
 
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #define CHUNK_BYTES (256u << 10) /* events handed over at once */
 #define RETRY_US    CLOCK_US_PER_SECOND
 #define NAME_SIZE   48
+#define AWAIT_US    (CLOCK_US_PER_SECOND / 5) /* the lead */
 
 struct engine_consumer {
 	struct engine *engine;
@@ -25,6 +27,9 @@ struct engine_consumer {
 
 	/* its thread */
 	struct cursor_row cursor, next;
+	int64_t taken;  /* the lead that the cursor was loaded under; 0: it is to be loaded */
+	bool is_stored; /* there is a row of it … */
+	int64_t stored; /* … with this position */
 	struct arena *arena;
 	struct event *events;
 	size_t event_count, event_capacity;
@@ -33,9 +38,16 @@ struct engine_consumer {
 	bool failed;
 };
 
-const struct cursor_row *consumer_next_cursor(const struct engine_consumer *consumer)
+struct store_change consumer_cursor_change(const struct engine_consumer *consumer)
 {
-	return &consumer->next;
+	struct store_change change = {
+		.collection = consumer->cursors, .row = &consumer->next, .verb = STORE_PUT, .condition = STORE_ALWAYS};
+	if (!store_is_shared(consumer->engine->store))
+		return change;
+	change.condition = consumer->is_stored ? STORE_EQUALS : STORE_ABSENT;
+	change.field = "position";
+	change.value = consumer->stored;
+	return change;
 }
 
 int64_t engine_consumer_position(const struct engine_consumer *consumer)
@@ -47,8 +59,7 @@ int64_t engine_consumer_position(const struct engine_consumer *consumer)
 
 static enum err cursor_store(struct engine_consumer *consumer)
 {
-	struct store_change change = {
-		.collection = consumer->cursors, .row = &consumer->next, .verb = STORE_PUT, .condition = STORE_ALWAYS};
+	struct store_change change = consumer_cursor_change(consumer);
 	bool stores = !consumer->stores_own && !consumer->ephemeral;
 	return stores ? store_write(consumer->engine->store, &change, 1, NULL, consumer->info) : ERR_OK;
 }
@@ -67,6 +78,8 @@ static enum err hand_over(struct engine_consumer *consumer, uint64_t seq)
 	if (err)
 		return err;
 	consumer->cursor = consumer->next;
+	consumer->is_stored = true;
+	consumer->stored = consumer->next.position;
 	atomic_store(&consumer->position, consumer->cursor.position);
 	return ERR_OK;
 }
@@ -96,6 +109,12 @@ static enum err event_keep(struct engine_consumer *consumer, const struct event 
 	return ERR_OK;
 }
 
+/* It runs under the lead under which it read its cursor. */
+static bool is_its_turn(const struct engine_consumer *consumer)
+{
+	return consumer->ephemeral || lead_taken(consumer->engine) == consumer->taken;
+}
+
 static enum err consume_batch(void *context, const struct store_batch *batch)
 {
 	struct engine_consumer *consumer = context;
@@ -117,34 +136,10 @@ static enum err consume_batch(void *context, const struct store_batch *batch)
 	consumer->failed = err != ERR_OK;
 	if (!err && (atomic_load(&consumer->stopping) || atomic_load(&consumer->engine->stopping)))
 		return ERR_STOPPING;
-	return err;
+	return !err && !is_its_turn(consumer) ? ERR_STOPPING : err;
 }
 
-/* ---- the thread ---- */
-
-static void consumer_run(void *argument)
-{
-	struct engine_consumer *consumer = argument;
-	struct engine *engine = consumer->engine;
-	while (!atomic_load(&consumer->stopping) && !atomic_load(&engine->stopping)) {
-		struct err_info info = {0};
-		consumer->info = &info;
-		consumer->failed = false;
-		consumer->event_count = 0;
-		arena_reset(consumer->arena);
-		uint64_t from = consumer->cursor.seq > 0 ? (uint64_t)consumer->cursor.seq : 1;
-		enum err err =
-			store_log_read(engine->store, STORE_VALUE, ENGINE_STREAM, from, consume_batch, consumer, &info);
-		if (err && err != ERR_STOPPING) {
-			info.code = err;
-			log_failure("consumer_failed", &info, "consumer", consumer->name, NULL);
-			engine_wait_above(engine, INT64_MAX, clock_monotonic_us() + RETRY_US, &consumer->stopping);
-			continue;
-		}
-		if (!err)
-			engine_wait_above(engine, consumer->cursor.position, INT64_MAX, &consumer->stopping);
-	}
-}
+/* ---- the cursor ---- */
 
 static enum err cursor_begin_now(struct engine_consumer *consumer, struct err_info *info)
 {
@@ -164,6 +159,8 @@ static enum err cursor_load(struct engine_consumer *consumer, struct err_info *i
 		err = cursor_begin_now(consumer, info);
 	else
 		err = store_get(consumer->engine->store, consumer->cursors, cursor, consumer->arena, info);
+	consumer->is_stored = !err && !consumer->ephemeral;
+	consumer->stored = consumer->is_stored ? cursor->position : 0;
 	/* a cursor of another, longer journal: what was made of it is made anew */
 	if (err == ERR_NOT_FOUND || (!err && cursor->position > atomic_load(&consumer->engine->position))) {
 		*cursor = (struct cursor_row){0};
@@ -173,8 +170,61 @@ static enum err cursor_load(struct engine_consumer *consumer, struct err_info *i
 	consumer->next.name = consumer->name;
 	atomic_store(&consumer->position, cursor->position);
 	if (consumer->stores_own)
-		atomic_store(&consumer->engine->views_position, cursor->position);
+		views_position_raise(consumer->engine, cursor->position);
 	return err;
+}
+
+/* Reads the cursor where the lead has come here since it was read. False: it is not the time. */
+static bool turn_begin(struct engine_consumer *consumer, struct err_info *info)
+{
+	int64_t taken = lead_taken(consumer->engine);
+	enum err err = ERR_OK;
+	if (is_its_turn(consumer) && consumer->taken)
+		return true;
+	if (taken || consumer->ephemeral) {
+		arena_reset(consumer->arena);
+		err = cursor_load(consumer, info);
+		consumer->taken = err ? 0 : taken + consumer->ephemeral;
+	}
+	if (err) {
+		info->code = err;
+		log_failure("consumer_failed", info, "consumer", consumer->name, NULL);
+	}
+	if (consumer->taken)
+		return true;
+	engine_wait_above(
+		consumer->engine, INT64_MAX, clock_monotonic_us() + (err ? RETRY_US : AWAIT_US), &consumer->stopping);
+	return false;
+}
+
+/* ---- the thread ---- */
+
+static void consumer_run(void *argument)
+{
+	struct engine_consumer *consumer = argument;
+	struct engine *engine = consumer->engine;
+	while (!atomic_load(&consumer->stopping) && !atomic_load(&engine->stopping)) {
+		struct err_info info = {0};
+		if (!turn_begin(consumer, &info))
+			continue;
+		consumer->info = &info;
+		consumer->failed = false;
+		consumer->event_count = 0;
+		arena_reset(consumer->arena);
+		uint64_t from = consumer->cursor.seq > 0 ? (uint64_t)consumer->cursor.seq : 1;
+		enum err err =
+			store_log_read(engine->store, STORE_VALUE, ENGINE_STREAM, from, consume_batch, consumer, &info);
+		if (err && err != ERR_STOPPING) {
+			info.code = err;
+			if (engine->lead && !consumer->ephemeral)
+				consumer->taken = 0; /* another daemon may have moved the cursor */
+			log_failure("consumer_failed", &info, "consumer", consumer->name, NULL);
+			engine_wait_above(engine, INT64_MAX, clock_monotonic_us() + RETRY_US, &consumer->stopping);
+			continue;
+		}
+		if (!err)
+			engine_wait_above(engine, consumer->cursor.position, INT64_MAX, &consumer->stopping);
+	}
 }
 
 enum err consumer_start(struct engine *engine, const struct engine_consumer_options *options, bool stores_own,
@@ -193,8 +243,10 @@ enum err consumer_start(struct engine *engine, const struct engine_consumer_opti
 	consumer->arena = arena_new(0);
 	consumer->scratch = malloc(sizeof *consumer->scratch);
 	enum err err = consumer->arena && consumer->scratch ? ERR_OK : ERR_NO_MEMORY;
-	if (!err)
+	if (!err && (!engine->lead || consumer->ephemeral)) {
 		err = cursor_load(consumer, info);
+		consumer->taken = 1;
+	}
 	*ret_consumer = consumer; /* before its thread may look for it */
 	if (!err)
 		err = thread_start(consumer->name, consumer_run, consumer, &consumer->thread);

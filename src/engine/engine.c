@@ -80,9 +80,13 @@ bool engine_ready(struct engine *engine, char *reason, size_t size)
 		err = ERR_STOPPING;
 	if (!err)
 		(void)store_healthy(engine->store, &err);
+	struct engine_leader leader;
+	engine_leader(engine, &leader);
 	if (err)
 		snprintf(reason, size, "%s", err_row(err)->title);
-	return err == ERR_OK;
+	else if (!leader.node[0])
+		snprintf(reason, size, "no daemon is known to lead");
+	return err == ERR_OK && leader.node[0];
 }
 
 static void kilograms_write(void *context, void (*emit)(void *sink, const char *line), void *sink)
@@ -100,6 +104,15 @@ struct totals totals_of(const struct rules *rules)
 	for (int state = 0; state < KG_STATE_COUNT; state++)
 		totals.state_kg[state] = rules_state_kg(rules, (enum kg_state)state);
 	return totals;
+}
+
+void views_position_raise(struct engine *engine, int64_t position)
+{
+	if (position <= atomic_load(&engine->views_position))
+		return;
+	atomic_store(&engine->views_position, position);
+	metric_set(METRIC_ENGINE_VIEWS_POSITION, position);
+	engine_notify(engine);
 }
 
 void engine_show_totals(struct engine *engine, const struct totals *totals)
@@ -120,13 +133,14 @@ void engine_show_totals(struct engine *engine, const struct totals *totals)
 enum err engine_load(struct engine *engine, struct err_info *info)
 {
 	struct store_batch head;
+	bool alone = !store_is_shared(engine->store);
 	rules_free(&engine->state.rules);
-	enum err err = snapshot_load(engine->store, engine->registry, !engine->thread, &engine->state, info);
+	enum err err = snapshot_load(engine->store, engine->registry, alone && !engine->thread, &engine->state, info);
 	if (!err)
 		err = journal_replay(engine->store, &engine->state, 0, info);
 	if (!err)
 		err = store_log_head(engine->store, STORE_VALUE, ENGINE_STREAM, &head, info);
-	if (!err && (head.seq != engine->state.seq || !hash_equal(head.hash, engine->state.hash)))
+	if (!err && alone && (head.seq != engine->state.seq || !hash_equal(head.hash, engine->state.hash)))
 		err = err_set(
 			info, ERR_POSITION_TAKEN, "", "the journal moved while it was read: another writer leads");
 	/* what came from a snapshot alone was checked when its end was read */
@@ -167,6 +181,7 @@ enum err engine_start(const struct engine_options *options, struct engine **ret_
 	engine->registry = options->registry;
 	engine->snapshot_events = options->snapshot_events ? options->snapshot_events : LIMIT_ENGINE_SNAPSHOT_EVENTS;
 	engine->on_stop = options->on_stop;
+	engine->on_lead = options->on_lead;
 	engine->context = options->context;
 	sync_make(engine);
 	clock_start(&engine->clock, options);
@@ -187,11 +202,15 @@ enum err engine_start(const struct engine_options *options, struct engine **ret_
 	if (!err)
 		err = flight_start(engine);
 	if (!err)
+		err = lead_start(engine, options);
+	if (!err)
 		err = thread_start("engine", engine_run, engine, &engine->thread);
 	if (!err)
 		err = thread_start("replayer", replayer_run, engine, &engine->replayer);
 	if (!err && !options->no_views)
 		err = views_start(engine, info);
+	if (!err)
+		lead_wait(engine);
 out:
 	if (err) {
 		engine_stop(&engine);
@@ -213,11 +232,13 @@ void engine_stop(struct engine **engine)
 		mailbox_close(old->mailbox);
 	thread_join(&old->thread); /* what was taken is finished before the followers are told */
 	flight_stop(old);
+	lead_end(old);
 	atomic_store(&old->stopping, true);
 	engine_notify(old);
 	engine_consumer_stop(&old->views);
 	thread_join(&old->replayer);
 	projector_free(&old->projector);
+	lead_free(old);
 	metric_source_remove(old);
 	mailbox_free(&old->mailbox);
 	rules_free(&old->state.rules);

@@ -111,6 +111,8 @@ struct flight {
 	bool stops; /* instead of another append */
 };
 
+struct lead;
+
 struct engine {
 	/* constant after start */
 	struct store *store;
@@ -123,6 +125,8 @@ struct engine {
 	struct thread *thread, *appender, *replayer;
 	struct engine_consumer *views;
 	struct projector *projector;
+	struct lead *lead; /* NULL: the store is not shared, and we always lead */
+	void (*on_lead)(void *context, bool leads);
 
 	/* replayer thread */
 	int64_t snapshot_position; /* of the newest snapshot that the state can be loaded from; 0: none */
@@ -159,7 +163,9 @@ void commits_free(struct engine *engine);
 struct totals totals_of(const struct rules *rules);
 /* Makes them known, for metrics and readers; on the engine's thread, or before it runs. */
 void engine_show_totals(struct engine *engine, const struct totals *totals);
-/* Loads the state anew after a failed append. Engine thread. */
+/* Finishes what is in flight and what has been executed. Engine thread. */
+void engine_drain(struct engine *engine);
+/* Loads the state anew after a failed append, from a store that is ours alone up to the journal's head. Engine thread. */
 enum err engine_load(struct engine *engine, struct err_info *info) MUST_CHECK;
 /* Wakes all that wait for positions. Any thread. */
 void engine_notify(struct engine *engine);
@@ -179,6 +185,28 @@ void flight_begin(struct engine *engine, const struct commit *commit);
  * journal's head is the batch. Engine thread. */
 bool flight_end(struct engine *engine, bool waits, enum err *ret_err, struct err_info *info);
 
+/* ---- leading (lead.c); each is nothing where the store is not shared ---- */
+
+/* Begins to look after the lease. Before the engine thread. */
+enum err lead_start(struct engine *engine, const struct engine_options *options) MUST_CHECK;
+/* Waits until a daemon is known to lead, for as long as a lease may need to become free and a little more. */
+void lead_wait(struct engine *engine);
+/* Ends its thread and gives the lease back. After the engine thread. */
+void lead_end(struct engine *engine);
+/* When nobody asks any more. */
+void lead_free(struct engine *engine);
+/* One turn of the engine thread: follows the journal, takes the lead where it is to be had, gives it up where it is gone. */
+void lead_turn(struct engine *engine);
+/* How long the engine thread may wait for commands. */
+int64_t lead_patience_us(const struct engine *engine);
+/* ERR_NOT_LEADER where nothing may be executed, or answered from the state alone. Engine thread. */
+enum err lead_check(const struct engine *engine, struct err_info *info) MUST_CHECK;
+/* An append failed: the state is gone and with it the lead, which is taken again from a state that was read anew. What the
+ * commands in hand are answered with. Engine thread. */
+enum err lead_lost(struct engine *engine, enum err err, struct err_info *info);
+/* A number that is another each time that this daemon has taken the lead; 0 while it does not lead. Any thread. */
+int64_t lead_taken(const struct engine *engine);
+
 /* ---- consumers ---- */
 
 struct cursor_row {
@@ -190,8 +218,11 @@ extern const struct store_collection cursors_collection, view_cursors_collection
 /* As engine_consumer_start; the projector stores its cursor itself, with its rows. */
 enum err consumer_start(struct engine *engine, const struct engine_consumer_options *options, bool stores_own,
 	struct engine_consumer **ret_consumer, struct err_info *info) MUST_CHECK;
-/* The cursor to store with what `each` was given; on its thread. */
-const struct cursor_row *consumer_next_cursor(const struct engine_consumer *consumer);
+/* The change that stores the cursor with what `each` was given; on its thread. On a shared store it is refused where another
+ * daemon has moved the cursor. */
+struct store_change consumer_cursor_change(const struct engine_consumer *consumer);
+/* Makes a position of the views known that another daemon has written. Any thread. */
+void views_position_raise(struct engine *engine, int64_t position);
 
 /* ---- views ---- */
 

@@ -235,6 +235,10 @@ void replayer_run(void *argument)
 		struct err_info info = {0};
 		int64_t due = engine->snapshot_position + engine->snapshot_events;
 		engine_wait_above(engine, due - 1, INT64_MAX, &engine->stopping);
+		if (!lead_taken(engine)) { /* the leader writes them */
+			engine_wait_above(engine, INT64_MAX, clock_monotonic_us() + RETRY_US, &engine->stopping);
+			continue;
+		}
 		enum err err = atomic_load(&engine->stopping) ? ERR_OK : snapshot_make(engine, &info);
 		if (err) { /* the engine itself answers for the journal; the next copy starts anew */
 			info.code = err;

@@ -720,7 +720,8 @@ static enum err chunk_write(struct projector *projector)
 {
 	struct store_change *changes = NULL;
 	size_t count = 0, capacity = 0;
-	enum err err = ERR_OK;
+	enum err err = change_add(
+		projector->arena, &changes, &count, &capacity, consumer_cursor_change(projector->engine->views));
 	for (size_t s = 0; s < SHEET_COUNT; s++) {
 		const struct sheet *sheet = &projector->sheets[s];
 		for (size_t i = 0; i < sheet->count && !err; i++)
@@ -736,12 +737,8 @@ static enum err chunk_write(struct projector *projector)
 	}
 	if (!err)
 		err = ranges_view_changes(projector->ranges, &changes, &count, &capacity);
-	if (!err)
-		err = change_add(projector->arena, &changes, &count, &capacity,
-			(struct store_change){.collection = &view_cursors_collection,
-				.row = consumer_next_cursor(projector->engine->views),
-				.verb = STORE_PUT,
-				.condition = STORE_ALWAYS});
+	/* all of it only where the cursor still is: a daemon that was paused while another took the lead would put rows back that
+	 * have since been joined or divided */
 	return err ? err : store_write_views(projector->engine->store, changes, count, projector->info);
 }
 
@@ -772,8 +769,6 @@ enum err projector_each(void *context, const struct event *events, size_t count,
 	chunk_clear(projector);
 	if (err)
 		return err;
-	atomic_store(&projector->engine->views_position, (int64_t)events[count - 1].header.number);
-	metric_set(METRIC_ENGINE_VIEWS_POSITION, (int64_t)events[count - 1].header.number);
-	engine_notify(projector->engine);
+	views_position_raise(projector->engine, (int64_t)events[count - 1].header.number);
 	return ERR_OK;
 }

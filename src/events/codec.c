@@ -81,7 +81,8 @@ static enum err body_check(const struct layout *layout, const uint8_t *body, str
 			if (value >= layout_name_count(field->names))
 				return err_set(info, ERR_RECORD_INVALID, "", "%s of %s has no value %u", field->name,
 					layout->name, value);
-		} else if (field->kind == LAYOUT_CODE8 || field->kind == LAYOUT_CODE16) {
+		} else if (field->kind == LAYOUT_CODE8 || field->kind == LAYOUT_CODE16 ||
+			   field->kind == LAYOUT_CODE32) {
 			if (!code_is_clean(body, field->size))
 				return err_set(info, ERR_RECORD_INVALID, "", "%s of %s is not printable", field->name,
 					layout->name);
@@ -177,6 +178,11 @@ bool code16_set(struct code16 *ret_code, const char *text)
 	return code_set(ret_code->text, sizeof ret_code->text, text);
 }
 
+bool code32_set(struct code32 *ret_code, const char *text)
+{
+	return code_set(ret_code->text, sizeof ret_code->text, text);
+}
+
 char *code8_text(struct code8 code, char ret_text[9])
 {
 	memcpy(ret_text, code.text, sizeof code.text);
@@ -188,5 +194,12 @@ char *code16_text(struct code16 code, char ret_text[17])
 {
 	memcpy(ret_text, code.text, sizeof code.text);
 	ret_text[16] = 0;
+	return ret_text;
+}
+
+char *code32_text(struct code32 code, char ret_text[33])
+{
+	memcpy(ret_text, code.text, sizeof code.text);
+	ret_text[32] = 0;
 	return ret_text;
 }

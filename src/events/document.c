@@ -23,7 +23,7 @@ static json_t *field_json(const struct layout_field *field, const uint8_t *data)
 {
 	int64_t number = 0;
 	uint32_t small = 0;
-	char text[17];
+	char text[33];
 	switch (field->kind) {
 	case LAYOUT_U64:
 	case LAYOUT_I64:
@@ -38,6 +38,7 @@ static json_t *field_json(const struct layout_field *field, const uint8_t *data)
 	case LAYOUT_SIGNATURE: return hex_json(data, field->size);
 	case LAYOUT_CODE8:
 	case LAYOUT_CODE16:
+	case LAYOUT_CODE32:
 		memcpy(text, data, field->size);
 		text[field->size] = 0;
 		return json_string(text);
@@ -111,7 +112,8 @@ static const char *const kind_names[] = {[LAYOUT_U64] = "u64",
 	[LAYOUT_KEY] = "ed25519 key",
 	[LAYOUT_SIGNATURE] = "ed25519 signature",
 	[LAYOUT_CODE8] = "code 8",
-	[LAYOUT_CODE16] = "code 16"};
+	[LAYOUT_CODE16] = "code 16",
+	[LAYOUT_CODE32] = "code 32"};
 
 static json_t *layout_json(const char *group, const struct layout *layout)
 {

@@ -19,6 +19,7 @@ _Static_assert(sizeof(struct serial_range) == 24 && sizeof(struct claim_run) == 
 #define F_SIGNATURE(field, since, doc)                +64
 #define F_CODE8(field, since, doc)                    +8
 #define F_CODE16(field, since, doc)                   +16
+#define F_CODE32(field, since, doc)                   +32
 #define RECORD(name, NAME, type, version, lists, doc) enum { EVENT_SIZE_##NAME = 0
 #define RECORD_END(name, NAME) \
 	}                      \
@@ -37,6 +38,7 @@ _Static_assert(sizeof(struct serial_range) == 24 && sizeof(struct claim_run) == 
 #define F_SIGNATURE(field, since, doc)                +64
 #define F_CODE8(field, since, doc)                    +8
 #define F_CODE16(field, since, doc)                   +16
+#define F_CODE32(field, since, doc)                   +32
 #define RECORD(name, NAME, type, version, lists, doc) enum { COMMAND_SIZE_##NAME = 0
 #define RECORD_END(name, NAME) \
 	}                      \

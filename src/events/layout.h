@@ -16,7 +16,8 @@ enum layout_kind {
 	LAYOUT_KEY,
 	LAYOUT_SIGNATURE,
 	LAYOUT_CODE8,
-	LAYOUT_CODE16
+	LAYOUT_CODE16,
+	LAYOUT_CODE32
 };
 
 struct layout_field {

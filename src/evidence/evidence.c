@@ -1,4 +1,5 @@
-/* The service: its thread takes jobs and looks for reviews; start goes on with what was under way. */
+/* The service: its thread takes jobs and looks for reviews; start goes on with what was under way. On a store that daemons share
+ * it works where the engine leads, and goes on there with what another has left. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +7,8 @@
 #include "parts.h"
 
 enum { QUEUE_DEFAULT = 64, PERIODS_RESUMED_MAX = 10000 };
+
+#define IDLE_US CLOCK_US_PER_SECOND /* then it looks whether it leads */
 
 /* ---- the thread ---- */
 
@@ -86,6 +89,18 @@ static void take_up_left_over(struct evidence *evidence)
 	}
 }
 
+/* What was under way elsewhere when the lead came here is taken up, and everything is looked at again. */
+static bool leads_now(struct evidence *evidence)
+{
+	bool leads = engine_leads(evidence->engine);
+	if (leads && !evidence->led) {
+		atomic_store(&evidence->left_over, true);
+		atomic_store(&evidence->look_again, true);
+	}
+	evidence->led = leads;
+	return leads;
+}
+
 /* A failed look is told once an interval and tried again at the next. */
 static void run_reviews(struct evidence *evidence)
 {
@@ -117,12 +132,15 @@ static void evidence_run(void *argument)
 		void *items[1];
 		size_t count = mailbox_take(evidence->mailbox, items, 1, next_us);
 		/* NULL-like items only wake: a task without a period */
-		if (count && !id_is_none(((struct task *)items[0])->period) && !atomic_load(&evidence->stopping))
+		bool may_work = leads_now(evidence) && !atomic_load(&evidence->stopping);
+		if (count && !id_is_none(((struct task *)items[0])->period) && may_work)
 			run_task(evidence, items[0]);
 		else if (count)
 			free(items[0]);
 		bool due = clock_monotonic_us() >= next_us || review_is_asked(evidence);
-		if (due && !atomic_load(&evidence->stopping)) {
+		if (due && !may_work)
+			next_us = clock_monotonic_us() + IDLE_US;
+		else if (due) {
 			take_up_left_over(evidence);
 			run_reviews(evidence);
 			next_us = clock_monotonic_us() + REVIEW_INTERVAL_US;
@@ -163,6 +181,10 @@ enum err evidence_submit(struct evidence *evidence, const struct audit_actor *ac
 	struct period old_row = {.id = period};
 	if (!arena)
 		return err_set(info, ERR_NO_MEMORY, "", "no memory for the job");
+	if (!engine_leads(evidence->engine)) {
+		arena_free(&arena);
+		return err_set(info, ERR_NOT_LEADER, "", "the daemon that leads submits periods");
+	}
 	enum err err = store_get(evidence->store, &periods_collection, &old_row, arena, info);
 	bool repeated = err == ERR_OK && id_equal(old_row.job_id, command_id);
 	if (err == ERR_OK && !repeated && old_row.state != 0 && old_row.state != 3)
@@ -276,8 +298,10 @@ enum err evidence_start(const struct evidence_options *options, struct evidence 
 	enum err err = evidence->mailbox ? ERR_OK : err_set(info, ERR_NO_MEMORY, "", "no memory for evidence");
 	if (err == ERR_OK && options->config_folder)
 		err = files_publish(evidence, options->config_folder, info);
-	if (err == ERR_OK)
+	if (err == ERR_OK && leads_now(evidence)) {
+		atomic_store(&evidence->left_over, false);
 		err = resume(evidence, info);
+	}
 	if (err == ERR_OK)
 		err = engine_consumer_start(evidence->engine, &consumer, &evidence->consumer, info);
 	if (err == ERR_OK)

@@ -357,7 +357,7 @@ static void take_back(struct evidence *evidence, const struct submission *row, s
 static bool may_be_tried_again(enum err err)
 {
 	return err == ERR_BUSY || err == ERR_STOPPING || err == ERR_DEADLINE || err == ERR_NO_SPACE ||
-	       err == ERR_NO_MEMORY || err == ERR_POSITION_TAKEN || err == ERR_STORE_LATCHED;
+	       err == ERR_NO_MEMORY || err == ERR_POSITION_TAKEN || err == ERR_STORE_LATCHED || err == ERR_NOT_LEADER;
 }
 
 /* One part; *ret_kg is 0 where it has nothing to credit. */
@@ -447,8 +447,8 @@ enum err period_run(struct evidence *evidence, struct id id, struct id job, bool
 	if (err)
 		goto out;
 	err = run_parts(evidence, &row, &project, job, arena, info);
-	if (err == ERR_STOPPING || err == ERR_STORE_LATCHED || err == ERR_POSITION_TAKEN)
-		goto out; /* the next start goes on */
+	if (err == ERR_STOPPING || err == ERR_STORE_LATCHED || err == ERR_POSITION_TAKEN || err == ERR_NOT_LEADER)
+		goto out; /* the next start goes on, or the daemon that leads now */
 	row.state = err ? 3 : 2;
 	row.failure = err ? arena_print(arena, "%s: %s", err_row(err)->slug, info->detail) : NULL;
 	if (period_write(evidence, &daemon, &old_row, &row, err ? "period.fail" : "period.submit", &fault) != ERR_OK &&

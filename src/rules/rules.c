@@ -160,6 +160,14 @@ static enum err restored(const struct event *event, struct err_info *info)
 	return ERR_OK;
 }
 
+/* It changes nothing either: the place that it takes is what counts. */
+static enum err led(const struct event *event, struct err_info *info)
+{
+	return event->led.term && event->led.node.text[0]
+		       ? ERR_OK
+		       : err_set(info, ERR_JOURNAL_INVALID, "", "nobody took the lead");
+}
+
 enum err rules_make_true(struct rules *rules, struct undo *undo, const struct event *event, struct err_info *info)
 {
 	switch (event->header.type) {
@@ -168,6 +176,7 @@ enum err rules_make_true(struct rules *rules, struct undo *undo, const struct ev
 	case EVENT_SOURCE_DONE: return source_done(rules, event, info);
 	case EVENT_TICKED: return ticked(rules, event, info);
 	case EVENT_RESTORED: return restored(event, info);
+	case EVENT_LED: return led(event, info);
 	default: return registry_apply(rules->registry, rules->ledger, undo, event, info);
 	}
 }

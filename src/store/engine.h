@@ -151,6 +151,8 @@ struct store_engine {
 	 * error, and the caller asks for the heads again. */
 	enum err (*write_many)(
 		void *engine, enum store_class class, struct store_job *jobs, size_t count, struct err_info *info);
+	/* As store_end_writes. NULL: a writer that has gone leaves nothing behind. */
+	enum err (*end_writes)(void *engine, const char *node, struct err_info *info);
 };
 
 extern const struct store_engine store_sqlite, store_mongo;

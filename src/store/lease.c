@@ -40,9 +40,10 @@ struct lease {
 	void *context;
 
 	/* the thread that tries */
-	bool held;                    /* the row is ours, as far as we know */
-	int64_t seen_term, seen_beat; /* of the row as it was last seen or written */
-	int64_t moved_us;             /* when they were first seen; NEVER: not yet */
+	bool held;                     /* the row is ours, as far as we know */
+	int64_t seen_term, seen_beat;  /* of the row as it was last seen or written */
+	char seen_holder[HOLDER_SIZE]; /* "": released */
+	int64_t moved_us;              /* when they were first seen; NEVER: not yet */
 
 	/* any thread */
 	atomic_int_fast64_t until_us; /* it is held before; NEVER: not held */
@@ -155,6 +156,7 @@ static enum err look(struct lease *lease, bool *ret_free, struct err_info *info)
 	bool absent = err == ERR_NOT_FOUND;
 	int64_t term = absent ? 0 : row.term, beat = absent ? 0 : row.beat;
 	bool released = !err && !row.holder;
+	snprintf(lease->seen_holder, sizeof lease->seen_holder, "%s", err || released ? "" : row.holder);
 	arena_free(&arena);
 	if (err && !absent)
 		return err;
@@ -170,8 +172,11 @@ static enum err take_where_free(struct lease *lease, struct err_info *info)
 {
 	bool is_free = false;
 	enum err err = look(lease, &is_free, info);
-	if (!err && is_free)
-		err = row_write(lease, lease->seen_term + 1, false, info);
+	if (err || !is_free)
+		return err;
+	err = row_write(lease, lease->seen_term + 1, false, info);
+	if (!err && lease->seen_holder[0])
+		return store_end_writes(lease->store, lease->seen_holder, info);
 	return err == ERR_CONDITION_FAILED ? ERR_OK : err;
 }
 

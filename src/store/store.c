@@ -156,6 +156,11 @@ bool store_is_shared(const struct store *store)
 	return store->engine->shared;
 }
 
+enum err store_end_writes(struct store *store, const char *node, struct err_info *info)
+{
+	return store->engine->end_writes ? store->engine->end_writes(store->back, node, info) : ERR_OK;
+}
+
 /* ---- changes of rows ---- */
 
 static const struct store_table *table_for(struct store *store, const struct store_collection *collection)

@@ -45,7 +45,8 @@ struct lease *lease_new(const struct lease_options *options);
 void lease_free(struct lease **lease);
 
 /* Raises the beat where this daemon holds the lease; else looks at it, and takes it where it is free: never taken, released,
- * or without a beat for LEASE_FREE_US (also one that an earlier process of this node held). Call it every LEASE_BEAT_US.
+ * or without a beat for LEASE_FREE_US (also one that an earlier process of this node held; what its holder had begun to write is
+ * then given up: store_end_writes). Call it every LEASE_BEAT_US.
  * `*ret_held`: as lease_holds after it. ERR_OK also where another holds it; errors of the store say nothing about who does,
  * and the time of the last beat goes on running. Blocks on the store. One thread at a time. */
 enum err lease_try(struct lease *lease, bool *ret_held, struct err_info *info) MUST_CHECK;

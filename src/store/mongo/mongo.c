@@ -264,6 +264,7 @@ static enum err connect_back(const struct store_options *options, struct mongo *
 	bson_oid_init(&back->owner, NULL);
 	pthread_mutex_init(&back->lock, NULL);
 	snprintf(back->database, sizeof back->database, "%s", mongoc_uri_get_database(uri));
+	snprintf(back->node, sizeof back->node, "%s", options->node ? options->node : "");
 	back->pool = mongoc_client_pool_new(uri);
 	mongoc_uri_destroy(uri);
 	if (!back->pool) {
@@ -357,4 +358,5 @@ const struct store_engine store_mongo = {
 	.log_delete = mongo_log_delete,
 	.visit = mongo_visit,
 	.write_many = mongo_write_many,
+	.end_writes = mongo_end_writes,
 };

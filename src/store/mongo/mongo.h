@@ -29,17 +29,27 @@ struct mongo_heads {
 	struct mongo_head items[MONGO_HEADS];
 };
 
+#define MONGO_SESSIONS 128 /* of this process, noted lately */
+
+struct mongo_session {
+	uint8_t id[16];
+	int64_t noted_us; /* monotonic; 0: none */
+};
+
 struct mongo {
 	/* constant after open */
 	const struct store_tables *tables;
 	mongoc_client_pool_t *pool;
 	char database[MONGO_NAME_SIZE];
+	char node[32];    /* "": sessions are not noted */
 	bson_oid_t owner; /* of the migrations' lock */
 
 	/* of all threads */
 	atomic_bool latched, full;
 	pthread_mutex_t lock;
-	struct mongo_heads heads[STORE_CLASS_COUNT]; /* under lock */
+	struct mongo_heads heads[STORE_CLASS_COUNT]; /* under lock, as the next two */
+	struct mongo_session sessions[MONGO_SESSIONS];
+	size_t next_session;
 };
 
 /* A client of the pool with a session of its own, for one call of one thread. Its session gives each write a number, so that
@@ -121,6 +131,10 @@ enum err mongo_migrate_check(struct mongo_use *use, const char *folder, struct e
 
 /* write.c */
 enum err mongo_write(void *engine, struct store_job *job, struct err_info *info);
+
+/* sessions.c: before the first transaction of a use's session; false: it could not be noted. And the end of another daemon's. */
+bool mongo_note_session(struct mongo_use *use, struct err_info *info);
+enum err mongo_end_writes(void *engine, const char *node, struct err_info *info);
 
 /* change.c: one try; what happened is the fate, and where that is FATE_REFUSED or FATE_DUPLICATE the verdict is in info. */
 enum mongo_fate mongo_change_one(struct mongo_use *use, struct store_job *job, struct err_info *info);

@@ -124,6 +124,8 @@ static enum mongo_fate run_transaction(struct attempt *attempt, struct err_info 
 	mongoc_client_session_t *session = attempt->use.session;
 	bson_error_t error;
 	bson_t reply;
+	if (!mongo_note_session(&attempt->use, info))
+		return FATE_CONFLICT; /* nothing has begun */
 	if (!mongoc_client_session_start_transaction(session, NULL, &error)) {
 		mongo_failure(attempt->use.back, NULL, &error, "start a transaction", info);
 		return FATE_CONFLICT;

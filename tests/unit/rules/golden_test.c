@@ -106,6 +106,21 @@ static void restore(struct world *world)
 	assert_int_equal(rules_apply(world->replica, &event, &world->info), ERR_OK);
 }
 
+/* What a daemon writes that takes the lead of a shared store. */
+static void lead(struct world *world)
+{
+	struct event event = {
+		.header = {.type = EVENT_LED, .number = rules_position(world->rules) + 1, .time_us = world->now_us},
+		.led = {.term = 7}};
+	size_t size = 0;
+	assert_int_equal(rules_apply(world->rules, &event, &world->info), ERR_JOURNAL_INVALID); /* by nobody */
+	assert_true(code32_set(&event.led.node, "b"));
+	assert_int_equal(event_encode(&event, made + made_size, sizeof made - made_size, &size), ERR_OK);
+	made_size += size;
+	assert_int_equal(rules_apply(world->rules, &event, &world->info), ERR_OK);
+	assert_int_equal(rules_apply(world->replica, &event, &world->info), ERR_OK);
+}
+
 static void make(void)
 {
 	struct world world;
@@ -202,6 +217,7 @@ static void make(void)
 	command.tick.due_us = world.now_us;
 	done(&world, &command);
 	restore(&world);
+	lead(&world);
 	world_check(&world);
 	world_stop(&world);
 }
