@@ -69,6 +69,7 @@ struct evidence;
 struct identity;
 struct ingest;
 struct journal_stream;
+struct relay;
 struct sensing;
 
 /* A part's answer to /readyz: true when it can serve; otherwise one sentence in `reason`. Must not block. */
@@ -92,9 +93,13 @@ struct api {
 	struct ingest *ingest;
 	struct engine *engine;
 	struct evidence *evidence;
+	const char *relay_key_file;      /* secret of the daemons on this store; NULL: nothing is passed on */
+	const char *relay_tls_ca;        /* NULL: the system's authorities */
+	int64_t relay_deadline_us;       /* of an answer of the daemon that leads */
 	const struct api_check *checks;  /* for /readyz, ended by name NULL; may be NULL */
 	struct http_server *http_server; /* set by api_start */
 	_Atomic(char *) openapi;         /* the document as text; made when it is first asked for, then constant */
+	struct relay *relay;             /* set by api_start */
 	struct journal_stream *journal_stream; /* set by api_start where there is an engine */
 };
 

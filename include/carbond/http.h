@@ -93,6 +93,13 @@ struct http_options {
 	 * ERR_RATE_LIMITED. NULL: only public routes answer. */
 	enum err (*authenticate)(
 		void *context, struct http_request *request, struct http_actor *ret_actor, struct err_info *info);
+	/* Where several servers share the work: whether another is to answer a request. Asked on an http thread before a route's
+	 * handler, with ERR_OK, and on a worker with what a handler of kind HTTP_WORK has refused with. Must not block. Then `relay`
+	 * answers it, on one of `relay_threads` of its own, since it waits for others; or on the worker that asked, in the handler's
+	 * place. NULL: all are answered here. */
+	bool (*is_elsewhere)(void *context, struct http_request *request, enum err refused);
+	enum err (*relay)(void *context, struct http_request *request, struct err_info *info);
+	unsigned relay_threads; /* ≥ 1 with `relay` */
 	/* The Server header: "carbond/0.1.0". */
 	const char *server;
 };
@@ -130,8 +137,13 @@ enum err http_body_over(struct http_request *request, void *row, struct err_info
 const json_t *http_body_json(struct http_request *request);                 /* the parsed document, or NULL */
 const char *http_body_text(struct http_request *request, size_t *ret_size); /* the raw body */
 const char *http_body_media(struct http_request *request);                  /* without parameters */
-const char *http_peer(struct http_request *request);  /* the client's address; behind_proxy: last X-Forwarded-For */
-size_t http_page_limit(struct http_request *request); /* HTTP_PAGED: limit=, 1..LIMIT_PAGE_ROWS, default 100 */
+/* The request line: "POST", and path with query as they came. */
+const char *http_method_name(struct http_request *request);
+const char *http_target(struct http_request *request);
+const char *http_peer(struct http_request *request); /* the client's address; behind_proxy: last X-Forwarded-For */
+/* The client is another than the one that is connected: who passes its request on says so. Text in the arena. http thread. */
+void http_believe_peer(struct http_request *request, const char *peer);
+size_t http_page_limit(struct http_request *request);         /* HTTP_PAGED: limit=, 1..LIMIT_PAGE_ROWS, default 100 */
 const char *http_page_cursor(struct http_request *request);   /* HTTP_PAGED: cursor=, NULL on the first page */
 int64_t http_at_least(struct http_request *request);          /* HTTP_AT_LEAST: at-least=, FIELD_ABSENT without */
 struct id http_idempotency_key(struct http_request *request); /* zero: none */

@@ -10,6 +10,7 @@
 #include "carbond/identity.h"
 
 #include "journal.h"
+#include "relay.h"
 
 #define RESOURCE(name) extern const struct http_route api_##name##_routes[];
 #include "resources.def"
@@ -119,13 +120,17 @@ static enum err authenticate(
 {
 	const struct api *api = context;
 	const struct http_route *route = http_route(request);
+	bool passed_on = false;
+	enum err err = relay_accept(api->relay, request, &passed_on, info);
+	if (err)
+		return err;
 	const struct identity_check check = {.authorization = http_header(request, "Authorization"),
 		.permission = route->flags & HTTP_PUBLIC ? NULL : route->permission,
 		.peer = http_peer(request),
-		.cost = route->cost};
+		.cost = passed_on ? 0 : route->cost};
 	struct identity_actor actor;
 	int64_t retry_after_us = 0;
-	enum err err = identity_authenticate(api->identity, &check, &actor, &retry_after_us, info);
+	err = identity_authenticate(api->identity, &check, &actor, &retry_after_us, info);
 	if (err == ERR_RATE_LIMITED) {
 		const char *seconds =
 			arena_print(http_arena(request), "%lld", (long long)(retry_after_us / CLOCK_US_PER_SECOND + 1));
@@ -152,7 +157,12 @@ enum err api_start(struct api *api, const struct http_options *http, struct err_
 	options.context = api;
 	options.authenticate = authenticate;
 	options.server = server;
-	enum err err = api->engine ? journal_stream_start(api->engine, &api->journal_stream, info) : ERR_OK;
+	enum err err = relay_start(api, &api->relay, info);
+	options.is_elsewhere = api->relay ? relay_is_elsewhere : NULL;
+	options.relay = relay_pass_on;
+	options.relay_threads = RELAY_THREADS;
+	if (!err && api->engine)
+		err = journal_stream_start(api->engine, &api->journal_stream, info);
 	return err ? err : http_server_start(&options, &api->http_server, info);
 }
 
@@ -160,5 +170,6 @@ void api_stop(struct api *api, int64_t deadline_us)
 {
 	http_server_stop(&api->http_server, deadline_us);
 	journal_stream_stop(&api->journal_stream);
+	relay_stop(&api->relay);
 	free(atomic_exchange(&api->openapi, NULL));
 }

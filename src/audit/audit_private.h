@@ -88,7 +88,7 @@ struct audit {
 	size_t tree_count;
 	int64_t next_ordinal; /* 0: not read yet */
 	int64_t last_checkpoint_us;
-	bool led; /* in the turn before */
+	bool led;            /* in the turn before */
 	enum err last_fault; /* of a fold that nobody waited for: told once */
 };
 

@@ -520,6 +520,9 @@ static enum err start_http(void *context, struct err_info *info)
 		.ingest = daemon->ingest,
 		.engine = daemon->engine,
 		.evidence = daemon->evidence,
+		.relay_key_file = text_or_null(conf->relay_key_file),
+		.relay_tls_ca = text_or_null(conf->relay_tls_ca),
+		.relay_deadline_us = conf->relay_deadline_ms * MS_US,
 		.checks = checks};
 	return api_start(&daemon->api, &options, info);
 }
@@ -666,6 +669,8 @@ enum err daemon_start(struct daemon *daemon, size_t stages, struct err_info *inf
 void daemon_stop(struct daemon *daemon)
 {
 	atomic_store(&daemon->draining, true);
+	if (daemon->engine) /* another leads before this one's listener goes */
+		engine_resign(daemon->engine);
 	stages_stop(daemon_stages, daemon->started, daemon);
 	daemon->started = 0;
 }

@@ -46,7 +46,7 @@ struct evidence {
 	int64_t followed; /* number of the last journal record that the consumer handled since the start */
 
 	/* evidence thread only */
-	bool led; /* in the turn before */
+	bool led;                /* in the turn before */
 	uint64_t seen_audit_seq; /* sum of the audit streams' heads at the last look */
 	struct id seen_review;   /* the newest open one then */
 };

@@ -80,7 +80,7 @@ struct http_server {
 	struct arena *arena;
 	struct router *router;
 	struct MHD_Daemon *daemon;
-	struct work *work;
+	struct work *work, *relays; /* relays: NULL where nothing is passed on */
 	uint16_t port;
 	int listen_socket, listen_stop;
 	struct thread *acceptor;
@@ -165,6 +165,7 @@ struct http_request {
 	/* what came; immutable once lent */
 	const char *target;
 	bool opened, head, options, chunked, has_body, close;
+	bool elsewhere; /* the relay answers it */
 	enum http_method method;
 	const char *method_name;
 	const struct http_route *route;

@@ -400,12 +400,25 @@ enum err http_request_decode_body(struct http_request *request, struct err_info 
 		route->request, route->request_mode, request->document, "", request->arena, request->body_row, info);
 }
 
+/* The handler, or the relay in its place. */
+static enum err handle(struct http_request *request, struct err_info *info)
+{
+	const struct http_options *options = &request->server->options;
+	if (request->elsewhere)
+		return options->relay(options->context, request, info);
+	enum err err = http_request_decode_body(request, info);
+	if (!err)
+		err = request->route->handler(request, info);
+	if (err && request->route->kind == HTTP_WORK && options->is_elsewhere &&
+		options->is_elsewhere(options->context, request, err))
+		err = options->relay(options->context, request, info);
+	return err;
+}
+
 void http_request_run_handler(struct http_request *request)
 {
 	struct err_info info = {0};
-	enum err err = http_request_decode_body(request, &info);
-	if (!err)
-		err = request->route->handler(request, &info);
+	enum err err = handle(request, &info);
 	if (err && request->reply) {
 		/* a handler that fails has not submitted: the reply's other half is ours as well */
 		reply_complete(request->reply, err, &info, NULL, NULL);
@@ -502,6 +515,21 @@ const char *http_body_text(struct http_request *request, size_t *ret_size)
 const char *http_body_media(struct http_request *request)
 {
 	return request->media;
+}
+
+const char *http_method_name(struct http_request *request)
+{
+	return request->method_name;
+}
+
+const char *http_target(struct http_request *request)
+{
+	return request->target;
+}
+
+void http_believe_peer(struct http_request *request, const char *peer)
+{
+	request->peer = peer;
 }
 
 const char *http_peer(struct http_request *request)

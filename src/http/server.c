@@ -98,10 +98,10 @@ void http_note_refusal(struct http_server *server)
 }
 
 /* Lends the request to a worker; an http thread goes on meanwhile. */
-static enum MHD_Result lend_to_worker(struct http_request *request)
+static enum MHD_Result lend_to(struct work *work, struct http_request *request)
 {
 	struct http_server *server = request->server;
-	if (!http_work_reserve(server->work)) {
+	if (!http_work_reserve(work)) {
 		err_set(&request->failure, ERR_BUSY, NULL, "all workers are busy");
 		http_note_refusal(server);
 		return http_answer_send(request);
@@ -111,7 +111,7 @@ static enum MHD_Result lend_to_worker(struct http_request *request)
 	atomic_fetch_add(&request->refs, 1);
 	MHD_suspend_connection(request->mhd);
 	http_waiting_add(server, request);
-	http_work_put(server->work, request);
+	http_work_put(work, request);
 	return MHD_YES;
 }
 
@@ -148,8 +148,12 @@ static enum MHD_Result run(struct http_request *request)
 			request->route->body_bytes_max);
 	if (request->failure.code || request->options)
 		return http_answer_send(request);
+	const struct http_options *options = &request->server->options;
+	request->elsewhere = options->is_elsewhere && options->is_elsewhere(options->context, request, ERR_OK);
+	if (request->elsewhere)
+		return lend_to(request->server->relays, request);
 	if (request->route->kind == HTTP_WORK)
-		return answers_quickly(request) ? http_answer_send(request) : lend_to_worker(request);
+		return answers_quickly(request) ? http_answer_send(request) : lend_to(request->server->work, request);
 	if (request->route->kind == HTTP_LATER)
 		return submit(request);
 	http_request_run_handler(request);
@@ -369,6 +373,7 @@ static enum err copy_options(struct http_server *server, const struct http_optio
 static void free_server(struct http_server *server)
 {
 	http_work_free(&server->work);
+	http_work_free(&server->relays);
 	arena_free(&server->arena);
 	pthread_cond_destroy(&server->changed);
 	pthread_mutex_destroy(&server->lock);
@@ -394,6 +399,9 @@ enum err http_server_start(const struct http_options *options, struct http_serve
 		err = http_listener_open(server, info);
 	if (!err && !(server->work = http_work_new(server->options.workers, server->options.worker_queue)))
 		err = err_set(info, ERR_NO_MEMORY, NULL, "the worker threads did not start");
+	const struct http_options *set = &server->options;
+	if (!err && set->is_elsewhere && !(server->relays = http_work_new(set->relay_threads, set->worker_queue)))
+		err = err_set(info, ERR_NO_MEMORY, NULL, "the threads that pass requests on did not start");
 	if (!err)
 		err = start_daemon(server, info);
 	if (!err)

@@ -40,6 +40,8 @@ static enum err take_peer(
 	struct identity *identity, const char *peer, int64_t cost, int64_t *ret_retry_after_us, struct err_info *info)
 {
 	char key[96];
+	if (cost == 0)
+		return ERR_OK;
 	snprintf(key, sizeof key, "rate/peer/%s", peer);
 	if (cache_take(identity->options.cache, key, &identity->options.peer_rate, cost, clock_monotonic_us(),
 		    ret_retry_after_us) != ERR_OK)
@@ -51,6 +53,8 @@ static enum err take_key(
 	struct identity *identity, struct id id, int64_t cost, int64_t *ret_retry_after_us, struct err_info *info)
 {
 	char key[9 + ID_TEXT_SIZE] = "rate/key/";
+	if (cost == 0)
+		return ERR_OK;
 	id_text(id, key + 9);
 	if (cache_take(identity->options.cache, key, &identity->options.key_rate, cost, clock_monotonic_us(),
 		    ret_retry_after_us) != ERR_OK)
