@@ -129,6 +129,46 @@ static double processor_s(void)
 
 /* ---- the rules alone ---- */
 
+struct kept {
+	uint8_t *bytes;
+	size_t size, capacity;
+};
+
+static enum err keep(void *context, const uint8_t *record, size_t size)
+{
+	struct kept *kept = context;
+	if (kept->size + size > kept->capacity) {
+		kept->capacity = 2 * (kept->capacity + size);
+		kept->bytes = realloc(kept->bytes, kept->capacity);
+	}
+	memcpy(kept->bytes + kept->size, record, size);
+	kept->size += size;
+	return ERR_OK;
+}
+
+/* The state is written to memory and read again, with all checks of a start but the log's own. */
+static void bench_snapshot(const struct rules *rules)
+{
+	struct kept kept = {0};
+	struct err_info info = {0};
+	struct event_state_end end = {0};
+	double written = processor_s();
+	check(rules_snapshot(rules, 1, (struct hash){0}, keep, &kept, NULL, &info), &info, "snapshot");
+	written = processor_s() - written;
+	double read = processor_s();
+	struct rules *copy = rules_new(issuer, 2);
+	uint32_t length = 0;
+	for (size_t at = 0; at < kept.size; at += length) {
+		memcpy(&length, kept.bytes + at, sizeof length);
+		check(rules_restore(copy, kept.bytes + at, length, &end, &info), &info, "restore");
+	}
+	read = processor_s() - read;
+	say("", "a snapshot of that state is %.0f MB; written in %.2f s, read and checked in %.2f s of processor time",
+		(double)kept.size / 1e6, written, read);
+	rules_free(&copy);
+	free(kept.bytes);
+}
+
 static void bench_rules(void)
 {
 	enum { COUNT = 1000000 };
@@ -168,6 +208,7 @@ static void bench_rules(void)
 		bytes / COUNT);
 	say("measured", "%.0f transfers/s, %.2f µs of processor time each; hash of the state after them %.2f s",
 		COUNT / seconds, cpu * 1e6 / COUNT, processor_s() - hash_cpu);
+	bench_snapshot(rules);
 	rules_free(&rules);
 	free(output.bytes);
 	free(output.guards);

@@ -56,6 +56,11 @@ struct ledger_place {
 enum err ledger_move(struct ledger *ledger, struct undo *undo, const struct serial_range *range,
 	struct ledger_place from, struct ledger_place to) MUST_CHECK;
 
+/* Says that kilograms come to this account soon: asks memory for its place in the index, then, once that is here, for the account
+ * and the end of what it holds. */
+enum ledger_prefetch { LEDGER_PREFETCH_SLOT, LEDGER_PREFETCH_HELD };
+void ledger_prefetch(const struct ledger *ledger, struct id org, uint64_t asset, enum ledger_prefetch what);
+
 /* The lowest serials of a batch in a place that make `kg`. ERR_INSUFFICIENT_KG; ERR_COMMAND_TOO_LARGE beyond `most`
  * ranges. Changes nothing. */
 enum err ledger_pick(const struct ledger *ledger, uint64_t batch, struct ledger_place place, int64_t kg,

@@ -49,6 +49,10 @@ struct rules_result {
 enum err rules_execute(struct rules *rules, const struct command *command, int64_t now_us, struct rules_output *output,
 	struct rules_result *ret_result, struct err_info *info) MUST_CHECK;
 
+/* Says that this command is executed soon, so that what it looks up is on its way from memory by then; `again`, some commands
+ * later: what the first look-ups lead to, too. */
+void rules_prefetch(const struct rules *rules, const struct command *command, bool again);
+
 /* The position of a client's command that has been carried out within the last 24 h, or 0. */
 uint64_t rules_repeat_position(const struct rules *rules, struct id org, struct id command);
 

@@ -80,6 +80,12 @@ struct runtime_reply *reply_new(int64_t deadline_us, void (*wake)(void *context)
 /* Completes: takes over `result`, wakes, drops the completer's reference. */
 void reply_complete(struct runtime_reply *reply, enum err code, const struct err_info *info, void *result,
 	void (*release)(void *result));
+/* Says that it is completed soon: it is on its way from the asker's cache by then. */
+static inline void reply_prefetch(const struct runtime_reply *reply)
+{
+	__builtin_prefetch(reply);
+	__builtin_prefetch(&reply->result);
+}
 /* True once completed (acquire). */
 bool reply_is_done(const struct runtime_reply *reply);
 /* For threads that may block (made with wake NULL): waits until done or the deadline; ERR_DEADLINE or the reply's code. */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "carbond/base/pages.h"
+
 #define SLOTS_MIN 16
 
 void map_free(struct map *map)
@@ -31,6 +33,7 @@ bool map_reserve(struct map *map, size_t more)
 	struct map_slot *slots = malloc(capacity * sizeof *slots);
 	if (!slots)
 		return false;
+	pages_huge(slots, capacity * sizeof *slots);
 	for (size_t i = 0; i < capacity; i++)
 		slots[i] = (struct map_slot){.item = MAP_NONE};
 	for (size_t i = 0; i < map->capacity; i++)
@@ -40,6 +43,12 @@ bool map_reserve(struct map *map, size_t more)
 	map->slots = slots;
 	map->capacity = capacity;
 	return true;
+}
+
+void map_prefetch(const struct map *map, uint64_t hash)
+{
+	if (map->capacity)
+		__builtin_prefetch(&map->slots[(size_t)hash & (map->capacity - 1)]);
 }
 
 uint32_t map_find(const struct map *map, uint64_t hash,

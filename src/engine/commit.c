@@ -94,11 +94,17 @@ static void batch_refuse(struct commit *commit, enum err code, const struct err_
 	batch_clear(commit);
 }
 
+#define REPLIES_AHEAD 4
+
 static void batch_answer(struct commit *commit)
 {
 	int64_t done = 0, refused = 0, repeated = 0;
 	for (size_t i = 0; i < commit->taken_count; i++) {
 		const struct pending *pending = commit->taken[i];
+		if (i + 2 * REPLIES_AHEAD < commit->taken_count)
+			__builtin_prefetch(&commit->taken[i + 2 * REPLIES_AHEAD]->reply);
+		if (i + REPLIES_AHEAD < commit->taken_count)
+			reply_prefetch(commit->taken[i + REPLIES_AHEAD]->reply);
 		if (pending->code)
 			refused++;
 		else if (pending->result.repeated)
@@ -297,6 +303,30 @@ static enum err refusal(struct engine *engine, struct err_info *info)
 	return !err && engine->stale ? state_renew(engine, info) : err;
 }
 
+/* What the commands behind this one need comes from memory while this one is executed: the block itself was written by another
+ * core, and each look-up in the state misses the caches. */
+#define BLOCKS_AHEAD   16
+#define LOOK_UPS_AHEAD 10
+#define FINDS_AHEAD    4
+
+static const struct command *command_at(const struct engine *engine, size_t at)
+{
+	return &((const struct pending *)engine->inbox[at])->command;
+}
+
+static void prefetch(const struct engine *engine, size_t at, size_t count)
+{
+	if (at + BLOCKS_AHEAD < count) {
+		const char *block = engine->inbox[at + BLOCKS_AHEAD];
+		for (size_t line = 0; line < sizeof(struct pending); line += 64)
+			__builtin_prefetch(block + line);
+	}
+	if (at + LOOK_UPS_AHEAD < count)
+		rules_prefetch(engine->state.rules, command_at(engine, at + LOOK_UPS_AHEAD), false);
+	if (at + FINDS_AHEAD < count)
+		rules_prefetch(engine->state.rules, command_at(engine, at + FINDS_AHEAD), true);
+}
+
 static void commands_take(struct engine *engine, size_t count)
 {
 	for (size_t i = 0; i < count;) {
@@ -304,10 +334,12 @@ static void commands_take(struct engine *engine, size_t count)
 		enum err err = refusal(engine, &info);
 		while (i < count && (err || !batch_is_full(engine->filling))) {
 			struct pending *pending = engine->inbox[i++];
-			if (err)
+			if (err) {
 				command_refuse(pending, err, &info);
-			else
-				command_take(engine, pending);
+				continue;
+			}
+			prefetch(engine, i, count);
+			command_take(engine, pending);
 		}
 		pipeline_move(engine, batch_is_full(engine->filling));
 	}

@@ -1,6 +1,7 @@
 /* Decides which snapshot is trusted at a start and when a new one is written. A snapshot is a log of its own, valid once its
  * last record, with count and state hash, is there, and only beside the journal that it was made from. The replayer thread
- * makes a second copy of the state when one is due, and drops it when that is written. */
+ * makes a second copy of the state when one is due, and drops it when that is written; then it reads what it wrote, and keeps
+ * it if that is the same state again, so that a start need not make the state's hash anew. */
 #include "parts.h"
 
 #include <stdio.h>
@@ -62,24 +63,20 @@ static bool journal_has(struct store *store, const struct event_state_end *end)
 	return batch.seq == end->journal_seq && hash_equal(batch.hash, end->journal_hash);
 }
 
-static enum err snapshot_read(
-	struct store *store, const char *stream, struct id registry, struct loaded *ret_loaded, struct err_info *info)
+static enum err snapshot_read(struct store *store, const char *stream, struct id registry, struct loaded *ret_loaded,
+	struct hash *ret_hash, struct err_info *info)
 {
 	struct restore restore = {.rules = rules_new(registry, random_seed()), .info = info};
-	struct hash hash;
 	if (!restore.rules)
 		return ERR_NO_MEMORY;
 	enum err err = store_log_read(store, STORE_VIEWS, stream, 1, restore_batch, &restore, info);
 	if (!err && (!restore.end.journal_seq || !journal_has(store, &restore.end)))
 		err = err_set(info, ERR_JOURNAL_INVALID, "", "the snapshot is incomplete or of another journal");
-	if (!err)
-		err = rules_state_hash(restore.rules, &hash, info);
-	if (!err && !hash_equal(hash, restore.end.state_hash))
-		err = err_set(info, ERR_JOURNAL_INVALID, "", "the snapshot's state has another hash");
 	if (err) {
 		rules_free(&restore.rules);
 		return err;
 	}
+	*ret_hash = restore.end.state_hash;
 	*ret_loaded = (struct loaded){.rules = restore.rules,
 		.seq = restore.end.journal_seq,
 		.hash = restore.end.journal_hash,
@@ -114,7 +111,8 @@ enum err snapshot_load(
 	*ret_loaded = (struct loaded){0};
 	for (size_t i = 0; i < count && !err && !ret_loaded->rules; i++) {
 		struct err_info why = {0};
-		if (snapshot_read(store, names[i], registry, ret_loaded, &why) == ERR_OK)
+		struct hash hash;
+		if (snapshot_read(store, names[i], registry, ret_loaded, &hash, &why) == ERR_OK)
 			break;
 		log_failure("snapshot_not_used", &why, "snapshot", names[i], NULL);
 		if (discards)
@@ -185,11 +183,15 @@ static enum err snapshots_prune(struct store *store, struct err_info *info)
 	return err;
 }
 
+static void name_of(uint64_t position, char ret_name[STORE_STREAM_SIZE])
+{
+	snprintf(ret_name, STORE_STREAM_SIZE, SNAPSHOT_PREFIX "%020llu", (unsigned long long)position);
+}
+
 enum err snapshot_write(struct store *store, const char *node, const struct loaded *loaded, struct err_info *info)
 {
 	struct snapshot_writer writer = {.store = store, .capacity = LIMIT_ENGINE_BATCH_BYTES, .info = info};
-	snprintf(writer.batch.stream, sizeof writer.batch.stream, SNAPSHOT_PREFIX "%020llu",
-		(unsigned long long)rules_position(loaded->rules));
+	name_of(rules_position(loaded->rules), writer.batch.stream);
 	snprintf(writer.batch.node, sizeof writer.batch.node, "%s", node);
 	writer.batch.term = 1;
 	writer.batch.written_at_us = clock_wall_us();
@@ -206,6 +208,25 @@ enum err snapshot_write(struct store *store, const char *node, const struct load
 	return err ? err : snapshots_prune(store, info);
 }
 
+/* Whether what was written leads to the state whose hash it bears; else it is deleted. */
+static enum err snapshot_prove(struct store *store, struct id registry, uint64_t position, struct err_info *info)
+{
+	char stream[STORE_STREAM_SIZE];
+	struct loaded again = {0};
+	struct hash said, found;
+	struct err_info ignored;
+	name_of(position, stream);
+	enum err err = snapshot_read(store, stream, registry, &again, &said, info);
+	if (!err)
+		err = rules_state_hash(again.rules, &found, info);
+	if (!err && !hash_equal(found, said))
+		err = err_set(info, ERR_JOURNAL_INVALID, "", "the snapshot leads to a state with another hash");
+	rules_free(&again.rules);
+	if (err == ERR_JOURNAL_INVALID)
+		(void)!store_log_delete(store, stream, &ignored);
+	return err;
+}
+
 /* ---- the replayer ---- */
 
 /* Brings a copy of the state up to the engine's position and writes it: from the newest snapshot and the journal behind it. */
@@ -217,9 +238,13 @@ static enum err snapshot_make(struct engine *engine, struct err_info *info)
 		(int64_t)rules_position(loaded.rules) < atomic_load(&engine->position))
 		err = journal_replay(engine->store, &loaded, REPLAY_BATCHES, info);
 	if (!err && !atomic_load(&engine->stopping)) {
+		uint64_t position = rules_position(loaded.rules);
 		err = snapshot_write(engine->store, engine->node, &loaded, info);
+		rules_free(&loaded.rules);
+		if (!err)
+			err = snapshot_prove(engine->store, engine->registry, position, info);
 		if (!err) {
-			engine->snapshot_position = (int64_t)rules_position(loaded.rules);
+			engine->snapshot_position = (int64_t)position;
 			metric_add(METRIC_ENGINE_SNAPSHOTS, 1);
 			metric_set(METRIC_ENGINE_SNAPSHOT_POSITION, engine->snapshot_position);
 		}

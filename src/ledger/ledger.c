@@ -8,13 +8,14 @@
 
 #include "carbond/base/decimal.h"
 #include "carbond/base/map.h"
+#include "carbond/base/pages.h"
 #include "ranges.h"
 
 struct account {
 	struct id org; /* zero: the issuing account of a batch, the outside world of money */
 	uint64_t asset;
 	int64_t amount[KG_STATE_COUNT];
-	uint32_t ranges[KG_STATE_COUNT]; /* roots of trees */
+	struct range_set ranges[KG_STATE_COUNT];
 };
 
 struct asset {
@@ -75,6 +76,7 @@ static bool array_reserve(void **array, uint32_t *capacity, uint32_t count, uint
 	void *grown = realloc(*array, new_capacity * item_size);
 	if (!grown)
 		return false;
+	pages_huge(grown, new_capacity * item_size);
 	*array = grown;
 	*capacity = new_capacity;
 	return true;
@@ -125,6 +127,18 @@ static uint32_t account_find(const struct ledger *ledger, struct id org, uint64_
 static uint32_t asset_find(const struct ledger *ledger, uint64_t asset)
 {
 	return map_find(&ledger->asset_map, map_hash_u64(ledger->seed, asset), asset_equal, ledger, &asset);
+}
+
+void ledger_prefetch(const struct ledger *ledger, struct id org, uint64_t asset, enum ledger_prefetch what)
+{
+	if (what == LEDGER_PREFETCH_SLOT) {
+		struct account_key key = {.org = org, .asset = asset};
+		map_prefetch(&ledger->account_map, map_hash_bytes(ledger->seed, &key, sizeof key));
+		return;
+	}
+	uint32_t item = account_find(ledger, org, asset, NULL);
+	if (item != MAP_NONE)
+		range_prefetch(&ledger->pool, &ledger->accounts[item].ranges[KG_HELD]);
 }
 
 /* An account without amounts is as good as none, so it need not be undone. */
@@ -331,7 +345,7 @@ enum err ledger_pick(const struct ledger *ledger, uint64_t batch, struct ledger_
 	if (kg <= 0 || item == MAP_NONE || id_is_none(place.org) || ledger->accounts[item].amount[place.state] < kg)
 		return ERR_INSUFFICIENT_KG;
 	struct picking picking = {.batch = batch, .left = kg, .ranges = ret_ranges, .most = most};
-	range_each(&ledger->pool, ledger->accounts[item].ranges[place.state], pick_one, &picking);
+	range_each(&ledger->pool, &ledger->accounts[item].ranges[place.state], pick_one, &picking);
 	if (picking.overflow)
 		return ERR_COMMAND_TOO_LARGE;
 	assert(picking.left == 0);
@@ -417,29 +431,57 @@ static bool list_one(void *context, int64_t start, int64_t length)
 	return true;
 }
 
-static int range_compare(const void *a, const void *b)
+/* One pass of a radix sort: stable, by one byte of the batch or of the start. */
+static void order_by(const struct serial_range *from, struct serial_range *to, size_t count, bool by_batch, int shift)
 {
-	const struct serial_range *x = a, *y = b;
-	if (x->batch != y->batch)
-		return x->batch < y->batch ? -1 : 1;
-	return x->start < y->start ? -1 : x->start > y->start;
+	size_t places[257] = {0};
+	for (size_t i = 0; i < count; i++)
+		places[1 + ((by_batch ? from[i].batch : (uint64_t)from[i].start) >> shift & 0xff)]++;
+	for (int byte = 0; byte < 256; byte++)
+		places[byte + 1] += places[byte];
+	for (size_t i = 0; i < count; i++)
+		to[places[(by_batch ? from[i].batch : (uint64_t)from[i].start) >> shift & 0xff]++] = from[i];
 }
 
-/* P1 of all batches from the trees themselves. */
-static enum err partitions_check(const struct ledger *ledger, struct err_info *info)
+/* By (batch, start), in as many passes as the largest of them have bytes: there are millions at a start. */
+static bool listing_order(struct listing *all)
 {
-	struct listing all = {0};
+	uint64_t starts = 0, batches = 0;
+	struct serial_range *spare = malloc((all->count + 1) * sizeof *spare);
+	if (!spare)
+		return false;
+	for (size_t i = 0; i < all->count; i++) {
+		starts |= (uint64_t)all->ranges[i].start;
+		batches |= all->ranges[i].batch;
+	}
+	for (int pass = 0; pass < 16; pass++) {
+		bool by_batch = pass >= 8;
+		int shift = pass % 8 * 8;
+		if ((by_batch ? batches : starts) >> shift == 0)
+			continue;
+		order_by(all->ranges, spare, all->count, by_batch, shift);
+		struct serial_range *ordered = spare;
+		spare = all->ranges;
+		all->ranges = ordered;
+	}
+	free(spare);
+	return true;
+}
+
+/* All ranges of the trees, each account's against its amounts. */
+static enum err ranges_list(const struct ledger *ledger, struct listing *all, struct err_info *info)
+{
 	enum err err = ERR_OK;
 	for (uint32_t i = 0; i < ledger->account_count && !err; i++) {
 		const struct account *account = &ledger->accounts[i];
 		for (int state = 0; state < KG_STATE_COUNT && !err; state++) {
-			size_t first = all.count;
+			size_t first = all->count;
 			int64_t sum = 0;
-			all.batch = account->asset;
-			if (!range_each(&ledger->pool, account->ranges[state], list_one, &all))
+			all->batch = account->asset;
+			if (!range_each(&ledger->pool, &account->ranges[state], list_one, all))
 				err = err_set(info, ERR_NO_MEMORY, "", "no memory to check the ledger");
-			for (size_t r = first; r < all.count; r++)
-				sum += all.ranges[r].length;
+			for (size_t r = first; r < all->count; r++)
+				sum += all->ranges[r].length;
 			bool backed = !(account->asset & LEDGER_MONEY) && !id_is_none(account->org);
 			if (!err && backed && sum != account->amount[state])
 				err = err_set(info, ERR_JOURNAL_INVALID, "",
@@ -448,8 +490,16 @@ static enum err partitions_check(const struct ledger *ledger, struct err_info *i
 					(long long)sum);
 		}
 	}
-	if (all.count)
-		qsort(all.ranges, all.count, sizeof *all.ranges, range_compare);
+	return err;
+}
+
+/* P1 of all batches from the trees themselves. */
+static enum err partitions_check(const struct ledger *ledger, struct err_info *info)
+{
+	struct listing all = {0};
+	enum err err = ranges_list(ledger, &all, info);
+	if (!err && !listing_order(&all))
+		err = err_set(info, ERR_NO_MEMORY, "", "no memory to check the ledger");
 	int64_t end = 0;
 	for (size_t i = 0; i < all.count && !err; i++) {
 		bool is_first = i == 0 || all.ranges[i - 1].batch != all.ranges[i].batch;
@@ -464,26 +514,43 @@ static enum err partitions_check(const struct ledger *ledger, struct err_info *i
 	return err;
 }
 
-enum err ledger_check(const struct ledger *ledger, struct err_info *info)
+struct balance {
+	int64_t sum, states[KG_STATE_COUNT];
+};
+
+/* P2 and P3 of all assets from the accounts themselves. */
+static enum err balances_check(const struct ledger *ledger, struct err_info *info)
 {
-	for (uint32_t a = 0; a < ledger->asset_count; a++) {
-		const struct asset *asset = &ledger->assets[a];
-		int64_t sum = 0, states[KG_STATE_COUNT] = {0};
-		for (uint32_t i = 0; i < ledger->account_count; i++) {
-			const struct account *account = &ledger->accounts[i];
-			if (account->asset != asset->asset)
-				continue;
-			for (int state = 0; state < KG_STATE_COUNT; state++) {
-				sum += account->amount[state];
-				if (!id_is_none(account->org))
-					states[state] += account->amount[state];
-			}
+	enum err err = ERR_OK;
+	struct balance *balances = calloc(ledger->asset_count + 1, sizeof *balances);
+	if (!balances)
+		return err_set(info, ERR_NO_MEMORY, "", "no memory to check the ledger");
+	for (uint32_t i = 0; i < ledger->account_count; i++) {
+		const struct account *account = &ledger->accounts[i];
+		uint32_t item = asset_find(ledger, account->asset);
+		/* an account that nothing was ever in may be of no asset */
+		struct balance *balance = &balances[item == MAP_NONE ? ledger->asset_count : item];
+		for (int state = 0; state < KG_STATE_COUNT; state++) {
+			balance->sum += account->amount[state];
+			if (!id_is_none(account->org))
+				balance->states[state] += account->amount[state];
 		}
-		if (sum != 0 || memcmp(states, asset->in_state, sizeof states) != 0 || !asset_holds(asset))
-			return err_set(info, ERR_JOURNAL_INVALID, "", "P2/P3: asset %llu does not balance",
+	}
+	for (uint32_t a = 0; a < ledger->asset_count && !err; a++) {
+		const struct asset *asset = &ledger->assets[a];
+		if (balances[a].sum != 0 || memcmp(balances[a].states, asset->in_state, sizeof asset->in_state) != 0 ||
+			!asset_holds(asset))
+			err = err_set(info, ERR_JOURNAL_INVALID, "", "P2/P3: asset %llu does not balance",
 				(unsigned long long)asset->asset);
 	}
-	return partitions_check(ledger, info);
+	free(balances);
+	return err;
+}
+
+enum err ledger_check(const struct ledger *ledger, struct err_info *info)
+{
+	enum err err = balances_check(ledger, info);
+	return err ? err : partitions_check(ledger, info);
 }
 
 /* ---- canonical order, for snapshots ---- */
@@ -537,7 +604,7 @@ static enum err tell_account(const struct ledger *ledger, const struct account *
 				tell(telling);
 			continue;
 		}
-		range_each(&ledger->pool, account->ranges[state], tell_range, telling);
+		range_each(&ledger->pool, &account->ranges[state], tell_range, telling);
 		if (telling->entry.range_count && !telling->err)
 			tell(telling);
 	}

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "carbond/base/clock.h"
+#include "carbond/base/pages.h"
 
 void repeats_start(struct repeats *repeats, uint64_t seed)
 {
@@ -31,6 +32,7 @@ enum err repeats_reserve(struct repeats *repeats)
 		struct repeat *items = realloc(repeats->items, capacity * sizeof *items);
 		if (!items)
 			return ERR_NO_MEMORY;
+		pages_huge(items, capacity * sizeof *items);
 		repeats->items = items;
 		repeats->capacity = capacity;
 	}
@@ -62,6 +64,11 @@ static bool repeat_equal(const void *context, uint32_t item, const void *key)
 	return id_equal(repeat->command, wanted->command) && id_equal(repeat->org, wanted->org);
 }
 
+void repeats_prefetch(const struct repeats *repeats, struct id org, struct id command)
+{
+	map_prefetch(&repeats->map, repeat_hash(repeats, org, command));
+}
+
 const struct repeat *repeats_find(const struct repeats *repeats, struct id org, struct id command)
 {
 	struct repeat_key key = {.org = org, .command = command};
@@ -74,7 +81,8 @@ static int64_t minute_of(struct id command)
 	return id_time_us(command) / CLOCK_US_PER_MINUTE;
 }
 
-void repeats_put(struct repeats *repeats, const struct repeat *repeat)
+/* A place for it, in its minute's list, not yet in the index. */
+static uint32_t repeat_enter(struct repeats *repeats, const struct repeat *repeat)
 {
 	uint32_t item = repeats->free;
 	if (item == MAP_NONE) {
@@ -90,7 +98,42 @@ void repeats_put(struct repeats *repeats, const struct repeat *repeat)
 	minute->first = item;
 	if (number < minute->lowest)
 		minute->lowest = number;
+	return item;
+}
+
+void repeats_put(struct repeats *repeats, const struct repeat *repeat)
+{
+	uint32_t item = repeat_enter(repeats, repeat);
 	map_put(&repeats->map, repeat_hash(repeats, repeat->org, repeat->command), item);
+}
+
+int repeats_compare(const struct repeat *a, const struct repeat *b)
+{
+	int order = id_compare(a->org, b->org);
+	return order ? order : id_compare(a->command, b->command);
+}
+
+bool repeats_restore(struct repeats *repeats, const struct repeat *repeat)
+{
+	if (repeats->used && repeats_compare(&repeats->items[repeats->used - 1], repeat) >= 0)
+		return false;
+	repeat_enter(repeats, repeat);
+	return true;
+}
+
+#define INDEX_AHEAD 16
+
+bool repeats_index(struct repeats *repeats)
+{
+	if (!map_reserve(&repeats->map, repeats->used))
+		return false;
+	for (uint32_t item = 0; item < repeats->used; item++) {
+		const struct repeat *repeat = &repeats->items[item];
+		if (item + INDEX_AHEAD < repeats->used)
+			repeats_prefetch(repeats, repeat[INDEX_AHEAD].org, repeat[INDEX_AHEAD].command);
+		map_put(&repeats->map, repeat_hash(repeats, repeat->org, repeat->command), item);
+	}
+	return true;
 }
 
 bool repeats_due(const struct repeats *repeats, int64_t horizon_us)

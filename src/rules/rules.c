@@ -441,6 +441,15 @@ enum err rules_execute(struct rules *rules, const struct command *command, int64
 	return ERR_OK;
 }
 
+void rules_prefetch(const struct rules *rules, const struct command *command, bool again)
+{
+	enum ledger_prefetch what = again ? LEDGER_PREFETCH_HELD : LEDGER_PREFETCH_SLOT;
+	if (command->source == COMMAND_SOURCE_CLIENT && !again)
+		repeats_prefetch(&rules->repeats, command->org, command->id);
+	if (command->kind == COMMAND_TRANSFER)
+		ledger_prefetch(rules->ledger, command->transfer.to, command->transfer.batch, what);
+}
+
 uint64_t rules_repeat_position(const struct rules *rules, struct id org, struct id command)
 {
 	const struct repeat *repeat = repeats_find(&rules->repeats, org, command);

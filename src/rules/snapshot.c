@@ -90,9 +90,7 @@ static enum err ledger_put(struct writer *writer)
 
 static int repeat_compare(const void *a, const void *b)
 {
-	const struct repeat *x = *(const struct repeat *const *)a, *y = *(const struct repeat *const *)b;
-	int order = id_compare(x->org, y->org);
-	return order ? order : id_compare(x->command, y->command);
+	return repeats_compare(*(const struct repeat *const *)a, *(const struct repeat *const *)b);
 }
 
 static enum err repeats_put_all(struct writer *writer)
@@ -209,8 +207,6 @@ static enum err start_take(struct rules *rules, const struct event_state_start *
 
 static enum err repeat_take(struct rules *rules, const struct event_state_repeat *said, struct err_info *info)
 {
-	if (id_is_none(said->command) || repeats_find(&rules->repeats, said->org, said->command))
-		return bad(info, "a repeat without an id, or there twice");
 	struct repeat repeat = {.org = said->org,
 		.command = said->command,
 		.request_hash = said->request_hash,
@@ -218,8 +214,9 @@ static enum err repeat_take(struct rules *rules, const struct event_state_repeat
 		.events = said->events,
 		.number = said->number,
 		.position = said->position};
-	repeats_put(&rules->repeats, &repeat);
-	return ERR_OK;
+	return !id_is_none(said->command) && repeats_restore(&rules->repeats, &repeat)
+		       ? ERR_OK
+		       : bad(info, "a repeat without an id, there twice, or out of order");
 }
 
 static enum err natural_take(struct rules *rules, const struct event_state_natural *said, struct err_info *info)
@@ -244,6 +241,8 @@ static enum err end_take(
 	rules->restoring = false;
 	if (said->records != rules->restore_records || !hash_equal(hash, said->state_hash))
 		return bad(info, "the snapshot's count or hash does not agree");
+	if (!repeats_index(&rules->repeats))
+		return ERR_NO_MEMORY;
 	enum err err = ledger_check(rules->ledger, info);
 	if (err)
 		return err;

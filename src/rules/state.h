@@ -44,9 +44,16 @@ void repeats_start(struct repeats *repeats, uint64_t seed);
 void repeats_free(struct repeats *repeats);
 /* Room for one more of each. */
 enum err repeats_reserve(struct repeats *repeats) MUST_CHECK;
+void repeats_prefetch(const struct repeats *repeats, struct id org, struct id command); /* a find comes soon */
 const struct repeat *repeats_find(const struct repeats *repeats, struct id org, struct id command);
 /* Enters a new one; there must be room. */
 void repeats_put(struct repeats *repeats, const struct repeat *repeat);
+/* The order of snapshots: by organisation, then command. */
+int repeats_compare(const struct repeat *a, const struct repeat *b);
+/* Takes one of a snapshot into a new table, where there must be room; false where it does not follow the one before it. None
+ * is found before repeats_index, which ends the snapshot; false without memory. */
+bool repeats_restore(struct repeats *repeats, const struct repeat *repeat);
+bool repeats_index(struct repeats *repeats);
 /* True where some repeat lies before the horizon; and forgets them all. */
 bool repeats_due(const struct repeats *repeats, int64_t horizon_us);
 void repeats_forget(struct repeats *repeats, int64_t horizon_us);
