@@ -245,10 +245,57 @@ static void a_picture_makes_the_same_ledger(void **state)
 	ledger_free(&copy);
 }
 
+/* P1 is looked at from the ground: overlaps and gaps are found wherever they lie, whatever the size of the numbers. */
+static enum err restored(uint64_t batch, const int64_t (*parts)[2], size_t count)
+{
+	struct err_info info;
+	struct ledger *ledger = ledger_new(1);
+	for (size_t i = 0; i < count; i++) {
+		struct serial_range range = {.batch = batch, .start = parts[i][0], .length = parts[i][1]};
+		struct ledger_entry entry = {
+			.place = place((int)i, KG_HELD), .asset = batch, .ranges = &range, .range_count = 1};
+		assert_int_equal(ledger_reserve(ledger), ERR_OK);
+		assert_int_equal(ledger_restore(ledger, &entry), ERR_OK);
+	}
+	enum err err = ledger_check(ledger, &info);
+	ledger_free(&ledger);
+	return err;
+}
+
+static void p1_is_checked_from_the_ground(void **state)
+{
+	(void)state;
+	const int64_t far = INT64_C(1) << 41;
+	const int64_t whole[][2] = {{far + 300, 256}, {far, 300}, {0, far}};
+	const int64_t overlap[][2] = {{far + 299, 257}, {far, 300}, {0, far}};
+	const int64_t gap[][2] = {{far + 301, 255}, {far, 300}, {0, far}};
+	const int64_t late[][2] = {{1, far}};
+	const uint64_t batches[] = {1, 255, 256, UINT64_C(1) << 33};
+	for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+		assert_int_equal(restored(batches[i], whole, 3), ERR_OK);
+		assert_int_equal(restored(batches[i], overlap, 3), ERR_JOURNAL_INVALID);
+		assert_int_equal(restored(batches[i], gap, 3), ERR_JOURNAL_INVALID);
+		assert_int_equal(restored(batches[i], late, 1), ERR_JOURNAL_INVALID);
+	}
+	/* many batches, each with its own serials */
+	struct ledger *ledger = ledger_new(1);
+	for (uint64_t batch = 1; batch <= 600; batch++) {
+		struct serial_range range = {.batch = batch, .start = 3, .length = 4};
+		assert_int_equal(ledger_reserve(ledger), ERR_OK);
+		assert_int_equal(ledger_issue(ledger, NULL, batch, place(0, KG_HELD).org, KG_HELD, 10), ERR_OK);
+		assert_int_equal(
+			ledger_move(ledger, NULL, &range, place(0, KG_HELD), place((int)batch % ORGS, KG_RETIRED)),
+			ERR_OK);
+	}
+	check(ledger);
+	ledger_free(&ledger);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(p1_p2_p3_hold_after_any_sequence),
-		cmocka_unit_test(what_is_undone_never_was), cmocka_unit_test(a_split_partitions_and_neighbours_merge),
+		cmocka_unit_test(p1_is_checked_from_the_ground), cmocka_unit_test(what_is_undone_never_was),
+		cmocka_unit_test(a_split_partitions_and_neighbours_merge),
 		cmocka_unit_test(serials_that_are_not_held_do_not_move),
 		cmocka_unit_test(money_sums_to_zero_and_only_the_outside_goes_below_it),
 		cmocka_unit_test(a_picture_makes_the_same_ledger)};
