@@ -19,10 +19,9 @@ from test_main_job import MIDDLE, START, iso
 SEED = int(os.environ.get("CARBOND_TEST_SEED", random.randrange(1 << 30)))
 
 
-def restore(data, backup, *more, code=0):
-    """carbond restore into the data folder: what it says, parsed where it is good."""
-    run = subprocess.run([str(CARBOND), "restore", str(backup), "--node=test", f"--data_dir={data}", *map(str, more), "--json"],
-                         capture_output=True, text=True)
+def restore(daemon, backup, *more, code=0):
+    """carbond restore into the daemon's place: what it says, parsed where it is good."""
+    run = subprocess.run([str(CARBOND), "restore", str(backup), *daemon.flags(), *map(str, more), "--json"], capture_output=True, text=True)
     assert run.returncode == code, (run.returncode, run.stdout, run.stderr)
     return json.loads(run.stdout) if code == 0 else run.stderr
 
@@ -103,11 +102,11 @@ def world():
 
 
 @contextlib.contextmanager
-def restored(world, *more):
+def restored(world, *more, settings=None):
     """A daemon on what the backup restores to, and what was said of it."""
     with scratch() as folder:
-        daemon = Daemon(folder)
-        said = restore(daemon.data, world.backup, *more)
+        daemon = Daemon(folder, settings=settings)
+        said = restore(daemon, world.backup, *more)
         daemon.key = world.daemon.key
         daemon.first = world.daemon.first
         try:
@@ -143,7 +142,8 @@ def test_restore_to_the_latest(world):
     with restored(world) as (daemon, said, folder):
         assert said["lost_events"] == 0 and world.signed < said["position"] < world.batches[-1][0]
         same_as_there(world, daemon, said, folder)
-        rows = daemon.get(f"/v1/holdings?at-least={said['record']}", key=world.keys["buyer"])["items"]
+        holdings = lambda: daemon.request("GET", f"/v1/holdings?at-least={said['record']}", key=world.keys["buyer"])
+        rows = wait_until(lambda: (lambda status, body, _: body if status == 200 else None)(*holdings()), "the views are there")["items"]
         # one kilogram a transfer
         transfers = sum(position <= said["position"] for position in world.load.done)
         assert sum(row["held_kg"] for row in rows) == transfers >= 60
@@ -196,12 +196,13 @@ def test_restore_to_before_the_submission(world):
 
 def test_a_position_beyond_the_backup_is_refused(world):
     with scratch() as folder:
-        assert "the backup ends at event" in restore(folder / "data", world.backup, "--position", world.batches[-1][0] + 1, code=1)
+        assert "the backup ends at event" in restore(Daemon(folder), world.backup, "--position", world.batches[-1][0] + 1, code=1)
         assert not (folder / "data/value.db").exists()
 
 
 def test_an_edited_backup_is_refused(world):
     with scratch() as folder:
+        daemon = Daemon(folder)
         copy = shutil.copytree(world.backup, folder / "backup")
         files = sorted(path for path in copy.rglob("*") if path.is_file())
         assert len(files) == 2 * 8  # four of the store, node.json, two of keys, the manifest
@@ -209,29 +210,28 @@ def test_an_edited_backup_is_refused(world):
             whole = path.read_bytes()
             place = random.Random(SEED).randrange(len(whole))
             path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1:])
-            said = restore(folder / "data", copy, code=1)
+            said = restore(daemon, copy, code=1)
             assert f"{path.parent.name}/{path.name}" in said, (SEED, place, said)
             path.write_bytes(whole)
         (copy / "00001").rename(copy / ".aside")
-        assert "00001 is missing" in restore(folder / "data", copy, code=1)
+        assert "00001 is missing" in restore(daemon, copy, code=1)
         (copy / ".aside").rename(copy / "00001")
-        assert "which is not this node's key" in restore(folder / "data", copy, "--signer", "00" * 32, code=1)
+        assert "which is not this node's key" in restore(daemon, copy, "--signer", "00" * 32, code=1)
         assert not (folder / "data/value.db").exists()
-        assert restore(folder / "data", copy)["position"] > 0
+        assert restore(daemon, copy)["position"] > 0
 
 
 def test_a_restore_that_is_killed_is_refused_until_it_went_on(world):
     chosen = random.Random(SEED)
     for _ in range(3):
         with scratch() as folder:
-            command = [str(CARBOND), "restore", str(world.backup), "--node=test", f"--data_dir={folder / 'data'}"]
-            child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            daemon = Daemon(folder, settings={"store.uri": "sqlite:"})
+            child = subprocess.Popen([str(CARBOND), "restore", str(world.backup), *daemon.flags()], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             journal_file, bytes_written = folder / "data/value.db-wal", chosen.randrange(400_000)
             wait_until(lambda: child.poll() is not None or (journal_file.exists() and journal_file.stat().st_size >= bytes_written),
                        f"it has written {bytes_written} bytes (seed {SEED})")
             child.send_signal(signal.SIGKILL)
             child.wait(30)
-            daemon = Daemon(folder)
             daemon.key = world.daemon.key
             daemon.start(ready=False)
             wait_until(lambda: not daemon.process.alive() or "carbond is ready" in daemon.process.text(), "it starts or refuses")
@@ -239,7 +239,7 @@ def test_a_restore_that_is_killed_is_refused_until_it_went_on(world):
                 assert daemon.stop() == 0  # it had been finished
             else:
                 assert daemon.process.kill() == 1, daemon.process.text()
-                restore(daemon.data, world.backup)
+                restore(daemon, world.backup)
             daemon.start()
             assert journal(daemon)[1][-1][0] > world.issued["position"]
             assert daemon.stop() == 0
@@ -248,8 +248,9 @@ def test_a_restore_that_is_killed_is_refused_until_it_went_on(world):
 def test_the_drill_measures_and_leaves_nothing(world):
     with scratch() as folder:
         environment = {**os.environ, "TMPDIR": str(folder)}
-        command = [str(CARBOND), "restore", str(world.backup), "--node=test", f"--data_dir={folder / 'none'}", "--drill"]
-        run = subprocess.run(command, capture_output=True, text=True, env=environment)
+        daemon = Daemon(folder.parent / f"{folder.name}-none", settings={"store.uri": "sqlite:"})
+        daemon.folder.rmdir()
+        run = subprocess.run([str(CARBOND), "restore", str(world.backup), *daemon.flags(), "--drill"], capture_output=True, text=True, env=environment)
         assert run.returncode == 0, run.stderr
         rpo, rto = (float(re.search(rf"^{name} +([0-9.]+) s", run.stdout, re.M)[1]) for name in ("RPO", "RTO"))
         assert 0 < rpo < 600 and 0 < rto < 60
