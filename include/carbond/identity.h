@@ -131,7 +131,7 @@ struct identity_check {
 	const char *authorization; /* the Authorization header's value, or NULL */
 	const char *permission;    /* NULL: a public route */
 	const char *peer;          /* address, for the rate of the unknown */
-	int64_t cost; /* 0: it has been counted where the request came in */
+	int64_t cost;              /* 0: it has been counted where the request came in */
 };
 
 struct identity_actor {

@@ -72,7 +72,7 @@ enum err mongo_use_start(struct mongo *back, struct mongo_use *ret_use, struct e
 	mongoc_session_opts_set_default_transaction_opts(options, transaction);
 	mongoc_session_opts_set_causal_consistency(
 		options, false); /* majority reads of the primary see what was acknowledged */
-	int64_t deadline_us = clock_monotonic_us() + MONGO_READ_US;
+	int64_t deadline_us = clock_monotonic_us() + (back->only_checks ? 0 : MONGO_READ_US);
 	for (unsigned pauses = 0;;) {
 		ret_use->session = mongoc_client_start_session(ret_use->client, options, &error);
 		if (ret_use->session || !mongo_pause(&pauses, deadline_us))
@@ -303,6 +303,7 @@ static enum err check_back(const struct store_options *options, const char *plac
 	enum err err = connect_back(options, &back, info);
 	if (err)
 		return err;
+	back->only_checks = true;
 	err = mongo_use_start(back, &use, info);
 	if (!err) {
 		err = check_server(&use, info);

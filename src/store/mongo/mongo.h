@@ -43,6 +43,7 @@ struct mongo {
 	char database[MONGO_NAME_SIZE];
 	char node[32];    /* "": sessions are not noted */
 	bson_oid_t owner; /* of the migrations' lock */
+	bool only_checks; /* a server that is not there now is the answer */
 
 	/* of all threads */
 	atomic_bool latched, full;
