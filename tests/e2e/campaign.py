@@ -167,7 +167,7 @@ class World:
         post = lambda path, body: self.story.post(path, body, key="operator")
         unit = post("/v1/units", {"slug": "lab", "code": "LAB", "name": "Laboratory", "country": "IS", "nameplate_kg_per_hour": 10})["id"]
         point = post("/v1/metering-points", {"unit_id": unit, "code": "P", "name": "p", "role": "other"})["id"]
-        begin = self.epoch - 20 * 24 * HOUR
+        begin = self.epoch - 400 * 24 * HOUR  # long campaigns send for weeks an hour
         self.series = {}
         for tag in ("H-1", "H-2", "M-1", "M-2"):
             row = post("/v1/sensors", {"metering_point_id": point, "tag": tag, "quantity": "temperature", "unit": "Cel",
