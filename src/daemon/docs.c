@@ -120,6 +120,106 @@ static enum err write_journal(const char *folder, struct err_info *info)
 	return err;
 }
 
+/* ---- storage.md ---- */
+
+static void print_members(FILE *file, const char *const *names)
+{
+	for (size_t i = 0; i < STORE_INDEX_FIELDS && names[i]; i++)
+		fprintf(file, "%s%s: 1", i ? ", " : "", names[i]);
+}
+
+/* A cluster takes a shard key only where every unique index begins with it; and each read and write by the primary key goes to one
+ * shard only where the shard key is part of it. */
+static bool is_shardable(const struct store_collection *collection)
+{
+	if (!collection->shard_key || !collection->key[1] || strcmp(collection->key[0], collection->shard_key) != 0)
+		return false;
+	for (const struct store_index *index = collection->indexes; index && index->name; index++)
+		if (index->unique && strcmp(index->fields[0], collection->shard_key) != 0)
+			return false;
+	return true;
+}
+
+/* The whole primary key, so that a chunk can be split within one value of its first member; or that member alone, where another
+ * unique index begins with it. */
+static void print_shard_key(FILE *file, const struct store_collection *collection)
+{
+	bool other = false;
+
+	for (const struct store_index *index = collection->indexes; index && index->name; index++)
+		other = other || index->unique;
+	if (other)
+		fprintf(file, "%s: 1", collection->shard_key);
+	else
+		print_members(file, collection->key);
+}
+
+static void print_collection(FILE *file, const struct store_collection *collection)
+{
+	static const char *const classes[] = {"value", "readings", "views"};
+
+	fprintf(file, "| %s | %s | ", collection->name, classes[collection->class]);
+	for (size_t i = 0; i < STORE_INDEX_FIELDS && collection->key[i]; i++)
+		fprintf(file, "%s%s", i ? ", " : "", collection->key[i]);
+	fprintf(file, " | ");
+	for (const struct store_index *index = collection->indexes; index && index->name; index++) {
+		fprintf(file, "%s%s(", index == collection->indexes ? "" : "; ", index->unique ? "unique " : "");
+		for (size_t i = 0; i < STORE_INDEX_FIELDS && index->fields[i]; i++)
+			fprintf(file, "%s%s", i ? ", " : "", index->fields[i]);
+		fputc(')', file);
+	}
+	fprintf(file, " | %s%s | %s |\n", collection->retention_field ? "by " : "for ever",
+		collection->retention_field ? collection->retention_field : "", collection->doc);
+}
+
+static void print_sharding(FILE *file, const struct store_collection *const *collections)
+{
+	fputs("\n## Shard keys\n"
+	      "For `mongosh` on a `mongos`, once, after carbond has made its collections; `carbond` is the database of "
+	      "`store.uri`. Everything else stays whole on the database's primary shard: it is small, or its keys are "
+	      "not those "
+	      "that it is asked by.\n\n```js\n"
+	      "sh.enableSharding(\"carbond\")\n"
+	      "sh.shardCollection(\"carbond.log_readings\", {stream: 1})\n",
+		file);
+	for (; *collections; collections++) {
+		if ((*collections)->class != STORE_READINGS || !is_shardable(*collections))
+			continue;
+		fprintf(file, "sh.shardCollection(\"carbond.%s\", {", (*collections)->name);
+		print_shard_key(file, *collections);
+		fputs("})\n", file);
+	}
+	fputs("```\n", file);
+}
+
+static enum err write_storage(struct daemon *daemon, const char *folder, struct err_info *info)
+{
+	const struct store_collection *const *collections = daemon_collections(daemon->arena);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *file = collections ? open_memstream(&text, &size) : NULL;
+	enum err err;
+
+	if (!file)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for storage.md");
+	fputs("<!-- made by `carbond docs` from the rooms' schema tables; do not edit -->\n"
+	      "# Collections\n\n"
+	      "Classes: *value* and *readings* are durable and backed up, *views* are rebuilt from the logs. Each "
+	      "index is followed by "
+	      "the members of the key that it lacks. With MongoDB a key of one member is `_id`. Beside them stand the "
+	      "logs, "
+	      "`log_value`, `log_readings` and `log_views`, by stream and position.\n\n"
+	      "| collection | class | key | indexes | kept | |\n|---|---|---|---|---|---|\n",
+		file);
+	for (size_t i = 0; collections[i]; i++)
+		print_collection(file, collections[i]);
+	print_sharding(file, collections);
+	fclose(file);
+	err = write_page(folder, "storage.md", text, info);
+	free(text);
+	return err;
+}
+
 int verb_docs(struct daemon *daemon, int count, char **words)
 {
 	struct err_info info = {0};
@@ -134,6 +234,8 @@ int verb_docs(struct daemon *daemon, int count, char **words)
 		err = write_page(words[0], "config.md", conf_reference_text(daemon->arena), &info);
 	if (!err)
 		err = write_journal(words[0], &info);
+	if (!err)
+		err = write_storage(daemon, words[0], &info);
 	if (!err)
 		err = write_openapi(words[0], &info);
 	if (!err)
