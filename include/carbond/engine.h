@@ -186,7 +186,7 @@ struct engine_consumer;
 struct engine_consumer_options {
 	const char *name;       /* key of its cursor, stable */
 	enum store_class class; /* of its cursor: STORE_VALUE, or STORE_VIEWS for what can be rebuilt */
-	/* Events of one journal batch or part of it, in order, on the consumer's thread; may block. Other than ERR_OK: called
+	/* Events of one or more journal batches or part of one, in order, on the consumer's thread; may block. Other than ERR_OK: called
 	 * again later from the same place. Delivery is at least once. */
 	enum err (*each)(void *context, const struct event *events, size_t count, struct err_info *info);
 	void *context;

@@ -9,7 +9,7 @@
 
 #include "carbond/base/log.h"
 
-#define CHUNK_BYTES (256u << 10) /* events handed over at once */
+#define CHUNK_BYTES (256u << 10) /* of events handed over at once, of as many batches as are there */
 #define RETRY_US    CLOCK_US_PER_SECOND
 #define NAME_SIZE   48
 #define AWAIT_US    (CLOCK_US_PER_SECOND / 5) /* the lead */
@@ -32,10 +32,10 @@ struct engine_consumer {
 	int64_t stored; /* … with this position */
 	struct arena *arena;
 	struct event *events;
-	size_t event_count, event_capacity;
+	size_t event_count, event_capacity, event_bytes;
+	uint64_t seq; /* of the batch that the last of them is in */
 	struct event_scratch *scratch;
 	struct err_info *info;
-	bool failed;
 };
 
 struct store_change consumer_cursor_change(const struct engine_consumer *consumer)
@@ -64,17 +64,23 @@ static enum err cursor_store(struct engine_consumer *consumer)
 	return stores ? store_write(consumer->engine->store, &change, 1, NULL, consumer->info) : ERR_OK;
 }
 
-static enum err hand_over(struct engine_consumer *consumer, uint64_t seq)
+static void chunk_clear(struct engine_consumer *consumer)
+{
+	consumer->event_count = 0;
+	consumer->event_bytes = 0;
+	arena_reset(consumer->arena);
+}
+
+static enum err hand_over(struct engine_consumer *consumer)
 {
 	if (consumer->event_count == 0)
 		return ERR_OK;
-	consumer->next.seq = (int64_t)seq;
+	consumer->next.seq = (int64_t)consumer->seq;
 	consumer->next.position = (int64_t)consumer->events[consumer->event_count - 1].header.number;
 	enum err err = consumer->each(consumer->context, consumer->events, consumer->event_count, consumer->info);
 	if (!err)
 		err = cursor_store(consumer);
-	consumer->event_count = 0;
-	arena_reset(consumer->arena);
+	chunk_clear(consumer);
 	if (err)
 		return err;
 	consumer->cursor = consumer->next;
@@ -118,22 +124,18 @@ static bool is_its_turn(const struct engine_consumer *consumer)
 static enum err consume_batch(void *context, const struct store_batch *batch)
 {
 	struct engine_consumer *consumer = context;
-	size_t handed = 0;
 	enum err err = ERR_OK;
+	consumer->seq = batch->seq;
 	for (size_t at = 0, length = 0; at < batch->payload_size && !err; at += length) {
 		struct event event;
 		err = event_decode(batch->payload + at, batch->payload_size - at, consumer->scratch, &event, &length,
 			consumer->info);
 		if (!err && (int64_t)event.header.number > consumer->cursor.position)
 			err = event_keep(consumer, &event);
-		if (!err && at + length - handed >= CHUNK_BYTES) {
-			err = hand_over(consumer, batch->seq);
-			handed = at + length;
-		}
+		consumer->event_bytes += length;
+		if (!err && consumer->event_bytes >= CHUNK_BYTES)
+			err = hand_over(consumer);
 	}
-	if (!err)
-		err = hand_over(consumer, batch->seq);
-	consumer->failed = err != ERR_OK;
 	if (!err && (atomic_load(&consumer->stopping) || atomic_load(&consumer->engine->stopping)))
 		return ERR_STOPPING;
 	return !err && !is_its_turn(consumer) ? ERR_STOPPING : err;
@@ -208,12 +210,12 @@ static void consumer_run(void *argument)
 		if (!turn_begin(consumer, &info))
 			continue;
 		consumer->info = &info;
-		consumer->failed = false;
-		consumer->event_count = 0;
-		arena_reset(consumer->arena);
+		chunk_clear(consumer);
 		uint64_t from = consumer->cursor.seq > 0 ? (uint64_t)consumer->cursor.seq : 1;
 		enum err err =
 			store_log_read(engine->store, STORE_VALUE, ENGINE_STREAM, from, consume_batch, consumer, &info);
+		if (!err)
+			err = hand_over(consumer);
 		if (err && err != ERR_STOPPING) {
 			info.code = err;
 			if (engine->lead && !consumer->ephemeral)

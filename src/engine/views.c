@@ -19,6 +19,7 @@ struct sheet {
 	const struct store_collection *collection;
 	size_t position_offset;
 	size_t key_offset[2], key_size[2];
+	bool whole; /* an event says all of its row: what is stored need not be read */
 	struct entry *entries;
 	size_t count, capacity;
 };
@@ -35,27 +36,25 @@ enum sheet_name {
 	SHEET_COUNT
 };
 
-#define SHEET(collection_, type, key)                                                             \
-	{                                                                                         \
-		.collection = &(collection_), .position_offset = offsetof(struct type, position), \
-		.key_offset = {offsetof(struct type, key), 0}, .key_size = {                      \
-			sizeof(((struct type *)0)->key),                                          \
-			0                                                                         \
-		}                                                                                 \
+#define SHEET(collection_, type, key, whole_)                                                                    \
+	{                                                                                                        \
+		.collection = &(collection_), .position_offset = offsetof(struct type, position),                \
+		.key_offset = {offsetof(struct type, key), 0}, .key_size = {sizeof(((struct type *)0)->key), 0}, \
+		.whole = (whole_)                                                                                \
 	}
 
 static const struct sheet sheet_kinds[SHEET_COUNT] = {
-	[SHEET_PERIODS] = SHEET(registry_periods_collection, registry_period, id),
-	[SHEET_BATCHES] = SHEET(batches_collection, batch_row, batch),
+	[SHEET_PERIODS] = SHEET(registry_periods_collection, registry_period, id, false),
+	[SHEET_BATCHES] = SHEET(batches_collection, batch_row, batch, false),
 	[SHEET_HOLDINGS] = {.collection = &holdings_collection,
 		.position_offset = offsetof(struct holding_row, position),
 		.key_offset = {offsetof(struct holding_row, org_id), offsetof(struct holding_row, batch)},
 		.key_size = {sizeof(struct id), sizeof(int64_t)}},
-	[SHEET_TRANSFERS] = SHEET(transfers_collection, transfer_row, id),
-	[SHEET_RETIREMENTS] = SHEET(retirements_collection, retirement_row, id),
-	[SHEET_VERIFIERS] = SHEET(verifiers_collection, verifier_row, id),
-	[SHEET_ACCOUNTS] = SHEET(accounts_collection, account_row, org_id),
-	[SHEET_ACTORS] = SHEET(actors_collection, actor_row, number)};
+	[SHEET_TRANSFERS] = SHEET(transfers_collection, transfer_row, id, true),
+	[SHEET_RETIREMENTS] = SHEET(retirements_collection, retirement_row, id, true),
+	[SHEET_VERIFIERS] = SHEET(verifiers_collection, verifier_row, id, false),
+	[SHEET_ACCOUNTS] = SHEET(accounts_collection, account_row, org_id, false),
+	[SHEET_ACTORS] = SHEET(actors_collection, actor_row, number, true)};
 
 struct projector {
 	struct engine *engine;
@@ -153,7 +152,9 @@ static enum err entry_load(
 		return ERR_NO_MEMORY;
 	struct err_info ignored;
 	int64_t *position = (int64_t *)((char *)row + sheet->position_offset);
-	enum err err = store_get(projector->engine->store, sheet->collection, row, projector->arena, &ignored);
+	enum err err =
+		sheet->whole ? ERR_NOT_FOUND
+			     : store_get(projector->engine->store, sheet->collection, row, projector->arena, &ignored);
 	if (err && err != ERR_NOT_FOUND) {
 		*projector->info = ignored;
 		return err;

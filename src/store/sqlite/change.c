@@ -20,7 +20,9 @@ static enum err check(
 	if (change->condition == STORE_ALWAYS)
 		return ERR_OK;
 	const char *by_key = file->back->texts[change->table->number].by_key;
-	struct sqlite_text text = {.cut = false};
+	struct sqlite_text text;
+	text.size = 0;
+	text.cut = false;
 	if (change->condition == STORE_ABSENT)
 		sqlite_add(&text, "SELECT 1%s", by_key);
 	else
@@ -55,12 +57,24 @@ static enum err duplicate(struct sqlite_file *file, const struct store_table *ta
 		pointer[0] ? pointer + 1 : "value");
 }
 
-static enum err carry_out(struct sqlite_file *file, const struct store_row_change *change, struct err_info *info)
+/* One statement for condition and change, where a refusal is none of the caller's business. */
+static const char *lower_text(
+	const struct sqlite_table_text *texts, const struct store_job *job, const struct store_row_change *change)
+{
+	if (!job->skip_below || change->condition != STORE_BELOW || change->column != texts->position_column)
+		return NULL;
+	return change->verb == STORE_PUT ? texts->put_over_lower : texts->remove_lower;
+}
+
+/* With `lower`, its text and one more number to bind. */
+static enum err carry_out(
+	struct sqlite_file *file, const struct store_row_change *change, const char *lower, struct err_info *info)
 {
 	const struct sqlite_table_text *texts = &file->back->texts[change->table->number];
 	sqlite3_stmt *statement = NULL;
 	bool put = change->verb == STORE_PUT;
-	enum err err = sqlite_statement(&file->writer, put ? texts->put : texts->remove, &statement, info);
+	const char *text = lower ? lower : put ? texts->put : texts->remove;
+	enum err err = sqlite_statement(&file->writer, text, &statement, info);
 	if (err)
 		return err;
 	if (put)
@@ -68,6 +82,9 @@ static enum err carry_out(struct sqlite_file *file, const struct store_row_chang
 			sqlite_bind(statement, (int)i + 1, &change->values[i]);
 	else
 		bind_key(statement, change);
+	if (lower)
+		sqlite_bind(statement, (int)(put ? change->table->column_count : change->table->key_count) + 1,
+			&change->expected);
 	int code = sqlite3_step(statement);
 	if (code == SQLITE_CONSTRAINT_UNIQUE)
 		err = duplicate(file, change->table, info);
@@ -81,16 +98,17 @@ enum err sqlite_change_rows(struct sqlite_file *file, struct store_job *job, str
 {
 	for (size_t i = 0; i < job->change_count; i++) {
 		const struct store_row_change *change = &job->changes[i];
-		bool met = false;
+		const char *lower = lower_text(&file->back->texts[change->table->number], job, change);
+		bool met = true;
 		job->refused = i;
-		enum err err = check(file, change, &met, info);
+		enum err err = lower ? ERR_OK : check(file, change, &met, info);
 		if (!err && !met && job->skip_below && change->condition == STORE_BELOW)
 			continue;
 		if (!err && !met)
 			err = err_set(info, ERR_CONDITION_FAILED, NULL, "a row of %s has changed since it was read",
 				change->table->collection->name);
 		if (!err)
-			err = carry_out(file, change, info);
+			err = carry_out(file, change, lower, info);
 		if (err)
 			return err;
 	}

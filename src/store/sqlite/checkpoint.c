@@ -4,9 +4,9 @@
 #include "carbond/base/clock.h"
 #include "sqlite.h"
 
-/* Pages in the write-ahead log at which it is copied back: 16 MB, and 64 MB where batches are large. With twice as many it is to
- * begin anew. */
-static const int checkpoint_pages[STORE_CLASS_COUNT] = {4096, 8192, 4096};
+/* Pages in the write-ahead log at which it is copied back: 16 MB, 64 MB where batches are large, and 32 MB where the same pages
+ * are written again and again. With twice as many it is to begin anew. */
+static const int checkpoint_pages[STORE_CLASS_COUNT] = {4096, 8192, 8192};
 
 enum { RESTS, ASKED, ENDED };
 

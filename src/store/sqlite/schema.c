@@ -90,6 +90,21 @@ static const char *keep(const struct sqlite *back, const struct sqlite_text *tex
 	return text->cut ? NULL : arena_copy(back->tables->arena, text->text, text->size);
 }
 
+/* Rows of views carry the position of the last event in them. */
+static void make_position_texts(struct sqlite *back, const struct store_table *table, struct sqlite_table_text *texts,
+	struct sqlite_text *scratch)
+{
+	texts->position_column = store_column_of(table, "position");
+	if (texts->position_column == SIZE_MAX || table->columns[texts->position_column].key)
+		return;
+	scratch->size = 0;
+	write_put(scratch, table);
+	sqlite_add(scratch, " WHERE coalesce(\"%s\".\"position\", 0) < ?", table->collection->name);
+	texts->put_over_lower = keep(back, scratch);
+	texts->remove_lower =
+		arena_print(back->tables->arena, "DELETE%s AND coalesce(\"position\", 0) < ?", texts->by_key);
+}
+
 static void make_text(struct sqlite *back, const struct store_table *table, struct sqlite_text *scratch)
 {
 	struct sqlite_table_text *texts = &back->texts[table->number];
@@ -108,6 +123,7 @@ static void make_text(struct sqlite *back, const struct store_table *table, stru
 	if (texts->by_key && texts->columns) {
 		texts->remove = arena_print(back->tables->arena, "DELETE%s", texts->by_key);
 		texts->get = arena_print(back->tables->arena, "SELECT %s%s", texts->columns, texts->by_key);
+		make_position_texts(back, table, texts, scratch);
 	}
 }
 

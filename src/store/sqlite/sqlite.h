@@ -44,6 +44,9 @@ struct sqlite_table_text {
 	const char *create, *put, *get, *remove;
 	const char *by_key;  /* ` FROM "t" WHERE "k" = ? …` */
 	const char *columns; /* `"a", "b"` */
+	/* put and remove only over a lower number in this column, given last: views; SIZE_MAX and NULL: there is no such column */
+	size_t position_column;
+	const char *put_over_lower, *remove_lower;
 };
 
 /* ---- one file ---- */
