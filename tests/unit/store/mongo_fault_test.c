@@ -1,5 +1,5 @@
 /* Decision 9 on MongoDB: whatever becomes of the server or of its answer, a write's outcome is known; 0 lost, 0 doubled. */
-#include "mongo_places.h"
+#include "mongo_proxy.h"
 
 /* ---- a command that fails as told, a number of times ---- */
 
@@ -281,19 +281,21 @@ static uint64_t written(const struct writer *writers)
 	return sum;
 }
 
-/* Until so many more have been acknowledged. */
-static void wait_for_writes(const struct writer *writers, uint64_t more)
+/* Until each has had one more acknowledged, also the one whose write stands in doubt. */
+static void wait_for_writes(const struct writer *writers)
 {
-	uint64_t goal = written(writers) + more;
+	uint64_t before[WRITERS];
 	int64_t deadline_us = clock_monotonic_us() + 120 * CLOCK_US_PER_SECOND;
-	while (written(writers) < goal) {
-		for (unsigned i = 0; i < WRITERS; i++)
+	for (unsigned i = 0; i < WRITERS; i++)
+		before[i] = __atomic_load_n(&writers[i].acknowledged, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < WRITERS; i++)
+		while (__atomic_load_n(&writers[i].acknowledged, __ATOMIC_RELAXED) == before[i]) {
 			if (writers[i].fault)
 				fail_msg("writer %u: %s: %s", i, err_row(writers[i].fault)->name,
 					writers[i].info.detail);
-		assert_true(clock_monotonic_us() < deadline_us);
-		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-	}
+			assert_true(clock_monotonic_us() < deadline_us);
+			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+		}
 }
 
 static void check_writer(struct store *store, const struct writer *writer)
@@ -313,70 +315,152 @@ static void check_writer(struct store *store, const struct writer *writer)
 	arena_free(&arena);
 }
 
-static void run_under_load(const char *what, int rounds, void (*strike)(void))
+/* ---- every kind of fault under load, in a seeded order ---- */
+
+static struct proxy proxy; /* also for the links that end after it */
+
+static bool strike_step_down(int number)
 {
+	(void)number;
+	/* a server closes connections as it steps down: what it answers is of no use */
+	(void)tell(BCON_NEW("replSetStepDown", BCON_INT32(1), "force", BCON_BOOL(true)));
+	return true;
+}
+
+static bool strike_kill(int number)
+{
+	(void)number;
+	if (!mongo_server.pid)
+		return false; /* the server of CARBOND_TEST_MONGODB_URI is not ours to kill */
+	server_end(SIGKILL);
+	assert_true(server_begin());
+	return true;
+}
+
+static bool strike_command(int number)
+{
+	static const char *const commands[] = {"insert", "commitTransaction", "update"};
+	set_fault(&faults[number], commands[rand() % 3], 1 + rand() % 2);
+	return true;
+}
+
+/* Tells the relay, and waits until it struck. */
+static bool strike_proxy(int number)
+{
+	int done = atomic_load(&proxy.done);
+	int64_t deadline_us = clock_monotonic_us() + 60 * CLOCK_US_PER_SECOND;
+	atomic_store(&proxy.fault, number);
+	while (atomic_load(&proxy.done) == done) {
+		assert_true(clock_monotonic_us() < deadline_us);
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+	return true;
+}
+
+/* In CI so many of each, a hundred in all; those that cost a second or more three times. */
+static const struct strike {
+	const char *name;
+	bool (*run)(int number);
+	int number, in_ci;
+} strikes[] = {{"interrupted", strike_command, 0, 12}, {"time-out", strike_command, 1, 12},
+	{"write concern time-out", strike_command, 2, 12}, {"not primary", strike_command, 3, 6},
+	{"interrupted by fail-over", strike_command, 4, 6}, {"connection closed by the server", strike_command, 5, 6},
+	{"replSetStepDown", strike_step_down, 0, 3}, {"kill -9", strike_kill, 0, 3},
+	{"connection cut before the server saw the write", strike_proxy, PROXY_CUT_REQUEST, 14},
+	{"connection cut after the server did the write", strike_proxy, PROXY_CUT_ANSWER, 14},
+	{"answer 0.4 s late", strike_proxy, PROXY_DELAY, 9}, {"answer swallowed", strike_proxy, PROXY_SWALLOW, 3}};
+
+#define STRIKES (sizeof strikes / sizeof strikes[0])
+
+struct score {
+	int wanted, done;
+	int64_t longest_us; /* until writes went on */
+};
+
+static const struct strike *next_strike(struct score *scores, int left, struct score **ret_score)
+{
+	int chosen = rand() % left;
+	for (size_t i = 0; i < STRIKES; i++) {
+		chosen -= scores[i].wanted - scores[i].done;
+		if (chosen < 0) {
+			*ret_score = &scores[i];
+			return &strikes[i];
+		}
+	}
+	return NULL;
+}
+
+static void strike_all(const struct writer *writers, struct score *scores, int count)
+{
+	for (int left = count; left > 0; left--) {
+		struct score *score = NULL;
+		const struct strike *strike = next_strike(scores, left, &score);
+		score->done++;
+		if (!strike->run(strike->number))
+			continue;
+		int64_t start_us = clock_monotonic_us();
+		wait_for_writes(writers);
+		int64_t took_us = clock_monotonic_us() - start_us;
+		score->longest_us = took_us > score->longest_us ? took_us : score->longest_us;
+		if (strike->run == strike_command)
+			clear_fault();
+	}
+}
+
+/* CARBOND_CAMPAIGN: so many of each kind (./dev campaign mongo N). */
+static void every_fault_under_load(void **state)
+{
+	(void)state;
 	struct place place;
 	struct writer writers[WRITERS];
+	struct score scores[STRIKES];
 	atomic_bool stop = false;
+	const char *campaign = getenv("CARBOND_CAMPAIGN"), *seed_text = getenv("CARBOND_SEED");
+	unsigned seed = seed_text ? (unsigned)strtoul(seed_text, NULL, 10) : (unsigned)clock_wall_us();
+	int count = 0;
+	if (!mongo_server.port) {
+		printf("             not with CARBOND_TEST_MONGODB_URI: the relay and kill -9 need a server of its "
+		       "own\n");
+		return;
+	}
+	srand(seed);
+	for (size_t i = 0; i < STRIKES; i++) {
+		scores[i] = (struct score){.wanted = campaign ? atoi(campaign) : strikes[i].in_ci};
+		count += scores[i].wanted;
+	}
 	mongo_place_new(&place);
-	struct store *store = open_store(&place);
+	proxy_start(&proxy, mongo_server.port);
+	struct place relayed = place;
+	snprintf(relayed.uri, sizeof relayed.uri,
+		"mongodb://127.0.0.1:%d/%s?directConnection=true&socketTimeoutMS=1500", proxy.port, place.folder);
+	struct store *store = open_store(&relayed);
 	for (unsigned i = 0; i < WRITERS; i++) {
 		writers[i] = (struct writer){.store = store, .number = i, .stop = &stop};
 		assert_int_equal(pthread_create(&writers[i].thread, NULL, keep_writing, &writers[i]), 0);
 	}
-	for (int round = 0; round < rounds; round++) {
-		wait_for_writes(writers, 20);
-		strike();
-		wait_for_writes(writers, 20);
-	}
+	wait_for_writes(writers);
+	strike_all(writers, scores, count);
 	atomic_store(&stop, true);
-	int64_t longest_us = 0;
 	for (unsigned i = 0; i < WRITERS; i++) {
 		pthread_join(writers[i].thread, NULL);
 		assert_ok(writers[i].fault, &writers[i].info);
-		longest_us = writers[i].longest_us > longest_us ? writers[i].longest_us : longest_us;
 	}
 	for (unsigned i = 0; i < WRITERS; i++)
 		check_writer(store, &writers[i]);
-	printf("             %d × %s under %llu appends: 0 lost, 0 doubled; the longest took %.1f s\n", rounds, what,
-		(unsigned long long)written(writers), (double)longest_us / 1e6);
+	printf("             seed %u: %d faults under %llu appends of %d writers: 0 lost, 0 doubled\n", seed, count,
+		(unsigned long long)written(writers), WRITERS);
+	for (size_t i = 0; i < STRIKES; i++)
+		printf("             %4d of %d × %s; writes went on within %.1f s\n", scores[i].done, scores[i].wanted,
+			strikes[i].name, (double)scores[i].longest_us / 1e6);
 	store_close(&store);
+	proxy_stop(&proxy);
 	mongo_place_drop(&place);
-}
-
-static void step_down(void)
-{
-	/* a server closes connections as it steps down: what it answers is of no use */
-	(void)tell(BCON_NEW("replSetStepDown", BCON_INT32(1), "force", BCON_BOOL(true)));
-}
-
-static void a_primary_that_steps_down(void **state)
-{
-	(void)state;
-	run_under_load("replSetStepDown", 5, step_down);
-}
-
-static void kill_and_restart(void)
-{
-	server_end(SIGKILL);
-	assert_true(server_begin());
-}
-
-static void a_server_that_is_killed(void **state)
-{
-	(void)state;
-	if (!mongo_server.pid) {
-		printf("             not on the server of CARBOND_TEST_MONGODB_URI: it is not ours to kill\n");
-		return;
-	}
-	run_under_load("kill -9", 5, kill_and_restart);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(every_fault_at_every_kind_of_write),
-		cmocka_unit_test(reads_are_tried_again), cmocka_unit_test(a_primary_that_steps_down),
-		cmocka_unit_test(a_server_that_is_killed)};
+		cmocka_unit_test(reads_are_tried_again), cmocka_unit_test(every_fault_under_load)};
 	if (crypto_start() != ERR_OK || !server_find("store faults"))
 		return 1;
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
