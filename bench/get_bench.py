@@ -19,7 +19,7 @@ def main():
             status, unit, _ = daemon.request("POST", "/v1/units", UNIT)
             assert status == 201, unit
             subprocess.run([BUILD / "bench/get_bench", str(daemon.port), str(daemon.process.pid), f"/v1/units/{unit['id']}", daemon.key, str(THREADS)], check=True)
-            say("limits", "a request's line in the log, its answer's eight headers, the key's hash; see docs/BENCHMARKS.md")
+            say("limits", "a request's line in the log, its answer's five headers, the key's hash; see docs/BENCHMARKS.md")
         finally:
             daemon.stop()
 

@@ -100,8 +100,6 @@ struct http_options {
 	bool (*is_elsewhere)(void *context, struct http_request *request, enum err refused);
 	enum err (*relay)(void *context, struct http_request *request, struct err_info *info);
 	unsigned relay_threads; /* ≥ 1 with `relay` */
-	/* The Server header: "carbond/0.1.0". */
-	const char *server;
 };
 
 /* Binds and starts all threads; main thread. ERR_INVALID_CONFIG (address, certificate, a row that is wrong), ERR_IO (the port

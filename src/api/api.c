@@ -143,20 +143,18 @@ static enum err authenticate(
 	ret_actor->org = actor.org;
 	ret_actor->roles = actor.roles;
 	ret_actor->scope = actor.scope;
-	snprintf(ret_actor->name, sizeof ret_actor->name, "%s", actor.name);
+	_Static_assert(sizeof actor.name <= sizeof ret_actor->name, "a label fits");
+	memcpy(ret_actor->name, actor.name, sizeof actor.name);
 	return ERR_OK;
 }
 
 enum err api_start(struct api *api, const struct http_options *http, struct err_info *info)
 {
 	struct http_options options = *http;
-	char server[64];
-	snprintf(server, sizeof server, "carbond/%s", api->version);
 	if (!options.tables)
 		options.tables = api_tables;
 	options.context = api;
 	options.authenticate = authenticate;
-	options.server = server;
 	enum err err = relay_start(api, &api->relay, info);
 	options.is_elsewhere = api->relay ? relay_is_elsewhere : NULL;
 	options.relay = relay_pass_on;

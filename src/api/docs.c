@@ -120,7 +120,7 @@ static void write_api(FILE *out, const char *version)
 		"[errors.md](errors.md). Every answer has `X-Request-Id`. Rows carry their version as `ETag`.\n\n"
 		"What is not HTTP/1.1 is refused before there is a request to name, and the connection ends: a "
 		"Content-Length that is no number, a missing Host, a request line or a chunk that is none with a bare "
-		"400, a length beyond 64 bits with 413, a head that does not fit 32 KiB with 431 (a chunk's line: "
+		"400, a length beyond 64 bits with 413, a head that does not fit 24 KiB with 431 (a chunk's line: "
 		"500), "
 		"HTTP/2 with 505; what stops in the middle with 408 or nothing. After a request in chunks the "
 		"connection "

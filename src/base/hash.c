@@ -121,16 +121,29 @@ char *hex_text(const void *data, size_t size, char *ret_text)
 	return ret_text;
 }
 
-static int hex_digit(char character)
-{
-	if (character >= '0' && character <= '9')
-		return character - '0';
-	if (character >= 'a' && character <= 'f')
-		return character - 'a' + 10;
-	if (character >= 'A' && character <= 'F')
-		return character - 'A' + 10;
-	return -1;
-}
+/* Value + 1 of a hexadecimal digit, 0 for what is none. */
+static const uint8_t hex_digits[256] = {['0'] = 1,
+	['1'] = 2,
+	['2'] = 3,
+	['3'] = 4,
+	['4'] = 5,
+	['5'] = 6,
+	['6'] = 7,
+	['7'] = 8,
+	['8'] = 9,
+	['9'] = 10,
+	['a'] = 11,
+	['b'] = 12,
+	['c'] = 13,
+	['d'] = 14,
+	['e'] = 15,
+	['f'] = 16,
+	['A'] = 11,
+	['B'] = 12,
+	['C'] = 13,
+	['D'] = 14,
+	['E'] = 15,
+	['F'] = 16};
 
 enum err hex_parse(const char *text, size_t length, void *ret_data, size_t capacity, size_t *ret_size)
 {
@@ -138,10 +151,11 @@ enum err hex_parse(const char *text, size_t length, void *ret_data, size_t capac
 	if (length % 2 || length / 2 > capacity)
 		return ERR_INVALID_FIELD;
 	for (size_t i = 0; i < length / 2; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-		if (high < 0 || low < 0)
+		unsigned high = hex_digits[(unsigned char)text[2 * i]],
+			 low = hex_digits[(unsigned char)text[2 * i + 1]];
+		if (high == 0 || low == 0)
 			return ERR_INVALID_FIELD;
-		bytes[i] = (uint8_t)(high << 4 | low);
+		bytes[i] = (uint8_t)((high - 1) << 4 | (low - 1));
 	}
 	*ret_size = length / 2;
 	return ERR_OK;

@@ -105,8 +105,31 @@ static void add_string(struct line *line, const char *text)
 	line->text[line->size++] = '"'; /* fits: TAIL_BYTES are kept */
 }
 
+/* A pair whose value stands for itself and fits, as almost all do; false: nothing was added. */
+static bool add_short_pair(struct line *line, const char *key, const char *value)
+{
+	size_t key_size = strlen(key), size = plain_length((const unsigned char *)value);
+	if (value[size] || line->cut || line->size < 2 || line->size + key_size + size + 6 > LINE_BYTES - TAIL_BYTES)
+		return false;
+	char *at = line->text + line->size;
+	*at++ = ',';
+	*at++ = '"';
+	memcpy(at, key, key_size);
+	at += key_size;
+	*at++ = '"';
+	*at++ = ':';
+	*at++ = '"';
+	memcpy(at, value, size);
+	at += size;
+	*at++ = '"';
+	line->size = (size_t)(at - line->text);
+	return true;
+}
+
 static void add_pair(struct line *line, const char *key, const char *value)
 {
+	if (value && add_short_pair(line, key, value))
+		return;
 	size_t before = line->size;
 	add(line, ",\"", line->size > 1 ? 2 : 0);
 	add(line, "\"", line->size > 1 ? 0 : 1);

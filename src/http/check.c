@@ -9,11 +9,34 @@
 
 #include "http_internal.h"
 
-static bool is_token_character(unsigned char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	       (c && strchr("!#$%&'*+-.^_`|~", c));
-}
+static const bool is_token_character[256] = {['0' ... '9'] = true,
+	['A' ... 'Z'] = true,
+	['a' ... 'z'] = true,
+	['!'] = true,
+	['#' ... '\''] = true,
+	['*'] = true,
+	['+'] = true,
+	['-'] = true,
+	['.'] = true,
+	['^' ... '`'] = true,
+	['|'] = true,
+	['~'] = true};
+
+/* Of a path, unescaped. */
+static const bool is_path_character[256] = {['/' ... '9'] = true,
+	['A' ... 'Z'] = true,
+	['a' ... 'z'] = true,
+	['-'] = true,
+	['.'] = true,
+	['_'] = true,
+	['~'] = true,
+	['!'] = true,
+	['$'] = true,
+	['&' ... ','] = true,
+	[';'] = true,
+	['='] = true,
+	[':'] = true,
+	['@'] = true};
 
 static bool is_value(const char *value, size_t size)
 {
@@ -28,7 +51,7 @@ static bool is_value(const char *value, size_t size)
 static bool is_token(const char *name, size_t size)
 {
 	for (size_t i = 0; i < size; i++) {
-		if (!is_token_character((unsigned char)name[i]))
+		if (!is_token_character[(unsigned char)name[i]])
 			return false;
 	}
 	return size > 0;
@@ -71,13 +94,13 @@ static enum MHD_Result walk_header(void *context, enum MHD_ValueKind kind, const
 		head->no_memory = true;
 		return MHD_NO;
 	}
-	if (strcasecmp(pair->name, "Host") == 0) {
+	if (name_size == 4 && strcasecmp(pair->name, "Host") == 0) {
 		head->hosts++;
 		head->host = pair->value;
-	} else if (strcasecmp(pair->name, "Content-Length") == 0) {
+	} else if (name_size == 14 && strcasecmp(pair->name, "Content-Length") == 0) {
 		head->lengths++;
 		head->length = pair->value;
-	} else if (strcasecmp(pair->name, "Transfer-Encoding") == 0) {
+	} else if (name_size == 17 && strcasecmp(pair->name, "Transfer-Encoding") == 0) {
 		head->encodings++;
 		head->encoding = pair->value;
 	}
@@ -165,8 +188,7 @@ static const char *path_fault(const char *path, size_t size)
 			if (byte < 0x20 || byte == 0x7f || byte == '/' || byte == '\\' || byte == '.')
 				return "the path escapes a separator, a dot or a control character";
 			i += 2;
-		} else if (!(c == '/' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-				   (c && strchr("-._~!$&'()*+,;=:@", c)))) {
+		} else if (!is_path_character[c]) {
 			return "the path has a character that must be escaped";
 		}
 	}
@@ -258,6 +280,15 @@ enum err http_percent_decode(
 	size_t length = 0;
 	if (!decoded)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the request");
+	while (length < size && is_token_character[(unsigned char)text[length]] && text[length] != '%' &&
+		text[length] != '+')
+		length++;
+	if (length == size) { /* as ids and most values are */
+		memcpy(decoded, text, size);
+		*ret_text = decoded;
+		return ERR_OK;
+	}
+	length = 0;
 	for (size_t i = 0; i < size; i++) {
 		char c = text[i];
 		if (c == '+' && plus) {

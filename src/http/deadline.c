@@ -14,6 +14,11 @@ void http_connection_enter(struct connection *connection, enum connection_phase 
 	atomic_store_explicit(&connection->phase, (int)phase, memory_order_release);
 }
 
+void http_connection_answering(struct connection *connection)
+{
+	atomic_store_explicit(&connection->phase, CONNECTION_ANSWERING, memory_order_release);
+}
+
 static int64_t phase_limit(const struct http_server *server, int phase)
 {
 	switch (phase) {

@@ -16,6 +16,7 @@
 #define HTTP_PARAMS_MAX  8
 #define HTTP_HEADERS_OUT 16
 #define HTTP_REQUEST_ID  64
+#define HTTP_ARENAS_KEPT 64 /* of ended requests, for the next ones: a first block each */
 
 struct http_pair {
 	const char *name, *value;
@@ -100,7 +101,20 @@ struct http_server {
 	struct http_events *streams;
 	bool sweep_stop;
 	struct thread *sweeper;
+
+	pthread_mutex_t arenas_lock; /* rank: innermost */
+	struct arena *arenas[HTTP_ARENAS_KEPT];
+	size_t arena_count;
 };
+
+/* A request's arena: one of an earlier request, reset, or a new one; NULL without memory. */
+struct arena *http_arena_take(struct http_server *server);
+/* Any thread. */
+void http_arena_give(struct http_server *server, struct arena *arena);
+
+#define NUMBER_SIZE 24
+/* Decimal digits of a number ≥ 0, right-aligned in the text; returns their start. */
+char *http_number_text(int64_t number, char text[NUMBER_SIZE]);
 
 /* Counts a request or connection that is refused since there is no room for it. */
 void http_note_refusal(struct http_server *server);
@@ -113,6 +127,8 @@ void http_listener_stop(struct http_server *server);
 enum err http_deadlines_start(struct http_server *server) MUST_CHECK;
 void http_deadlines_stop(struct http_server *server);
 void http_connection_enter(struct connection *connection, enum connection_phase phase);
+/* CONNECTION_ANSWERING, which has no deadline of the connection's, so that the clock need not be asked. */
+void http_connection_answering(struct connection *connection);
 /* Puts a request on the waiting list, or takes it off (no fault if it is not on it). */
 void http_waiting_add(struct http_server *server, struct http_request *request);
 void http_waiting_remove(struct http_server *server, struct http_request *request);

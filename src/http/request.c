@@ -12,7 +12,7 @@
 struct http_request *http_request_new(
 	struct http_server *server, struct connection *connection, struct MHD_Connection *mhd, const char *target)
 {
-	struct arena *arena = arena_new(0);
+	struct arena *arena = http_arena_take(server);
 	struct http_request *request = arena ? ARENA_NEW(arena, struct http_request) : NULL;
 	if (!request) {
 		arena_free(&arena);
@@ -47,8 +47,7 @@ void http_request_unref(struct http_request *request)
 	reply_unref(&request->reply);
 	arena_free(&request->spare);
 	free(request->body);
-	struct arena *arena = request->arena; /* the request itself lives in it */
-	arena_free(&arena);
+	http_arena_give(request->server, request->arena); /* the request itself lives in it */
 }
 
 bool http_request_finish(struct http_request *request, enum request_state outcome)

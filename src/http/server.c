@@ -65,6 +65,30 @@ static void on_connection(
 		close_connection(context, *socket_context);
 }
 
+/* ---- arenas ---- */
+
+struct arena *http_arena_take(struct http_server *server)
+{
+	struct arena *arena = NULL;
+	pthread_mutex_lock(&server->arenas_lock);
+	if (server->arena_count > 0)
+		arena = server->arenas[--server->arena_count];
+	pthread_mutex_unlock(&server->arenas_lock);
+	return arena ? arena : arena_new(0);
+}
+
+void http_arena_give(struct http_server *server, struct arena *arena)
+{
+	arena_reset(arena);
+	pthread_mutex_lock(&server->arenas_lock);
+	if (server->arena_count < HTTP_ARENAS_KEPT) {
+		server->arenas[server->arena_count++] = arena;
+		arena = NULL;
+	}
+	pthread_mutex_unlock(&server->arenas_lock);
+	arena_free(&arena);
+}
+
 /* ---- requests ---- */
 
 static struct connection *connection_of(struct MHD_Connection *mhd)
@@ -142,7 +166,7 @@ static bool answers_quickly(struct http_request *request)
 
 static enum MHD_Result run(struct http_request *request)
 {
-	http_connection_enter(request->connection, CONNECTION_ANSWERING);
+	http_connection_answering(request->connection);
 	if (request->body_too_large && !request->failure.code)
 		err_set(&request->failure, ERR_TOO_LARGE, NULL, "the body may have at most %zu bytes",
 			request->route->body_bytes_max);
@@ -203,10 +227,7 @@ static enum metric status_metric(int status)
 	}
 }
 
-#define NUMBER_SIZE 24
-
-/* Decimal digits of a number ≥ 0: a request's line is written with every answer. */
-static const char *number_text(int64_t number, char text[NUMBER_SIZE])
+char *http_number_text(int64_t number, char text[NUMBER_SIZE])
 {
 	char *at = text + NUMBER_SIZE - 1;
 	*at = 0;
@@ -227,9 +248,10 @@ static void log_access(const struct http_request *request, int64_t duration_us)
 	bool probe = request->route && (request->route->flags & HTTP_PUBLIC) && request->sent_status == 200;
 	log_line_soon(probe ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "http_request", "request answered", "method",
 		request->method_name ? request->method_name : "", "path", path, "status",
-		number_text(request->sent_status, status), "bytes", number_text((int64_t)request->sent_bytes, bytes),
-		"duration_us", number_text(duration_us, duration), "request_id", request->id, "actor",
-		request->actor.name, "peer", request->peer ? request->peer : "", NULL);
+		http_number_text(request->sent_status, status), "bytes",
+		http_number_text((int64_t)request->sent_bytes, bytes), "duration_us",
+		http_number_text(duration_us, duration), "request_id", request->id, "actor", request->actor.name,
+		"peer", request->peer ? request->peer : "", NULL);
 }
 
 static void on_completed(
@@ -354,7 +376,6 @@ static enum err copy_options(struct http_server *server, const struct http_optio
 	struct http_options *own = &server->options;
 	*own = *options;
 	own->address = arena_print(arena, "%s", options->address ? options->address : "127.0.0.1");
-	own->server = options->server ? arena_print(arena, "%s", options->server) : NULL;
 	own->certificate_file = options->certificate_file ? arena_print(arena, "%s", options->certificate_file) : NULL;
 	own->key_file = options->key_file ? arena_print(arena, "%s", options->key_file) : NULL;
 	own->threads = options->threads ? options->threads : 2;
@@ -374,7 +395,10 @@ static void free_server(struct http_server *server)
 {
 	http_work_free(&server->work);
 	http_work_free(&server->relays);
+	while (server->arena_count > 0)
+		arena_free(&server->arenas[--server->arena_count]);
 	arena_free(&server->arena);
+	pthread_mutex_destroy(&server->arenas_lock);
 	pthread_cond_destroy(&server->changed);
 	pthread_mutex_destroy(&server->lock);
 	free(server);
@@ -389,6 +413,7 @@ enum err http_server_start(const struct http_options *options, struct http_serve
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the listener");
 	server->listen_socket = server->listen_stop = -1;
 	pthread_mutex_init(&server->lock, NULL);
+	pthread_mutex_init(&server->arenas_lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&server->changed, &monotonic);

@@ -23,13 +23,14 @@
 #define LIMIT_ENGINE_VAULT_ROWS      4            /* texts of one command */
 
 /* http */
-#define LIMIT_HTTP_HEADERS          100           /* header lines of a request: browsers and proxies send about 30 */
-#define LIMIT_HTTP_PARAMETERS       64            /* query parameters of a request */
-#define LIMIT_HTTP_TARGET_BYTES     8192          /* path and query: many sensors in one query */
-#define LIMIT_HTTP_CONNECTION_BYTES (32u << 10)   /* a connection's pool: head of a request, buffers of its body */
-#define LIMIT_HTTP_BODIES_BYTES     (256ll << 20) /* bodies of all open requests together */
-#define LIMIT_HTTP_GZIP_BYTES       1024          /* below it compression costs more than it saves */
-#define LIMIT_HTTP_PEM_BYTES        (64u << 10)   /* a certificate chain or key file */
+#define LIMIT_HTTP_HEADERS      100  /* header lines of a request: browsers and proxies send about 30 */
+#define LIMIT_HTTP_PARAMETERS   64   /* query parameters of a request */
+#define LIMIT_HTTP_TARGET_BYTES 8192 /* path and query: many sensors in one query */
+#define LIMIT_HTTP_CONNECTION_BYTES \
+	(24u << 10) /* a connection's pool: head of a request, buffers of its body; all of it is cleared for each request */
+#define LIMIT_HTTP_BODIES_BYTES (256ll << 20) /* bodies of all open requests together */
+#define LIMIT_HTTP_GZIP_BYTES   1024          /* below it compression costs more than it saves */
+#define LIMIT_HTTP_PEM_BYTES    (64u << 10)   /* a certificate chain or key file */
 
 /* cache */
 #define LIMIT_CACHE_BYTES        (64u << 20) /* rendered answers; the page cache of the store is apart from it */

@@ -28,8 +28,7 @@ static int start(void **state)
 {
 	(void)state;
 	struct err_info info;
-	const struct http_options options = {
-		.address = "127.0.0.1", .threads = 2, .workers = 1, .tables = tables, .server = "carbond/test"};
+	const struct http_options options = {.address = "127.0.0.1", .threads = 2, .workers = 1, .tables = tables};
 	return http_server_start(&options, &server, &info) == ERR_OK ? 0 : -1;
 }
 
