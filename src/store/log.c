@@ -1,6 +1,9 @@
-/* Decides what a log's hashes cover and whether a chain of batches holds. The calling thread. */
+/* Decides what a log's hashes cover and whether a chain of batches holds. The calling thread, and for long reads one more. */
+#include <semaphore.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "carbond/runtime.h"
 #include "store_private.h"
 
 #define READ_BATCHES 256        /* batches taken at once, so that no connection is held while the caller works */
@@ -93,15 +96,31 @@ enum err store_log_head(struct store *store, enum store_class class, const char 
 	return store->engine->log_head(store->back, class, stream, ret_head, info);
 }
 
-/* ---- reading ---- */
+/* ---- reading: in parts; while the caller works on one part of a long read, the next is read and checked on another thread ---- */
 
-struct reading {
+struct part {
 	struct store_batch batches[READ_BATCHES];
 	size_t count;
 	struct arena *arena;
+	enum err err; /* behind the last of them */
+	struct err_info info;
+	bool is_long; /* there is more, as far as one can tell */
+};
+
+struct reading {
+	struct store *store;
+	enum store_class class;
+	const char *stream;
+	struct part parts[2];
+
+	/* of the thread that reads */
 	bool have_prev; /* the hash of the batch before is known */
 	struct hash prev;
 	uint64_t seq; /* expected next */
+
+	struct thread *thread; /* NULL: the caller reads by itself */
+	sem_t asked, done;
+	struct part *wanted; /* NULL: nothing more */
 };
 
 static enum err check_link(struct reading *reading, const struct store_batch *batch, struct err_info *info)
@@ -126,51 +145,135 @@ static enum err check_link(struct reading *reading, const struct store_batch *ba
 }
 
 /* The hash that the first batch read must follow. */
-static enum err start_link(
-	struct store *store, enum store_class class, const char *stream, struct reading *reading, struct err_info *info)
+static enum err start_link(struct reading *reading, struct err_info *info)
 {
+	struct part *part = &reading->parts[0];
 	reading->have_prev = reading->seq == 1;
 	if (reading->seq == 1)
 		return ERR_OK;
-	enum err err = store->engine->log_some(store->back, class, stream, reading->seq - 1, 1, 0, reading->arena,
-		reading->batches, &reading->count, info);
-	if (!err && reading->count == 1 && reading->batches[0].seq == reading->seq - 1) {
-		reading->prev = reading->batches[0].hash;
+	enum err err = reading->store->engine->log_some(reading->store->back, reading->class, reading->stream,
+		reading->seq - 1, 1, 0, part->arena, part->batches, &part->count, info);
+	if (!err && part->count == 1 && part->batches[0].seq == reading->seq - 1) {
+		reading->prev = part->batches[0].hash;
 		reading->have_prev = true;
 	}
-	arena_reset(reading->arena);
 	return err;
+}
+
+static void part_read(struct reading *reading, struct part *part)
+{
+	size_t found = 0, bytes = 0;
+	arena_reset(part->arena);
+	part->count = 0;
+	part->err = reading->store->engine->log_some(reading->store->back, reading->class, reading->stream,
+		reading->seq, READ_BATCHES, READ_BYTES, part->arena, part->batches, &found, &part->info);
+	while (!part->err && part->count < found) {
+		bytes += part->batches[part->count].payload_size;
+		part->err = check_link(reading, &part->batches[part->count], &part->info);
+		if (!part->err)
+			part->count++;
+	}
+	part->is_long = !part->err && (found == READ_BATCHES || bytes >= READ_BYTES);
+}
+
+static void read_ahead(void *argument)
+{
+	struct reading *reading = argument;
+	for (;;) {
+		while (sem_wait(&reading->asked) != 0)
+			continue; /* EINTR alone */
+		if (!reading->wanted)
+			return;
+		part_read(reading, reading->wanted);
+		sem_post(&reading->done);
+	}
+}
+
+/* Begins to read a part, on the other thread where it can be had. */
+static void part_ask(struct reading *reading, struct part *part)
+{
+	reading->wanted = part;
+	if (!reading->thread && thread_start("store-ahead", read_ahead, reading, &reading->thread) != ERR_OK)
+		part_read(reading, part);
+	else
+		sem_post(&reading->asked);
+}
+
+static void part_await(struct reading *reading)
+{
+	while (reading->thread && sem_wait(&reading->done) != 0)
+		continue; /* EINTR alone */
+}
+
+static struct reading *reading_new(struct store *store, enum store_class class, const char *stream, uint64_t from_seq)
+{
+	struct reading *reading = calloc(1, sizeof *reading);
+	if (!reading)
+		return NULL;
+	reading->store = store;
+	reading->class = class;
+	reading->stream = stream;
+	reading->seq = from_seq ? from_seq : 1;
+	sem_init(&reading->asked, 0, 0);
+	sem_init(&reading->done, 0, 0);
+	for (size_t i = 0; i < 2; i++)
+		reading->parts[i].arena = arena_new(4 * (size_t)STORE_BATCH_BYTES_MAX);
+	return reading;
+}
+
+static void reading_free(struct reading *reading)
+{
+	reading->wanted = NULL;
+	if (reading->thread)
+		sem_post(&reading->asked);
+	thread_join(&reading->thread);
+	for (size_t i = 0; i < 2; i++)
+		arena_free(&reading->parts[i].arena);
+	sem_destroy(&reading->asked);
+	sem_destroy(&reading->done);
+	free(reading);
+}
+
+static enum err part_hand_over(const struct part *part,
+	enum err (*each)(void *context, const struct store_batch *batch), void *context, struct err_info *info)
+{
+	for (size_t i = 0; i < part->count; i++) {
+		enum err err = each(context, &part->batches[i]);
+		if (err)
+			return err;
+	}
+	if (part->err && info)
+		*info = part->info;
+	return part->err;
 }
 
 enum err store_log_read(struct store *store, enum store_class class, const char *stream, uint64_t from_seq,
 	enum err (*each)(void *context, const struct store_batch *batch), void *context, struct err_info *info)
 {
-	struct reading *reading = calloc(1, sizeof *reading);
-	enum err err = ERR_NO_MEMORY;
+	struct reading *reading = reading_new(store, class, stream, from_seq);
 	if (!reading)
-		return err_set(info, err, NULL, "no memory to read a log");
-	reading->seq = from_seq ? from_seq : 1;
-	reading->arena = arena_new(4 * (size_t)STORE_BATCH_BYTES_MAX);
-	if (!reading->arena) {
-		err_set(info, err, NULL, "no memory to read a log");
-		goto out;
-	}
-	err = start_link(store, class, stream, reading, info);
-	while (!err) {
-		arena_reset(reading->arena);
-		err = store->engine->log_some(store->back, class, stream, reading->seq, READ_BATCHES, READ_BYTES,
-			reading->arena, reading->batches, &reading->count, info);
-		if (err || reading->count == 0)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory to read a log");
+	enum err err = ERR_OK;
+	if (!reading->parts[0].arena || !reading->parts[1].arena)
+		err = err_set(info, ERR_NO_MEMORY, NULL, "no memory to read a log");
+	if (!err)
+		err = start_link(reading, info);
+	if (!err)
+		part_read(reading, &reading->parts[0]);
+	for (size_t at = 0; !err; at = 1 - at) {
+		struct part *part = &reading->parts[at], *next = &reading->parts[1 - at];
+		bool ahead = part->is_long, more = part->count > 0;
+		if (ahead)
+			part_ask(reading, next);
+		err = part_hand_over(part, each, context, info);
+		if (ahead)
+			part_await(reading);
+		if (err || !more)
 			break;
-		for (size_t i = 0; i < reading->count && !err; i++) {
-			err = check_link(reading, &reading->batches[i], info);
-			if (!err)
-				err = each(context, &reading->batches[i]);
-		}
+		if (!ahead)
+			part_read(reading, next);
 	}
-out:
-	arena_free(&reading->arena);
-	free(reading);
+	reading_free(reading);
 	return err;
 }
 
