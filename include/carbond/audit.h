@@ -93,6 +93,9 @@ enum err audit_follower_new(
 /* Starts the thread, which looks every quarter of a second, and every second for nodes that are new. */
 enum err audit_follower_start(
 	struct audit_follower *follower, audit_each each, void *context, struct err_info *info) MUST_CHECK;
+/* Looks at once, and waits until everything has been told that the others had written before the call. ERR_DEADLINE
+ * (monotonic), ERR_STOPPING. Any thread but audit-follow. */
+enum err audit_follow_wait(struct audit_follower *follower, int64_t deadline_us) MUST_CHECK;
 /* How long ago everything had been read that the others had written. Any thread; does not block. */
 int64_t audit_follow_age_us(const struct audit_follower *follower);
 /* Stops the thread. NULL is allowed; the pointer becomes NULL. */

@@ -8,6 +8,7 @@
 #include "carbond/runtime.h"
 #include "carbond/sensing.h"
 #include "carbond/store.h"
+#include "carbond/store/members.h"
 
 struct ingest;
 
@@ -23,6 +24,9 @@ struct ingest_options {
 	unsigned connections;    /* mqtt × M; 0: 1 */
 	size_t batch_messages;   /* of MQTT made durable together at most; 0: 1,000 */
 	const char *share_group; /* NULL: each node takes every message */
+	/* Daemons on one store: each connects only while it holds the lease `mqtt.<node>`, and takes over the sessions of those
+	 * that are gone. NULL: there is one. */
+	struct members *members;
 	/* Called once, on the writer's thread, when the process must stop: ERR_POSITION_TAKEN (another writer leads),
 	 * ERR_STORE_LATCHED, ERR_STORE_CORRUPT and the like (decision 9). Must only set a flag or raise a signal. */
 	void (*fatal)(void *context, enum err code, const char *detail);

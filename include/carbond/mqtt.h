@@ -65,6 +65,11 @@ struct mqtt_consumer_options {
 	size_t batch_bytes;    /* of topics and payloads; 0: 1 MiB. A larger single message is a batch of its own */
 	int inflight;          /* unacknowledged messages that the broker may have sent, 1..65535; 0: 1,000 */
 	size_t message_bytes;  /* a longer payload is offered cut to one byte more than this; 0: whole */
+	/* Takes over a session that its owner has left behind: the subscriptions are given up instead of made, so that the
+	 * broker puts nothing more into it, and what is in it is delivered here. */
+	bool drain;
+	/* Asked before each attempt to connect, on the consumer's thread; false: not now. NULL: always. Must not block. */
+	bool (*may_connect)(void *context);
 
 	/* Makes a batch durable; messages are borrowed for the call, in the order of arrival. On the consumer's thread; may
 	 * block, but for no longer than the keep-alive. ERR_OK: acknowledged. ERR_NO_SPACE, ERR_BUSY, ERR_DEADLINE,
@@ -86,6 +91,8 @@ enum err mqtt_consumer_start(const struct mqtt_consumer_options *options, const 
 /* Finishes the running commit, acknowledges what it made durable, disconnects and joins. The broker keeps the session. NULL
  * is allowed; the pointer becomes NULL. */
 void mqtt_consumer_stop(struct mqtt_consumer **consumer);
+/* How long a connected consumer has been given nothing, in µs; 0 while it is not connected. Any thread. */
+int64_t mqtt_consumer_quiet_us(struct mqtt_consumer *consumer);
 /* Any thread; `detail` (of `size` bytes, may be NULL) becomes the sentence that `changed` was given last. */
 enum mqtt_state mqtt_consumer_state(struct mqtt_consumer *consumer, char *detail, size_t size);
 

@@ -170,6 +170,9 @@ struct sensing_options {
 	 * organisation that is named by its UUID. */
 	bool (*find_org)(void *context, const char *text, struct id *ret_org);
 	void *find_org_context;
+	/* Waits until what other daemons had changed before the call is known here; NULL: there are none. May block a second. */
+	enum err (*catch_up)(void *context);
+	void *catch_up_context;
 };
 
 /* Loads the configuration, replays what the buckets have not seen of every readings log, starts the shard threads. */
@@ -178,6 +181,11 @@ enum err sensing_start(
 /* Takes no more, flushes open buckets, joins. */
 void sensing_stop(struct sensing **sensing);
 
+struct reading_batch;
+/* After a payload was decoded: whether something of it, from row `first` of the quarantined ones on, is of a unit or sensor that
+ * is unknown here, and another daemon's change of the configuration has become known now: then it is to be decoded again, with
+ * the new directory. Blocks for up to a second, but where that was in vain, not again for two. */
+bool sensing_decode_again(struct sensing *sensing, const struct reading_batch *batch, size_t first);
 /* As audit_each: reads units, points and sensors that another node has changed again. Blocks. */
 enum err sensing_follow(
 	struct sensing *sensing, const struct audit_news *news, size_t count, struct err_info *info) MUST_CHECK;

@@ -100,9 +100,14 @@ static enum err decode(struct http_request *request, struct ingest_batch *batch,
 		.source = "http", .org = query->org, .unit = query->unit, .now_us = clock_wall_us()};
 	if (!api_reaches_all(request))
 		source.org_id = http_actor(request)->org;
-	const struct directory *directory = sensing_directory_ref(sensing);
-	enum err err = payload_decode(directory, &source, http_body_media(request), text, size, &batch->batch, info);
-	sensing_directory_unref(&directory);
+	const struct reading_batch empty = batch->batch;
+	enum err err;
+	do {
+		const struct directory *directory = sensing_directory_ref(sensing);
+		batch->batch = empty;
+		err = payload_decode(directory, &source, http_body_media(request), text, size, &batch->batch, info);
+		sensing_directory_unref(&directory);
+	} while (!err && sensing_decode_again(sensing, &batch->batch, 0));
 	return err;
 }
 

@@ -28,8 +28,8 @@ struct audit_follower {
 	struct thread *thread;
 
 	pthread_mutex_t lock; /* innermost */
-	pthread_cond_t wake;
-	bool stopping; /* under the lock */
+	pthread_cond_t wake, followed;
+	bool stopping, asked; /* under the lock */
 
 	/* the thread, and who starts it before */
 	struct followed *streams;
@@ -154,28 +154,35 @@ static enum err follow(struct audit_follower *follower, struct followed *stream,
 	return err;
 }
 
-static enum err follow_all(struct audit_follower *follower, struct err_info *info)
+static enum err follow_all(struct audit_follower *follower, bool asked, struct err_info *info)
 {
 	int64_t began_us = clock_monotonic_us();
-	enum err err = follower->turn++ % STREAMS_EACH == 0 ? look_for_streams(follower, false, info) : ERR_OK;
+	/* who asks may ask for what a new node has written */
+	enum err err = follower->turn++ % STREAMS_EACH == 0 || asked ? look_for_streams(follower, false, info) : ERR_OK;
 	for (size_t i = 0; i < follower->count && !err; i++)
 		err = follow(follower, &follower->streams[i], info);
-	if (!err)
-		atomic_store(&follower->followed_us, began_us);
-	return err;
+	if (err)
+		return err;
+	pthread_mutex_lock(&follower->lock);
+	atomic_store(&follower->followed_us, began_us);
+	pthread_cond_broadcast(&follower->followed);
+	pthread_mutex_unlock(&follower->lock);
+	return ERR_OK;
 }
 
 /* ---- the thread ---- */
 
-static bool wait_for_turn(struct audit_follower *follower)
+static bool wait_for_turn(struct audit_follower *follower, bool *ret_asked)
 {
 	int64_t until_us = clock_monotonic_us() + FOLLOW_EVERY_US;
 	struct timespec until = {
 		.tv_sec = until_us / CLOCK_US_PER_SECOND, .tv_nsec = until_us % CLOCK_US_PER_SECOND * 1000};
 	pthread_mutex_lock(&follower->lock);
-	while (!follower->stopping && clock_monotonic_us() < until_us)
+	while (!follower->stopping && !follower->asked && clock_monotonic_us() < until_us)
 		pthread_cond_timedwait(&follower->wake, &follower->lock, &until);
 	bool stopping = follower->stopping;
+	*ret_asked = follower->asked;
+	follower->asked = false;
 	pthread_mutex_unlock(&follower->lock);
 	return !stopping;
 }
@@ -183,9 +190,9 @@ static bool wait_for_turn(struct audit_follower *follower)
 static void run(void *argument)
 {
 	struct audit_follower *follower = argument;
-	while (wait_for_turn(follower)) {
+	for (bool asked = false; wait_for_turn(follower, &asked);) {
 		struct err_info info = {.code = ERR_OK};
-		enum err err = follow_all(follower, &info);
+		enum err err = follow_all(follower, asked, &info);
 		if (err && err != follower->last_fault)
 			log_failure("audit_follow_failed", &info, NULL);
 		else if (!err && follower->last_fault)
@@ -193,6 +200,25 @@ static void run(void *argument)
 				NULL);
 		follower->last_fault = err;
 	}
+}
+
+enum err audit_follow_wait(struct audit_follower *follower, int64_t deadline_us)
+{
+	int64_t since_us = clock_monotonic_us();
+	struct timespec until = {
+		.tv_sec = deadline_us / CLOCK_US_PER_SECOND, .tv_nsec = deadline_us % CLOCK_US_PER_SECOND * 1000};
+	enum err err = ERR_OK;
+	pthread_mutex_lock(&follower->lock);
+	follower->asked = true;
+	pthread_cond_signal(&follower->wake);
+	while (!err && atomic_load(&follower->followed_us) < since_us) {
+		if (follower->stopping || clock_monotonic_us() >= deadline_us)
+			err = follower->stopping ? ERR_STOPPING : ERR_DEADLINE;
+		else
+			pthread_cond_timedwait(&follower->followed, &follower->lock, &until);
+	}
+	pthread_mutex_unlock(&follower->lock);
+	return err;
 }
 
 int64_t audit_follow_age_us(const struct audit_follower *follower)
@@ -211,6 +237,7 @@ enum err audit_follower_new(struct audit *audit, struct audit_follower **ret_fol
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&follower->wake, &monotonic);
+	pthread_cond_init(&follower->followed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	atomic_init(&follower->followed_us, clock_monotonic_us());
 	*ret_follower = follower;
@@ -235,10 +262,12 @@ void audit_follower_free(struct audit_follower **follower)
 		return;
 	pthread_mutex_lock(&own->lock);
 	own->stopping = true;
-	pthread_cond_signal(&own->wake);
+	pthread_cond_broadcast(&own->wake);
+	pthread_cond_broadcast(&own->followed);
 	pthread_mutex_unlock(&own->lock);
 	thread_join(&own->thread);
 	pthread_cond_destroy(&own->wake);
+	pthread_cond_destroy(&own->followed);
 	pthread_mutex_destroy(&own->lock);
 	free(own->streams);
 	free(own);

@@ -283,6 +283,11 @@ static bool find_org(void *context, const char *text, struct id *ret_org)
 	return identity_organisation_find(context, text, ret_org);
 }
 
+static enum err catch_up(void *context)
+{
+	return audit_follow_wait(((struct daemon *)context)->follower, clock_monotonic_us() + CLOCK_US_PER_SECOND);
+}
+
 static enum err start_sensing(void *context, struct err_info *info)
 {
 	struct daemon *daemon = context;
@@ -298,7 +303,9 @@ static enum err start_sensing(void *context, struct err_info *info)
 		.log_retention_us = conf->ingest_log_days * CLOCK_US_PER_DAY,
 		.quarantine_rows_max = (size_t)conf->ingest_quarantine_rows,
 		.find_org = find_org,
-		.find_org_context = daemon->identity};
+		.find_org_context = daemon->identity,
+		.catch_up = daemon->follower ? catch_up : NULL,
+		.catch_up_context = daemon};
 
 	return sensing_start(&options, &daemon->sensing, info);
 }
@@ -425,6 +432,7 @@ static enum err start_ingest(void *context, struct err_info *info)
 		.connections = (unsigned)conf->mqtt_connections,
 		.batch_messages = (size_t)conf->mqtt_batch_messages,
 		.share_group = share_group(daemon),
+		.members = daemon->members,
 		.fatal = ingest_failed,
 		.context = daemon};
 	enum err err = mqtt_start();

@@ -16,13 +16,6 @@
 #define CHUNKS_MAX     64 /* of one MQTT batch; then the last one takes the rest */
 #define QUEUE_WAIT_US  (5 * CLOCK_US_PER_SECOND)
 
-struct connection {
-	struct ingest *ingest;
-	struct mqtt_consumer *consumer;
-	unsigned number;
-	char name[16], client_id[64];
-};
-
 /* ---- the writer's doors ---- */
 
 static enum err door_head(void *context, const char *stream, struct store_batch *ret_head, struct err_info *info)
@@ -135,7 +128,7 @@ static enum err await_chunks(struct chunks *chunks, enum err err)
 
 /* Decodes one message into the batch. One that does not fit begins a batch of its own; one that does not fit that either would
  * come again for ever, so it is quarantined whole. */
-static enum err take_message(struct ingest *ingest, const struct directory *directory,
+static enum err take_message(struct ingest *ingest, const struct directory **directory,
 	const struct mqtt_message *message, struct ingest_batch **batch, struct chunks *chunks)
 {
 	enum err err = ERR_TOO_LARGE;
@@ -143,7 +136,14 @@ static enum err take_message(struct ingest *ingest, const struct directory *dire
 		if (!*batch && !(*batch = ingest_batch_new(false)))
 			return ERR_NO_MEMORY;
 		bool alone = (*batch)->batch.item_count == 0;
-		err = decode_message(directory, message, attempt == 2, &(*batch)->batch);
+		const struct reading_batch before = (*batch)->batch;
+		err = decode_message(*directory, message, attempt == 2, &(*batch)->batch);
+		if (!err && sensing_decode_again(ingest->sensing, &(*batch)->batch, before.quarantined_count)) {
+			sensing_directory_unref(directory);
+			*directory = sensing_directory_ref(ingest->sensing);
+			(*batch)->batch = before;
+			err = decode_message(*directory, message, attempt == 2, &(*batch)->batch);
+		}
 		if (err != ERR_TOO_LARGE)
 			break;
 		if (alone) {
@@ -174,7 +174,7 @@ static enum err commit(void *context, const struct mqtt_message *messages, size_
 	struct chunks chunks = {.count = 0};
 	enum err err = ERR_OK;
 	for (size_t i = 0; i < count && !err; i++) {
-		err = take_message(ingest, directory, &messages[i], &batch, &chunks);
+		err = take_message(ingest, &directory, &messages[i], &batch, &chunks);
 		if (!err && chunks.count < CHUNKS_MAX - 1 &&
 			(batch->batch.reading_count >= CHUNK_READINGS || batch->batch.quarantined_count >= CHUNK_ROWS))
 			err = submit_chunk(ingest, &batch, &chunks);
@@ -199,32 +199,57 @@ static void changed(void *context, enum mqtt_state state, const char *detail)
 			       : state == MQTT_CONNECTED || state == MQTT_STOPPED ? LOG_LEVEL_INFO
 										  : LOG_LEVEL_WARN;
 	log_line(level, event,
-		state == MQTT_TAKEN
+		state == MQTT_TAKEN && connection->ingest->members
+			? "another daemon has taken this session over, or another client uses this client id"
+		: state == MQTT_TAKEN
 			? "another client uses this client id: this node no longer takes readings over this "
 			  "connection; give each node its own name, then restart"
 			: detail,
 		"client_id", connection->client_id, "state", mqtt_state_names[state], NULL);
 }
 
-static enum err start_connection(
-	struct ingest *ingest, const struct ingest_options *options, unsigned number, struct err_info *info)
+static bool may_connect(void *context)
+{
+	return lease_holds(((const struct connection *)context)->lease);
+}
+
+enum err connection_start(struct ingest *ingest, const char *node, unsigned number, const struct lease *lease,
+	bool drain, struct connection *connection, struct err_info *info)
 {
 	static const char *const topics[] = {TOPIC_FILTER, NULL};
-	struct connection *connection = &ingest->connections[number];
+	struct mqtt_consumer *consumer = NULL;
 	connection->ingest = ingest;
-	connection->number = number;
-	snprintf(connection->name, sizeof connection->name, "mqtt-%u", number);
-	snprintf(connection->client_id, sizeof connection->client_id, "carbond-%s-%u", options->node, number);
-	const struct mqtt_consumer_options consumer = {.broker = options->broker,
+	connection->lease = lease;
+	snprintf(connection->name, sizeof connection->name, drain ? "drain-%u" : "mqtt-%u", number % 1000);
+	snprintf(connection->client_id, sizeof connection->client_id, "carbond-%s-%u", node, number);
+	const struct mqtt_consumer_options options = {.broker = ingest->broker,
 		.client_id = connection->client_id,
 		.topics = topics,
 		.share_group = ingest->share_group,
-		.batch_messages = options->batch_messages,
+		.batch_messages = ingest->batch_messages,
 		.message_bytes = LIMIT_JSON_BYTES,
+		.drain = drain,
+		.may_connect = lease ? may_connect : NULL,
 		.commit = commit,
 		.changed = changed,
 		.context = connection};
-	return mqtt_consumer_start(&consumer, connection->name, &connection->consumer, info);
+	enum err err = mqtt_consumer_start(&options, connection->name, &consumer, info);
+	pthread_mutex_lock(&ingest->lock);
+	connection->consumer = consumer;
+	pthread_mutex_unlock(&ingest->lock);
+	return err;
+}
+
+void connection_stop(struct connection *connection)
+{
+	struct ingest *ingest = connection->ingest;
+	if (!ingest)
+		return;
+	pthread_mutex_lock(&ingest->lock);
+	struct mqtt_consumer *consumer = connection->consumer;
+	connection->consumer = NULL;
+	pthread_mutex_unlock(&ingest->lock);
+	mqtt_consumer_stop(&consumer);
 }
 
 /* ---- life cycle ---- */
@@ -246,11 +271,28 @@ static enum err start_connections(struct ingest *ingest, const struct ingest_opt
 	ingest->connections = calloc(count, sizeof *ingest->connections);
 	if (!ingest->connections)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the connections");
-	for (unsigned i = 0; i < count && !err; i++) {
-		err = start_connection(ingest, options, i, info);
-		ingest->connection_count += err == ERR_OK;
-	}
+	ingest->connection_count = count;
+	if (ingest->members)
+		return sessions_start(ingest, info);
+	for (unsigned i = 0; i < count && !err; i++)
+		err = connection_start(ingest, ingest->node, i, NULL, false, &ingest->connections[i], info);
 	return err;
+}
+
+/* The options' texts are borrowed for the start, and connections are made later too. */
+static enum err keep_options(struct ingest *ingest, const struct ingest_options *options, struct err_info *info)
+{
+	const char **texts[] = {&ingest->broker.host, &ingest->broker.username, &ingest->broker.password_file,
+		&ingest->broker.tls_ca, &ingest->broker.tls_certificate, &ingest->broker.tls_key};
+	ingest->arena = arena_new(0);
+	ingest->broker = options->broker;
+	for (size_t i = 0; ingest->arena && i < sizeof texts / sizeof *texts; i++)
+		if (*texts[i] && !(*texts[i] = arena_copy(ingest->arena, *texts[i], strlen(*texts[i]))))
+			return err_set(info, ERR_NO_MEMORY, NULL, "no memory for ingest");
+	ingest->batch_messages = options->batch_messages;
+	ingest->members = options->members;
+	snprintf(ingest->node, sizeof ingest->node, "%s", options->node);
+	return ingest->arena ? ERR_OK : err_set(info, ERR_NO_MEMORY, NULL, "no memory for ingest");
 }
 
 enum err ingest_start(const struct ingest_options *options, struct ingest **ret_ingest, struct err_info *info)
@@ -265,10 +307,14 @@ enum err ingest_start(const struct ingest_options *options, struct ingest **ret_
 	const struct writer_options writer = {.doors = &doors,
 		.doors_context = ingest,
 		.node = options->node,
+		.shared = options->members != NULL,
 		.queue = options->queue,
 		.fatal = options->fatal,
 		.context = options->context};
-	err = writer_start(&writer, &ingest->writer, info);
+	pthread_mutex_init(&ingest->lock, NULL);
+	err = keep_options(ingest, options, info);
+	if (!err)
+		err = writer_start(&writer, &ingest->writer, info);
 	if (!err)
 		err = start_connections(ingest, options, info);
 	*ret_ingest = ingest;
@@ -282,10 +328,13 @@ void ingest_stop(struct ingest **ingest)
 	struct ingest *mine = *ingest;
 	if (!mine)
 		return;
+	sessions_stop(mine);
 	for (unsigned i = 0; i < mine->connection_count; i++)
-		mqtt_consumer_stop(&mine->connections[i].consumer);
+		connection_stop(&mine->connections[i]);
 	writer_stop(&mine->writer);
 	free(mine->connections);
+	arena_free(&mine->arena);
+	pthread_mutex_destroy(&mine->lock);
 	free(mine);
 	*ingest = NULL;
 }
@@ -300,8 +349,11 @@ enum err ingest_ready(struct ingest *ingest, char *reason, size_t size)
 		return err;
 	}
 	for (unsigned i = 0; i < ingest->connection_count; i++) {
-		char why[128];
-		enum mqtt_state state = mqtt_consumer_state(ingest->connections[i].consumer, why, sizeof why);
+		char why[128] = "this node's session is not its own again yet";
+		pthread_mutex_lock(&ingest->lock);
+		struct mqtt_consumer *consumer = ingest->connections[i].consumer;
+		enum mqtt_state state = consumer ? mqtt_consumer_state(consumer, why, sizeof why) : MQTT_CONNECTING;
+		pthread_mutex_unlock(&ingest->lock);
 		if (state == MQTT_CONNECTED)
 			continue;
 		snprintf(reason, size, "MQTT connection %u is %s%s%s", i, mqtt_state_names[state], *why ? ": " : "",

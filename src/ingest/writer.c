@@ -35,6 +35,7 @@ struct writer {
 	void (*fatal)(void *context, enum err code, const char *detail);
 	void *context;
 	char node[32], stream[STORE_STREAM_SIZE];
+	bool shared;
 	struct mailbox *mailbox;
 	struct thread *thread;
 
@@ -186,7 +187,8 @@ static enum err append(struct writer *writer, struct group *group, struct err_in
 	if (err)
 		return err;
 	writer->seq = batch.seq;
-	receipts_written(writer->receipts, group->receipt_changes, group->receipt_count);
+	if (!writer->shared)
+		receipts_written(writer->receipts, group->receipt_changes, group->receipt_count);
 	metric_add(METRIC_INGEST_BATCHES, 1);
 	metric_add(METRIC_INGEST_READINGS, (int64_t)group->reading_count);
 	metric_add(METRIC_INGEST_QUARANTINED, (int64_t)group->row_count);
@@ -353,6 +355,7 @@ enum err writer_start(const struct writer_options *options, struct writer **ret_
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the readings writer");
 	writer->doors = *options->doors;
 	writer->doors_context = options->doors_context;
+	writer->shared = options->shared;
 	writer->fatal = options->fatal;
 	writer->context = options->context;
 	snprintf(writer->node, sizeof writer->node, "%s", options->node);

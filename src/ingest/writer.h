@@ -23,6 +23,7 @@ struct writer_options {
 	const struct writer_doors *doors;
 	void *doors_context;
 	const char *node;
+	bool shared; /* other nodes write receipts too: they are read again for each batch */
 	size_t queue;
 	void (*fatal)(void *context, enum err code, const char *detail);
 	void *context;

@@ -38,7 +38,9 @@ struct mqtt_consumer {
 	void (*changed)(void *context, enum mqtt_state state, const char *detail);
 	void *context;
 	char *filters[TOPICS_MAX];
+	bool (*may_connect)(void *context);
 	size_t filter_count, batch_messages, batch_bytes, message_bytes;
+	bool drain;
 	struct thread *thread;
 	int wake_fd;
 
@@ -47,6 +49,7 @@ struct mqtt_consumer {
 	enum mqtt_state state;
 	char detail[sizeof((struct err_info *)0)->detail];
 	atomic_bool stopping;
+	_Atomic int64_t served_us; /* when it was connected or given a message last; monotonic */
 
 	/* the consumer's thread */
 	struct link link;
@@ -148,6 +151,7 @@ static void keep_message(void *owner, const struct mosquitto_message *message)
 		note_instance(consumer, message);
 		return;
 	}
+	atomic_store(&consumer->served_us, clock_monotonic_us());
 	size_t topic_size = strlen(message->topic) + 1, size = (size_t)message->payloadlen;
 	if (consumer->message_bytes && size > consumer->message_bytes)
 		size = consumer->message_bytes + 1; /* enough to be seen as too long */
@@ -251,9 +255,16 @@ static void note_subscription(void *owner, int mid, int granted)
 
 static bool subscribe(struct mqtt_consumer *consumer)
 {
-	consumer->subscriptions_open = consumer->filter_count;
+	consumer->subscriptions_open = consumer->drain ? 0 : consumer->filter_count;
 	consumer->subscription_refused = false;
+	atomic_store(&consumer->served_us, clock_monotonic_us());
 	for (size_t i = 0; i < consumer->filter_count; i++) {
+		if (consumer->drain) {
+			if (mosquitto_unsubscribe_v5(consumer->link.mosquitto, NULL, consumer->filters[i], NULL) !=
+				MOSQ_ERR_SUCCESS)
+				return false;
+			continue;
+		}
 		/* a retained message is old news at each reconnection: take it with a new subscription only */
 		bool shared = strncmp(consumer->filters[i], "$share/", 7) == 0;
 		int options = shared ? 0 : MQTT_SUB_OPT_SEND_RETAIN_NEW;
@@ -321,6 +332,11 @@ static void run(void *argument)
 	struct link *link = &consumer->link;
 	while (!atomic_load(&consumer->stopping)) {
 		struct err_info info = {0};
+		if (consumer->may_connect && !consumer->may_connect(consumer->context)) {
+			set_state(consumer, MQTT_CONNECTING, "another daemon may be using this session");
+			link_pause(link, HOLD_FIRST_US);
+			continue;
+		}
 		enum err err = link_open(link, &info);
 		bool again = err != ERR_STOPPING;
 		if (err == ERR_OK)
@@ -392,6 +408,8 @@ static enum err consumer_prepare(
 	consumer->batch_messages = options->batch_messages ? options->batch_messages : BATCH_MESSAGES;
 	consumer->batch_bytes = options->batch_bytes ? options->batch_bytes : BATCH_BYTES;
 	consumer->message_bytes = options->message_bytes;
+	consumer->drain = options->drain;
+	consumer->may_connect = options->may_connect;
 	consumer->link.owner = consumer;
 	consumer->link.on_message = keep_message;
 	consumer->link.on_subscribed = note_subscription;
@@ -453,6 +471,12 @@ void mqtt_consumer_stop(struct mqtt_consumer **consumer)
 	thread_join(&mine->thread);
 	consumer_free(mine);
 	*consumer = NULL;
+}
+
+int64_t mqtt_consumer_quiet_us(struct mqtt_consumer *consumer)
+{
+	bool connected = mqtt_consumer_state(consumer, NULL, 0) == MQTT_CONNECTED;
+	return connected ? clock_monotonic_us() - atomic_load(&consumer->served_us) : 0;
 }
 
 enum mqtt_state mqtt_consumer_state(struct mqtt_consumer *consumer, char *detail, size_t size)

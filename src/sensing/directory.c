@@ -8,6 +8,7 @@
 #include "parts.h"
 
 #define NONE         UINT32_MAX
+#define ASK_AGAIN_US (2 * CLOCK_US_PER_SECOND)
 #define REFRESH_MOST 8 /* changed rows of one turn that are read one by one; of more, everything is read */
 
 /* Open addressing over positions of an array; at most half full. */
@@ -604,6 +605,31 @@ static enum err refresh(struct sensing *sensing, const struct audit_news *news, 
 			return err;
 	}
 	return ERR_OK;
+}
+
+static uint64_t changes_of(struct sensing *sensing)
+{
+	pthread_mutex_lock(&sensing->directory_change);
+	uint64_t changes = sensing->directory_changes;
+	pthread_mutex_unlock(&sensing->directory_change);
+	return changes;
+}
+
+bool sensing_decode_again(struct sensing *sensing, const struct reading_batch *batch, size_t first)
+{
+	int64_t now_us = clock_monotonic_us();
+	bool unknown = false;
+
+	for (size_t i = first; sensing->options.catch_up && i < batch->quarantined_count && !unknown; i++)
+		unknown = batch->quarantined[i].reason == QUARANTINE_UNKNOWN_UNIT ||
+			  batch->quarantined[i].reason == QUARANTINE_UNKNOWN_SENSOR;
+	if (!unknown || now_us - atomic_load(&sensing->asked_in_vain_us) < ASK_AGAIN_US)
+		return false;
+	uint64_t changes = changes_of(sensing);
+	if (sensing->options.catch_up(sensing->options.catch_up_context) == ERR_OK && changes_of(sensing) != changes)
+		return true;
+	atomic_store(&sensing->asked_in_vain_us, clock_monotonic_us());
+	return false;
 }
 
 enum err sensing_follow(struct sensing *sensing, const struct audit_news *news, size_t count, struct err_info *info)

@@ -23,7 +23,8 @@ struct sensing {
 	pthread_mutex_t directory_change; /* held while the next picture is made from the last one */
 	pthread_mutex_t directory_swap;   /* held for the pointer and its count */
 	struct directory *directory;
-	uint64_t directory_changes; /* pictures swapped in so far; under directory_change */
+	uint64_t directory_changes;       /* pictures swapped in so far; under directory_change */
+	_Atomic int64_t asked_in_vain_us; /* monotonic: when others were asked last without learning anything */
 
 	/* buckets.c */
 	struct buckets *buckets;

@@ -44,6 +44,7 @@ enum err sensing_start(const struct sensing_options *options, struct sensing **r
 	snprintf(sensing->node_text, sizeof(sensing->node_text), "%s", options->node);
 	sensing->options.node = sensing->node_text;
 	sensing->store = options->store;
+	atomic_init(&sensing->asked_in_vain_us, INT64_MIN / 2);
 	sensing->audit = options->audit;
 	err = directory_load(sensing, info);
 	if (!err)

@@ -496,6 +496,11 @@ static enum err batch_apply(struct shard *shard, const struct shard_message *mes
 
 static enum err note_write(struct shard *shard, enum err err, const struct err_info *info)
 {
+	if (err == ERR_POSITION_TAKEN && shard->buckets->partitions) { /* no fault: the shard is let go of */
+		atomic_store(&shard->lost, true);
+		mailbox_close(shard->mailbox);
+		return err;
+	}
 	int before = atomic_exchange(&shard->fault, (int)err);
 	if (err == ERR_OK && before)
 		log_line(LOG_LEVEL_INFO, "buckets_written_again", "hour buckets are written again", NULL);

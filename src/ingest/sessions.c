@@ -1,0 +1,242 @@
+/* Several daemons on one store and one broker: who has which session. A session keeps what the broker gave its node, also after
+ * the node has died; so the lease `mqtt.<node>` says who may use its client ids: the node itself, or, where it is gone, one of
+ * the others, which takes what is in the session into its own log, and gives the lease back when the node is there again. The
+ * thread `mqtt-sessions`. */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "carbond/base/clock.h"
+#include "carbond/base/log.h"
+#include "ingest_parts.h"
+
+#define DRAINED_US (5 * CLOCK_US_PER_SECOND) /* a session is empty when nothing has come out of it for so long */
+
+/* What a node that is gone has left behind. */
+struct left {
+	char node[MEMBER_NAME_SIZE];
+	struct lease *lease;
+	bool draining, drained;
+	struct connection connections[INGEST_CONNECTIONS_MAX];
+};
+
+struct sessions {
+	struct ingest *ingest;
+	struct lease *lease; /* of this node's own */
+	struct thread *thread;
+
+	/* the thread */
+	bool connected;
+	enum err last_fault; /* told once */
+	struct left *left[MEMBERS_MAX];
+	size_t left_count;
+
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stopping; /* under the lock */
+};
+
+static struct lease *lease_of(const struct ingest *ingest, const char *node)
+{
+	char name[MEMBER_NAME_SIZE + 8];
+	snprintf(name, sizeof name, "mqtt.%s", node);
+	return lease_new(&(struct lease_options){.store = ingest->store, .name = name, .holder = ingest->node});
+}
+
+/* ---- our own ---- */
+
+static void own_stop(struct sessions *sessions)
+{
+	for (unsigned i = 0; i < sessions->ingest->connection_count; i++)
+		connection_stop(&sessions->ingest->connections[i]);
+	sessions->connected = false;
+}
+
+static enum err own_look(struct sessions *sessions, struct err_info *info)
+{
+	struct ingest *ingest = sessions->ingest;
+	bool held;
+	int64_t before = lease_term(sessions->lease);
+	enum err err = lease_try(sessions->lease, &held, info);
+	/* by another term: somebody may have been connected meanwhile, and a consumer whose session is taken gives up for good */
+	if (sessions->connected && (!held || lease_term(sessions->lease) != before))
+		own_stop(sessions);
+	if (err || !held || sessions->connected)
+		return err;
+	for (unsigned i = 0; i < ingest->connection_count && !err; i++)
+		err = connection_start(ingest, ingest->node, i, sessions->lease, false, &ingest->connections[i], info);
+	sessions->connected = err == ERR_OK;
+	if (err)
+		own_stop(sessions);
+	return err;
+}
+
+/* ---- those of nodes that are gone ---- */
+
+static void drain_stop(struct left *left)
+{
+	for (unsigned i = 0; left->draining && i < INGEST_CONNECTIONS_MAX; i++)
+		connection_stop(&left->connections[i]);
+	left->draining = false;
+}
+
+static enum err drain_start(struct sessions *sessions, struct left *left, struct err_info *info)
+{
+	struct ingest *ingest = sessions->ingest;
+	enum err err = ERR_OK;
+	left->draining = true;
+	for (unsigned i = 0; i < ingest->connection_count && !err; i++)
+		err = connection_start(ingest, left->node, i, left->lease, true, &left->connections[i], info);
+	if (err)
+		drain_stop(left);
+	else
+		log_line(LOG_LEVEL_INFO, "mqtt_session_drained",
+			"what the broker holds for a daemon that is gone is taken here", "node", left->node, NULL);
+	return err;
+}
+
+static bool is_drained(const struct sessions *sessions, const struct left *left)
+{
+	for (unsigned i = 0; i < sessions->ingest->connection_count; i++)
+		if (mqtt_consumer_quiet_us(left->connections[i].consumer) < DRAINED_US)
+			return false;
+	return true;
+}
+
+static enum err left_look(struct sessions *sessions, struct left *left, struct err_info *info)
+{
+	bool held;
+	enum err err = lease_try(left->lease, &held, info);
+	if (left->draining && !held)
+		drain_stop(left);
+	if (err || !held || left->drained)
+		return err;
+	if (!left->draining)
+		return drain_start(sessions, left, info);
+	if (is_drained(sessions, left)) {
+		/* the lease is kept: nobody need look again before the node is back */
+		drain_stop(left);
+		left->drained = true;
+	}
+	return ERR_OK;
+}
+
+static struct left *find(struct sessions *sessions, const char *node)
+{
+	for (size_t i = 0; i < sessions->left_count; i++)
+		if (strcmp(sessions->left[i]->node, node) == 0)
+			return sessions->left[i];
+	return NULL;
+}
+
+static void forget(struct sessions *sessions, size_t number)
+{
+	struct left *left = sessions->left[number];
+	struct err_info info = {0};
+	drain_stop(left);
+	if (left->lease && lease_release(left->lease, &info) != ERR_OK)
+		log_failure("mqtt_session_not_released", &info, "node", left->node, NULL);
+	lease_free(&left->lease);
+	free(left);
+	sessions->left[number] = sessions->left[--sessions->left_count];
+}
+
+static enum err gone_look(struct sessions *sessions, struct err_info *info)
+{
+	struct ingest *ingest = sessions->ingest;
+	char names[MEMBERS_MAX][MEMBER_NAME_SIZE];
+	size_t count = members_gone(ingest->members, names);
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < count; i++) {
+		if (find(sessions, names[i]) || sessions->left_count == MEMBERS_MAX)
+			continue;
+		struct left *left = calloc(1, sizeof *left);
+		if (left)
+			left->lease = lease_of(ingest, names[i]);
+		if (!left || !left->lease) {
+			free(left);
+			return err_set(info, ERR_NO_MEMORY, NULL, "no memory for a lease");
+		}
+		memcpy(left->node, names[i], sizeof left->node);
+		sessions->left[sessions->left_count++] = left;
+	}
+	for (size_t i = sessions->left_count; i-- > 0;)
+		if (members_has(ingest->members, sessions->left[i]->node))
+			forget(sessions, i);
+	for (size_t i = 0; i < sessions->left_count && !err; i++)
+		err = left_look(sessions, sessions->left[i], info);
+	return err;
+}
+
+/* ---- the thread ---- */
+
+static bool wait_for_turn(struct sessions *sessions)
+{
+	int64_t until_us = clock_monotonic_us() + LEASE_BEAT_US;
+	struct timespec until = {
+		.tv_sec = until_us / CLOCK_US_PER_SECOND, .tv_nsec = until_us % CLOCK_US_PER_SECOND * 1000};
+	pthread_mutex_lock(&sessions->lock);
+	while (!sessions->stopping && clock_monotonic_us() < until_us)
+		pthread_cond_timedwait(&sessions->wake, &sessions->lock, &until);
+	bool stopping = sessions->stopping;
+	pthread_mutex_unlock(&sessions->lock);
+	return !stopping;
+}
+
+static void run(void *argument)
+{
+	struct sessions *sessions = argument;
+	do {
+		struct err_info info = {0};
+		enum err err = own_look(sessions, &info);
+		if (!err)
+			err = gone_look(sessions, &info);
+		if (err && err != sessions->last_fault)
+			log_failure("mqtt_sessions_failed", &info, NULL);
+		sessions->last_fault = err;
+	} while (wait_for_turn(sessions));
+	struct err_info info = {0};
+	while (sessions->left_count)
+		forget(sessions, 0);
+	own_stop(sessions);
+	if (lease_release(sessions->lease, &info) != ERR_OK)
+		log_failure("mqtt_session_not_released", &info, NULL);
+}
+
+enum err sessions_start(struct ingest *ingest, struct err_info *info)
+{
+	struct sessions *sessions = calloc(1, sizeof *sessions);
+	pthread_condattr_t monotonic;
+	if (!sessions)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the broker's sessions");
+	sessions->ingest = ingest;
+	pthread_mutex_init(&sessions->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&sessions->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	ingest->sessions = sessions;
+	sessions->lease = lease_of(ingest, ingest->node);
+	enum err err =
+		sessions->lease ? thread_start("mqtt-sessions", run, sessions, &sessions->thread) : ERR_NO_MEMORY;
+	return err ? err_set(info, err, NULL, "the thread of the broker's sessions does not start") : ERR_OK;
+}
+
+void sessions_stop(struct ingest *ingest)
+{
+	struct sessions *sessions = ingest->sessions;
+	if (!sessions)
+		return;
+	pthread_mutex_lock(&sessions->lock);
+	sessions->stopping = true;
+	pthread_cond_signal(&sessions->wake);
+	pthread_mutex_unlock(&sessions->lock);
+	thread_join(&sessions->thread);
+	lease_free(&sessions->lease);
+	pthread_cond_destroy(&sessions->wake);
+	pthread_mutex_destroy(&sessions->lock);
+	free(sessions);
+	ingest->sessions = NULL;
+}
