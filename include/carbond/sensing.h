@@ -360,8 +360,8 @@ enum err sensing_feed(struct sensing *sensing, const char *stream, uint64_t seq,
  * tried again until they pass; ERR_STORE_LATCHED and ERR_POSITION_TAKEN (another owner) never do. Does not block. */
 enum err sensing_ready(struct sensing *sensing, char *reason, size_t size) MUST_CHECK;
 
-/* Waits until every shard has applied everything fed before this call; with several daemons, until all that any of them had
- * made durable has been read here. */
+/* Waits until all that was durable in a readings log before the call has been worked in, fed or not; with several daemons, until
+ * all that any of them had made durable has been read here. */
 enum err sensing_settle(struct sensing *sensing, int64_t deadline_us) MUST_CHECK;
 
 /* Closes all open buckets of the sensors with hours in [from_us, to_us) at once, whichever daemon builds them, after all that

@@ -97,15 +97,12 @@ enum err submission_close_hours(struct evidence *evidence, const struct picture 
 {
 	const struct mrv_case *the_case = &picture->the_case;
 	int64_t deadline_us = clock_monotonic_us() + CLOSE_DEADLINE_US;
-	enum err err = sensing_settle(evidence->sensing, deadline_us);
-	if (err)
-		return err_set(info, err, "", "the readings that came before have not been worked in yet");
 	struct id *sensors = malloc((the_case->sensor_count + 1) * sizeof *sensors);
 	if (!sensors)
 		return err_set(info, ERR_NO_MEMORY, "", "no memory to close the period's hours");
 	for (size_t i = 0; i < the_case->sensor_count; i++)
 		sensors[i] = the_case->sensors[i].id;
-	err = sensing_close_hours(evidence->sensing, sensors, the_case->sensor_count,
+	enum err err = sensing_close_hours(evidence->sensing, sensors, the_case->sensor_count,
 		the_case->from_us - CLOCK_US_PER_HOUR, the_case->to_us, deadline_us, info);
 	free(sensors);
 	return err;

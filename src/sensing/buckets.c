@@ -253,10 +253,26 @@ enum err buckets_feed(struct buckets *buckets, const char *stream, uint64_t seq,
 	unsigned index = buckets_stream(buckets, stream);
 	if (index == SHARD_STREAMS_MAX)
 		return ERR_TOO_LARGE;
-	if (atomic_flag_test_and_set(&buckets->streams[index].feeding))
-		return ERR_BUSY; /* one feeder a stream */
+	if (pthread_mutex_trylock(&buckets->streams[index].feeding) != 0)
+		return ERR_BUSY;
 	enum err err = feed_in_turn(buckets, index, seq, readings, count, deadline_us);
-	atomic_flag_clear(&buckets->streams[index].feeding);
+	pthread_mutex_unlock(&buckets->streams[index].feeding);
+	return err;
+}
+
+/* What is durable counts, also while its writer has not come to feed it: it is fed from the log, up to its head. */
+static enum err catch_up(struct buckets *buckets, unsigned index, int64_t deadline_us)
+{
+	struct stream *stream = &buckets->streams[index];
+	struct store_batch head;
+	struct err_info info = {0};
+	enum err err = store_log_head(buckets->options.store, STORE_READINGS, stream->name, &head, &info);
+	if (err)
+		return err;
+	pthread_mutex_lock(&stream->feeding);
+	if (stream->fed < head.seq)
+		err = replay_log(buckets, index, head.seq, deadline_us, &info);
+	pthread_mutex_unlock(&stream->feeding);
 	return err;
 }
 
@@ -335,12 +351,30 @@ enum err buckets_send(struct shard *shard, enum shard_verb verb, struct id senso
 	return ask(shard, message, deadline_us, ret_reply);
 }
 
+enum err buckets_settle(struct buckets *buckets, int64_t deadline_us)
+{
+	if (buckets->partitions)
+		return partitions_wait(buckets, clock_monotonic_us(), deadline_us);
+	pthread_mutex_lock(&buckets->lock);
+	unsigned count = buckets->stream_count;
+	pthread_mutex_unlock(&buckets->lock);
+	for (unsigned i = 0; i < count; i++) {
+		enum err err = catch_up(buckets, i, deadline_us);
+		if (err)
+			return err;
+	}
+	return buckets_ask(buckets, SHARD_SETTLE, deadline_us, NULL);
+}
+
 enum err buckets_close_hours(struct buckets *buckets, const struct id *sensors, size_t count, int64_t from_us,
 	int64_t to_us, int64_t deadline_us, struct err_info *info)
 {
 	enum err err = ERR_OK;
 	if (buckets->partitions)
 		return partitions_close_hours(buckets, sensors, count, from_us, to_us, deadline_us, info);
+	err = buckets_settle(buckets, deadline_us);
+	if (err)
+		return err_set(info, err, NULL, "the readings that came before have not been worked in yet");
 	for (size_t i = 0; i < count && !err; i++) {
 		struct runtime_reply *reply;
 		err = buckets_send(buckets_shard_of(buckets, sensors[i]), SHARD_CLOSE, sensors[i], from_us, to_us,
@@ -352,13 +386,6 @@ enum err buckets_close_hours(struct buckets *buckets, const struct id *sensors, 
 		reply_unref(&reply);
 	}
 	return err;
-}
-
-enum err buckets_settle(struct buckets *buckets, int64_t deadline_us)
-{
-	if (buckets->partitions)
-		return partitions_wait(buckets, clock_monotonic_us(), deadline_us);
-	return buckets_ask(buckets, SHARD_SETTLE, deadline_us, NULL);
 }
 
 /* ---- start ---- */
@@ -527,6 +554,9 @@ static enum err threads_start(struct buckets *buckets, struct err_info *info)
 /* One daemon: every shard is its own, from here to the end. */
 static enum err all_start(struct buckets *buckets, struct arena *arena, struct err_info *info)
 {
+	char own[STORE_STREAM_SIZE];
+	snprintf(own, sizeof own, "readings.%s", buckets->node);
+	(void)buckets_stream(buckets, own); /* known before its first batch */
 	enum err err = buckets_owners_take(buckets, buckets->node, arena, info);
 	if (!err)
 		err = buckets_restore(buckets, NULL, info);
@@ -548,7 +578,7 @@ enum err buckets_open(const struct buckets_options *options, struct buckets **re
 		pthread_mutex_init(&buckets->lock, NULL);
 		atomic_store(&buckets->closed_floor_us, INT64_MIN);
 		for (size_t i = 0; i < SHARD_STREAMS_MAX; i++)
-			atomic_flag_clear(&buckets->streams[i].feeding);
+			pthread_mutex_init(&buckets->streams[i].feeding, NULL);
 		buckets->shards = calloc(options->shards ? options->shards : 1, sizeof *buckets->shards);
 		err = buckets->shards ? ERR_OK : ERR_NO_MEMORY;
 		for (unsigned i = 0; i < (options->shards ? options->shards : 1) && !err; i++) {
@@ -582,6 +612,8 @@ void buckets_close(struct buckets **buckets)
 		shard_destroy(&(*buckets)->shards[i]);
 	}
 	free((*buckets)->shards);
+	for (size_t i = 0; i < SHARD_STREAMS_MAX; i++)
+		pthread_mutex_destroy(&(*buckets)->streams[i].feeding);
 	pthread_mutex_destroy(&(*buckets)->lock);
 	free(*buckets);
 	*buckets = NULL;

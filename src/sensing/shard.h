@@ -102,8 +102,8 @@ struct shard {
 
 struct stream {
 	char name[STORE_STREAM_SIZE];
-	uint64_t fed; /* last batch handed to all shards; its feeder alone */
-	atomic_flag feeding;
+	pthread_mutex_t feeding; /* one feeder at a time, across the shards' mailboxes; rank: outermost */
+	uint64_t fed;            /* last batch handed to all shards */
 };
 
 struct buckets {
@@ -262,6 +262,7 @@ enum err buckets_ask(
 	struct buckets *buckets, enum shard_verb verb, int64_t deadline_us, struct err_info *info) MUST_CHECK;
 /* ERR_OK, or why hours are not written now, with one sentence. Does not block. */
 enum err buckets_ready(struct buckets *buckets, char *reason, size_t size) MUST_CHECK;
+/* Waits until all that was durable in a readings log before the call has been worked in. */
 enum err buckets_settle(struct buckets *buckets, int64_t deadline_us) MUST_CHECK;
 enum err buckets_close_hours(struct buckets *buckets, const struct id *sensors, size_t count, int64_t from_us,
 	int64_t to_us, int64_t deadline_us, struct err_info *info) MUST_CHECK;

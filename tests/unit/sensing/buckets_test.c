@@ -518,6 +518,21 @@ static void test_open_readings_are_small(void **state)
 	}
 }
 
+/* What is durable is in an hour that is closed, also while its writer has not come to feed it (a reading that one shard shows
+ * already may be of a batch whose rest is on its way). */
+static void test_a_closed_hour_has_all_that_is_durable(void **state)
+{
+	(void)state;
+	struct reading readings[] = {at(1, 0, 1), at(2, 0, 1)};
+	plant_log(plant, readings, 2);
+	plant_close(plant, plant_sensor(1), PLANT_START_US, PLANT_START_US + HOUR_US);
+	assert_int_equal(closed_count(1), 1);
+	assert_int_equal(buckets_feed(plant->buckets, "readings.n1", plant->seq, readings, 2, soon()), ERR_OK);
+	plant_close(plant, plant_sensor(2), PLANT_START_US, PLANT_START_US + HOUR_US);
+	assert_int_equal(closed_count(2), 1);
+	assert_int_equal(plant->refusal_count, 0);
+}
+
 /* ---- owners ---- */
 
 /* A second owner takes the shards over; the first one writes nothing any more. */
@@ -822,6 +837,7 @@ int main(void)
 		TEST(test_gap_is_read_from_the_log),
 		TEST(test_memory_pressure),
 		TEST(test_open_readings_are_small),
+		TEST(test_a_closed_hour_has_all_that_is_durable),
 		TEST(test_replaced_owner_writes_nothing),
 		TEST(test_replay_skips_what_rows_have_seen),
 		TEST(test_number_of_shards_may_change),
