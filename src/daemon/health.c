@@ -149,6 +149,29 @@ static void check_clock(struct daemon *daemon, int64_t now_us, struct finding *f
 	advise(finding, "check the clock, then carbonctl clock confirm");
 }
 
+/* Where the store is shared: some daemon leads, and can be reached by the others. */
+static void check_leader(struct daemon *daemon, int64_t now_us, struct finding *finding)
+{
+	struct engine_leader leader;
+
+	(void)now_us;
+	engine_leader(daemon->engine, &leader);
+	if (!store_is_shared(daemon->store)) {
+		find(finding, GOOD, "this daemon is alone on its store");
+	} else if (!leader.node[0]) {
+		find(finding, BAD, "no daemon is known to lead");
+		advise(finding, "the log lines lease_failed and follow_failed say why; commands are answered 503 until "
+				"one leads");
+	} else if (!leader.is_self && !leader.address[0]) {
+		find(finding, WARNING, "%s leads, term %lld, and says no address", leader.node, (long long)leader.term);
+		advise(finding, "set relay.address and relay.key_file on every daemon; until then this one answers "
+				"commands with 503");
+	} else {
+		find(finding, GOOD, "%s%s leads, term %lld", leader.node, leader.is_self ? " (this daemon)" : "",
+			(long long)leader.term);
+	}
+}
+
 static void check_quarantine(struct daemon *daemon, int64_t now_us, struct finding *finding)
 {
 	int64_t rows = metric_value(METRIC_QUARANTINE_ROWS), most = daemon->conf->ingest_quarantine_rows;
@@ -361,7 +384,7 @@ static void check_verifiers(struct daemon *daemon, int64_t now_us, struct findin
 static const struct {
 	const char *name;
 	void (*check)(struct daemon *daemon, int64_t now_us, struct finding *finding);
-} checks[] = {{"timers", check_clock}, {"snapshot", check_snapshot}, {"views", check_views},
+} checks[] = {{"timers", check_clock}, {"snapshot", check_snapshot}, {"views", check_views}, {"leader", check_leader},
 	{"checkpoint", check_checkpoint}, {"backup", check_backup}, {"quarantine", check_quarantine},
 	{"cache", check_cache}, {"verifiers", check_verifiers}};
 

@@ -125,9 +125,10 @@ static void look_at_store(struct daemon *daemon)
 
 	if (!store_healthy(daemon->store, &err) && err == ERR_STORE_LATCHED)
 		daemon_fatal(daemon, err, "a write to the store failed for good");
-	/* shards that lost their place to another owner, or to a latched store, never write again */
+	/* shards that lost their place to another owner, or to a latched store, never write again; where the store is shared,
+	 * another owner is no accident, and they follow it */
 	err = sensing_ready(daemon->sensing, reason, sizeof(reason));
-	if (err == ERR_POSITION_TAKEN || err == ERR_STORE_LATCHED)
+	if ((err == ERR_POSITION_TAKEN && !store_is_shared(daemon->store)) || err == ERR_STORE_LATCHED)
 		daemon_fatal(daemon, err, reason);
 }
 

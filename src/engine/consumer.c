@@ -9,10 +9,11 @@
 
 #include "carbond/base/log.h"
 
-#define CHUNK_BYTES (256u << 10) /* of events handed over at once, of as many batches as are there */
-#define RETRY_US    CLOCK_US_PER_SECOND
-#define NAME_SIZE   48
-#define AWAIT_US    (CLOCK_US_PER_SECOND / 5) /* the lead */
+#define CHUNK_BYTES  (256u << 10) /* of events handed over at once, of as many batches as are there; … */
+#define SHARED_BYTES (16u << 10)  /* … fewer where their rows are a server's transaction, which is to be short */
+#define RETRY_US     CLOCK_US_PER_SECOND
+#define NAME_SIZE    48
+#define AWAIT_US     (CLOCK_US_PER_SECOND / 5) /* the lead */
 
 struct engine_consumer {
 	struct engine *engine;
@@ -21,6 +22,7 @@ struct engine_consumer {
 	enum err (*each)(void *context, const struct event *events, size_t count, struct err_info *info);
 	void *context;
 	bool stores_own, ephemeral;
+	size_t chunk_bytes;
 	struct thread *thread;
 	atomic_bool stopping;
 	atomic_int_fast64_t position;
@@ -133,7 +135,7 @@ static enum err consume_batch(void *context, const struct store_batch *batch)
 		if (!err && (int64_t)event.header.number > consumer->cursor.position)
 			err = event_keep(consumer, &event);
 		consumer->event_bytes += length;
-		if (!err && consumer->event_bytes >= CHUNK_BYTES)
+		if (!err && consumer->event_bytes >= consumer->chunk_bytes)
 			err = hand_over(consumer);
 	}
 	if (!err && (atomic_load(&consumer->stopping) || atomic_load(&consumer->engine->stopping)))
@@ -242,6 +244,7 @@ enum err consumer_start(struct engine *engine, const struct engine_consumer_opti
 	consumer->context = options->context;
 	consumer->stores_own = stores_own;
 	consumer->ephemeral = options->ephemeral;
+	consumer->chunk_bytes = store_is_shared(engine->store) ? SHARED_BYTES : CHUNK_BYTES;
 	consumer->arena = arena_new(0);
 	consumer->scratch = malloc(sizeof *consumer->scratch);
 	enum err err = consumer->arena && consumer->scratch ? ERR_OK : ERR_NO_MEMORY;

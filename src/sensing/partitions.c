@@ -99,6 +99,7 @@ static void lose(struct shard *shard, const uint64_t positions[SHARD_STREAMS_MAX
 {
 	atomic_store(&shard->lost, true);
 	thread_end(shard);
+	atomic_store(&shard->fault, 0); /* a write that the new owner refused: it is none of ours to write any more */
 	follow_from(shard, positions);
 	tell(shard, "partition_lost",
 		"this daemon was taken for gone, or could not begin: another builds these hours, or may");

@@ -19,10 +19,23 @@ static void write_file(const char *folder, const char *name, const char *text)
 	fclose(stream);
 }
 
+static void copy_migration(const char *folder, const char *name)
+{
+	static char text[65536];
+	char path[1024];
+	snprintf(path, sizeof path, "migrations/mongo/%s", name);
+	FILE *stream = fopen(path, "rb");
+	assert_non_null(stream);
+	size_t size = fread(text, 1, sizeof text - 1, stream);
+	assert_true(size > 0);
+	text[size] = 0;
+	fclose(stream);
+	write_file(folder, name, text);
+}
+
 static void migrations_are_numbered_and_summed(void **state)
 {
 	(void)state;
-	static char first[65536];
 	struct place place, folder;
 	char inside[512], path[1024];
 	mongo_place_new(&place);
@@ -31,30 +44,27 @@ static void migrations_are_numbered_and_summed(void **state)
 	assert_int_equal(mkdir(inside, 0700), 0);
 	struct err_info info = {.code = ERR_OK};
 	struct store_options options = options_for(&place);
-	FILE *stream = fopen("migrations/mongo/0001-logs.json", "rb");
-	assert_non_null(stream);
-	assert_true(fread(first, 1, sizeof first - 1, stream) > 0);
-	fclose(stream);
 	assert_ok(try_open(&options, &info), &info); /* built in */
 	options.migrations_folder = folder.folder;
-	write_file(inside, "0001-logs.json", first);
+	copy_migration(inside, "0001-logs.json");
+	copy_migration(inside, "0002-sessions.json");
 	assert_ok(try_open(&options, &info), &info); /* the same from a folder */
 
 	/* a further one runs, and a second time does no harm */
-	write_file(inside, "0002-more.json", "{\"new\": \"run\", \"commands\": [{\"create\": \"extra\"}]}");
+	write_file(inside, "0003-more.json", "{\"new\": \"run\", \"commands\": [{\"create\": \"extra\"}]}");
 	assert_ok(try_open(&options, &info), &info);
 	assert_ok(try_open(&options, &info), &info);
 
 	/* edited: refused, by name */
-	write_file(inside, "0002-more.json", "{\"new\": \"run\", \"commands\": []}");
+	write_file(inside, "0003-more.json", "{\"new\": \"run\", \"commands\": []}");
 	assert_int_equal(try_open(&options, &info), ERR_MIGRATION_EDITED);
-	assert_non_null(strstr(info.detail, "0002-more.json"));
+	assert_non_null(strstr(info.detail, "0003-more.json"));
 
 	/* applied by a newer version: refused, by name, by the built-in ones too */
-	snprintf(path, sizeof path, "%s/0002-more.json", inside);
+	snprintf(path, sizeof path, "%s/0003-more.json", inside);
 	unlink(path);
 	assert_int_equal(try_open(&options, &info), ERR_SCHEMA_NEWER);
-	assert_non_null(strstr(info.detail, "0002-more.json"));
+	assert_non_null(strstr(info.detail, "0003-more.json"));
 	options.migrations_folder = NULL;
 	assert_int_equal(try_open(&options, &info), ERR_SCHEMA_NEWER);
 	sqlite_place_drop(&folder);
@@ -86,6 +96,82 @@ static void daemons_that_start_together_take_turns(void **state)
 	struct store *store = open_store(&place);
 	append_many(store, "journal.0", 3);
 	store_close(&store);
+	mongo_place_drop(&place);
+}
+
+static enum err append_row(struct store *store, uint64_t seq)
+{
+	struct err_info info = {.code = ERR_OK};
+	struct thing thing = new_thing((unsigned)seq);
+	struct store_change change = {.collection = &things, .row = &thing, .verb = STORE_PUT};
+	struct store_batch batch = new_batch("journal.0", seq, "more", 4);
+	struct store_append append = {.class = STORE_VALUE, .batch = &batch, .changes = &change, .change_count = 1};
+	return store_log_append(store, &append, NULL, &info);
+}
+
+/* A daemon dies in the middle of a transaction that holds the next position of a log: the server would keep it for a minute. Who
+ * takes its lease over has it given up, and can write. */
+static void what_a_dead_daemon_had_begun_is_given_up(void **state)
+{
+	(void)state;
+	struct place place;
+	struct err_info info = {.code = ERR_OK};
+	bson_error_t error;
+	mongo_place_new(&place);
+	struct store_options options = options_for(&place);
+	struct store *a = NULL, *b = NULL;
+	options.node = "a";
+	assert_ok(store_open(&options, &a, &info), &info);
+	options.node = "b";
+	assert_ok(store_open(&options, &b, &info), &info);
+	/* a notes the session of its transaction; then we are a, and stop in the middle of one in a session noted likewise */
+	struct thing thing = new_thing(1);
+	struct store_change change = {.collection = &things, .row = &thing, .verb = STORE_PUT};
+	struct store_batch batch = new_batch("journal.0", 1, "one", 3);
+	struct store_append append = {.class = STORE_VALUE, .batch = &batch, .changes = &change, .change_count = 1};
+	assert_ok(store_log_append(a, &append, NULL, &info), &info);
+	mongoc_client_t *client = place_client(&place);
+	mongoc_collection_t *sessions = mongoc_client_get_collection(client, place.folder, "store_sessions");
+	bson_t *of_a = BCON_NEW("node", BCON_UTF8("a"));
+	assert_int_equal(mongoc_collection_count_documents(sessions, of_a, NULL, NULL, NULL, &error), 1);
+	mongoc_client_session_t *session = mongoc_client_start_session(client, NULL, &error);
+	assert_non_null(session);
+	bson_iter_t id;
+	assert_true(bson_iter_init_find(&id, mongoc_client_session_get_lsid(session), "id"));
+	bson_t note = BSON_INITIALIZER;
+	bson_append_iter(&note, "_id", -1, &id);
+	bson_append_utf8(&note, "node", -1, "a", -1);
+	assert_true(mongoc_collection_insert_one(sessions, &note, NULL, NULL, &error));
+	assert_true(mongoc_client_session_start_transaction(session, NULL, &error));
+	bson_t in_session = BSON_INITIALIZER;
+	assert_true(mongoc_client_session_append(session, &in_session, &error));
+	mongoc_collection_t *log = mongoc_client_get_collection(client, place.folder, "log_value");
+	uint8_t hash[32] = {0};
+	bson_t *taken = BCON_NEW("stream", BCON_UTF8("journal.0"), "seq", BCON_INT64(2), "term", BCON_INT64(1), "count",
+		BCON_INT64(1), "prev_hash", BCON_BIN(BSON_SUBTYPE_BINARY, hash, 32), "payload_hash",
+		BCON_BIN(BSON_SUBTYPE_BINARY, hash, 32), "hash", BCON_BIN(BSON_SUBTYPE_BINARY, hash, 32),
+		"written_at_us", BCON_INT64(1), "node", BCON_UTF8("a"));
+	if (!mongoc_collection_insert_one(log, taken, &in_session, NULL, &error))
+		fail_msg("%s", error.message);
+
+	int64_t began_us = clock_monotonic_us();
+	assert_ok(store_end_writes(b, "a", &info), &info);
+	assert_ok(append_row(b, 2), &info);
+	assert_true(
+		clock_monotonic_us() - began_us < 30 * CLOCK_US_PER_SECOND); /* the server's minute has not passed */
+	assert_false(mongoc_client_session_commit_transaction(session, NULL, &error));
+	assert_int_equal(mongoc_collection_count_documents(sessions, of_a, NULL, NULL, NULL, &error), 0);
+	assert_ok(append_row(a, 3), &info); /* a lived after all: its sessions go on */
+	bson_destroy(taken);
+	bson_destroy(&in_session);
+	bson_destroy(&note);
+	bson_destroy(of_a);
+	mongoc_collection_destroy(log);
+	mongoc_collection_destroy(sessions);
+	mongoc_client_session_destroy(session);
+	mongoc_client_destroy(client);
+	store_close(&a);
+	store_close(&b);
 	mongo_place_drop(&place);
 }
 
@@ -168,7 +254,8 @@ static void a_standalone_server_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(migrations_are_numbered_and_summed),
-		cmocka_unit_test(daemons_that_start_together_take_turns), cmocka_unit_test(a_changed_schema),
+		cmocka_unit_test(daemons_that_start_together_take_turns),
+		cmocka_unit_test(what_a_dead_daemon_had_begun_is_given_up), cmocka_unit_test(a_changed_schema),
 		cmocka_unit_test(no_message_tells_a_password), cmocka_unit_test(a_standalone_server_is_refused)};
 	if (crypto_start() != ERR_OK || !server_find("store on MongoDB"))
 		return 1;
