@@ -1,23 +1,35 @@
 #!/usr/bin/env bash
 # The main job, live, on one machine: a broker, carbond and a simulated plant; ten days of readings over MQTT, a monitoring
 # period, two verifiers, a batch, a transfer, a retirement, the certificate and the line that verifies it. `./dev run` calls
-# it. Everything it does, it does through carbonctl, as a user would; Ctrl-C stops all of it.
+# it. Everything it does, it does through carbonctl, as a user would; Ctrl-C stops all of it. With --store mongodb a MongoDB server
+# keeps the data, that of CARBOND_MONGODB_URI or one of its own; with --daemons N several carbonds run on it, one of which leads.
 # shellcheck disable=SC2317 # stop_all is reached by traps
 set -euo pipefail
 top=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)
 build=${CARBOND_BUILD:-$top/build/dev}
-data=${CARBOND_DATA:-$top/data}
 back_fill=${CARBOND_BACK_FILL:-10d}
 export PATH="$build/src/daemon:$build/cli:/usr/sbin:$PATH"
 
-case ${1:-} in
---fresh)
+usage() { echo "usage: ./dev run [--fresh] [--store sqlite|mongodb] [--daemons N] [--redis]" >&2; exit 2; }
+fresh='' store=sqlite daemons=1 redis=''
+while [ $# -gt 0 ]; do
+	case $1 in
+	--fresh) fresh=yes ;;
+	--redis) redis=yes ;;
+	--store) store=${2:-} && shift ;;
+	--daemons) daemons=${2:-} && shift ;;
+	*) usage ;;
+	esac
+	shift
+done
+[[ $store =~ ^(sqlite|mongodb)$ && $daemons =~ ^[1-9]$ ]] || usage
+[ "$store" = mongodb ] || [ "$daemons" = 1 ] || { echo "several daemons need --store mongodb" >&2; exit 2; }
+data=${CARBOND_DATA:-$top/data}
+[ "$store" = sqlite ] || data=$data-$store
+if [ -n "$fresh" ]; then
 	[ ! -e "$data" ] || [ -e "$data/demo" ] || { echo "$data exists and was not made by this script" >&2; exit 1; }
 	rm -rf "$data"
-	;;
-'') ;;
-*) echo "usage: ./dev run [--fresh]" >&2; exit 2 ;;
-esac
+fi
 
 # --- what the terminal shows ------------------------------------------------------------------------------------------
 
@@ -43,20 +55,25 @@ pause() { read -rt "$1" <> <(:) || true; }
 last_count='' last_time='' flow_sensor=''
 status_line() {
 	local count now rate=0 captured=0 line
-	count=$(metric carbond_ingest_readings_total) now=$(date +%s%N)
-	[ -z "$last_count" ] || rate=$(((count - last_count) * 1000000000 / (now - last_time)))
+	count=$(readings) now=$(date +%s%N)
+	# counted since each daemon's start: less, where one has ended
+	[ -z "$last_count" ] || [ "$count" -lt "$last_count" ] || rate=$(((count - last_count) * 1000000000 / (now - last_time)))
 	last_count=$count last_time=$now
 	[ -n "$flow_sensor" ] || flow_sensor=$(ctl operator sensors list --json | jq -r '[.items[] | select(.tag == "FT-101").id][0] // empty')
 	# the flow meter's integral: kg/h × s ÷ 3600; purity and deductions are the methodology's business
 	[ -z "$flow_sensor" ] || captured=$(api "/v1/sensors/$flow_sensor/readings?from=$(date -u -d '11 days ago' +%Y-%m-%dT%H:00:00Z)&to=$(date -u +%Y-%m-%dT%H:%M:%SZ)&step=12d&agg=integral" | jq '[.items[].value // 0] | add // 0 | . / 3600 | floor')
-	line="$(date +%T)  $count readings since the start, $rate/s, $captured kg CO2 metered in the last 11 days"
+	line="$(date +%T)  ${leader:+$leader leads, }$count readings since the start, $rate/s, $captured kg CO2 metered in the last 11 days"
 	printf '%s    %s%s%s' "$clear" "$dim" "$line" "$plain"
 	[ -t 1 ] || printf '\n'
 }
 
 # --- processes --------------------------------------------------------------------------------------------------------
 
-broker_pid='' carbond_pid='' plant_pid=''
+broker_pid='' plant_pid='' mongodb_pid='' redis_pid='' leader=''
+several=$([ "$daemons" = 1 ] || echo yes)
+names=(a b c d e f g h i)
+names=("${names[@]:0:daemons}")
+declare -A pids=() ports=() ended=()
 stop_one() {
 	local code=0
 	[ -n "$2" ] || return 0
@@ -69,8 +86,10 @@ stop_all() {
 	trap - EXIT
 	[ -z "$broker_pid" ] || say "stopping"
 	stop_one "the plant" "$plant_pid"
-	stop_one "carbond" "$carbond_pid"
+	for name in "${names[@]}"; do stop_one "carbond${several:+ $name}" "${pids[$name]:-}"; done
 	stop_one "the broker" "$broker_pid"
+	stop_one "Redis" "$redis_pid"
+	stop_one "the MongoDB server" "$mongodb_pid"
 }
 trap 'stop_all; exit 0' INT TERM
 trap stop_all EXIT
@@ -90,8 +109,37 @@ background() {
 
 mkdir -p "$data/log" "$data/keys" "$data/broker" && touch "$data/demo" && chmod 700 "$data" "$data/keys"
 mqtt_port=$(free_port 18830) http_port=$(free_port 18080)
+for name in "${names[@]}"; do
+	ports[$name]=$(free_port "$http_port") http_port=$((ports[$name] + 1))
+done
+http_port=${ports[a]}
 export CARBOND_URL=http://127.0.0.1:$http_port CARBOND_DATA_DIR=$data/carbond CARBOND_SOCKET=$data/carbond/admin.sock
-export CARBOND_HTTP_PORT=$http_port CARBOND_MQTT_PORT=$mqtt_port CARBOND_NODE=demo
+export CARBOND_MQTT_PORT=$mqtt_port
+[ "$daemons" = 1 ] || export CARBOND_MQTT_SHARE_GROUP=carbond CARBOND_RELAY_KEY_FILE=$data/keys/relay
+
+start_mongodb() {
+	local port server=$top/.deps/venv/bin/secantusd-py
+	[ "$store" = mongodb ] || return 0
+	if [ -n "${CARBOND_MONGODB_URI:-}" ]; then
+		export CARBOND_STORE_URI=$CARBOND_MONGODB_URI
+		return
+	fi
+	port=$(free_port 18270)
+	background mongodb "$server" --host 127.0.0.1 --port "$port" --storage-path "$data/mongodb" --sync-on-commit
+	mongodb_pid=$!
+	export CARBOND_STORE_URI="mongodb://127.0.0.1:$port/carbond?replicaSet=secantus"
+	until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+		kill -0 "$mongodb_pid" 2>/dev/null || fail "the MongoDB server has ended: $(tail -n 1 "$data/log/mongodb.log")"
+		pause 0.1
+	done
+}
+
+start_redis() {
+	[ -n "$redis" ] || return 0
+	background redis redis-server --port 0 --unixsocket "$data/redis.sock" --save '' --appendonly no
+	redis_pid=$!
+	export CARBOND_CACHE_URI=redis+unix://$data/redis.sock
+}
 
 start_broker() {
 	grep -vE '^(listener|persistence_location|user|log_dest)\b' "$top/config/mosquitto.conf" >"$data/broker/mosquitto.conf"
@@ -101,15 +149,67 @@ start_broker() {
 	broker_pid=$!
 }
 
+# Of a daemon: its own folder, port and name; the one of a single daemon is "demo".
+settings() {
+	local name=$1 folder=$data/carbond
+	[ "$name" = a ] || folder=$data/carbond-$name
+	echo "CARBOND_DATA_DIR=$folder" "CARBOND_HTTP_PORT=${ports[$name]}" "CARBOND_RELAY_ADDRESS=http://127.0.0.1:${ports[$name]}" \
+		"CARBOND_NODE=$([ "$store" = sqlite ] && echo demo || echo "$name")"
+}
+
+launch() {
+	local log=carbond
+	[ "$1" = a ] || log=carbond-$1
+	# shellcheck disable=SC2046 # words of settings
+	background "$log" env $(settings "$1") carbond run
+	pids[$1]=$!
+}
+
 start_carbond() {
-	local begin=$SECONDS
-	background carbond carbond run
-	carbond_pid=$!
-	until curl -sf -o /dev/null --max-time 2 "$CARBOND_URL/readyz"; do
-		kill -0 "$carbond_pid" 2>/dev/null || fail "carbond has ended"
+	local begin=$SECONDS url=http://127.0.0.1:${ports[$1]}
+	launch "$1"
+	until curl -sf -o /dev/null --max-time 2 "$url/readyz"; do
+		kill -0 "${pids[$1]}" 2>/dev/null || fail "carbond has ended"
 		[ $((SECONDS - begin)) -lt 60 ] || fail "carbond is not ready after a minute"
 		pause 0.1
 	done
+}
+
+# ---- who leads ----
+
+of_daemon() { curl -sS --max-time 2 "http://127.0.0.1:${ports[$1]}/metrics" 2>/dev/null | awk -v name="$2" '$1 == name {sum += $2} END {printf "%d\n", sum}'; }
+readings() {
+	local name sum=0
+	for name in "${names[@]}"; do sum=$((sum + $(of_daemon "$name" carbond_ingest_readings_total))); done
+	echo "$sum"
+}
+
+# Says it when the lead has moved; asks whoever leads from then on. A daemon that has ended is started again a little later.
+look_at_daemons() {
+	local name now=''
+	[ "$daemons" -gt 1 ] || return 0
+	for name in "${names[@]}"; do
+		if ! kill -0 "${pids[$name]}" 2>/dev/null; then
+			if [ -z "${ended[$name]:-}" ]; then
+				ended[$name]=$SECONDS
+				say "carbond $name has ended"
+			elif [ $((SECONDS - ended[$name])) -ge 10 ]; then
+				unset "ended[$name]"
+				launch "$name"
+				say "carbond $name is started again (process ${pids[$name]})"
+			fi
+		elif [ "$(of_daemon "$name" carbond_engine_leads)" = 1 ]; then
+			now=$name
+		fi
+	done
+	[ -n "$now" ] && [ "$now" != "$leader" ] || return 0
+	say "carbond $now leads, term $(of_daemon "$now" carbond_engine_leader_term) (process ${pids[$now]})"
+	leader=$now
+	export CARBOND_URL=http://127.0.0.1:${ports[$now]}
+}
+
+is_running() {
+	[ "$daemons" -gt 1 ] || kill -0 "${pids[a]}" 2>/dev/null
 }
 
 start_plant() {
@@ -242,20 +342,34 @@ invite() {
 	tell "OpenAPI      $CARBOND_URL/openapi.json"
 	tell "metrics      $CARBOND_URL/metrics"
 	tell "data         $data (logs in $data/log)"
+	if [ "$daemons" -gt 1 ]; then
+		tell "daemons      $(for name in "${names[@]}"; do printf '%s http://127.0.0.1:%s (process %s)  ' "$name" "${ports[$name]}" "${pids[$name]}"; done)"
+		tell "see the lead move: kill -9 ${pids[$leader]}, or kill -STOP it and some seconds later kill -CONT it"
+	fi
 	say "the plant goes on live at 1 Hz; Ctrl-C stops all of it"
 }
 
-say "starting a broker on port $mqtt_port and carbond on port $http_port"
+say "starting a broker on port $mqtt_port and carbond on port $http_port${several:+ and the next, $daemons of them on one MongoDB}"
 start_broker
+start_mongodb
+start_redis
+[ "$daemons" = 1 ] || [ -e "$data/keys/relay" ] || (umask 077 && head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$data/keys/relay")
 if [ ! -e "$data/keys/org.globex" ]; then
 	# the first organisations are made with carbond stopped (init) and running (the others)
 	rm -rf "$data/carbond"
-	first=$(carbond init --organisation acme --name "Acme Carbon" --country IS --json)
+	# shellcheck disable=SC2046 # words of settings
+	first=$(env $(settings a) carbond init --organisation acme --name "Acme Carbon" --country IS --json)
 	keep .key admin <<<"$first"
 	keep .organisation_id org.acme <<<"$first"
 fi
-start_carbond
+start_carbond a
+for name in "${names[@]:1}"; do
+	# shellcheck disable=SC2046 # words of settings
+	[ -e "$data/carbond-$name/node.json" ] || env $(settings "$name") carbond init --join "$data/carbond" >>"$data/log/carbond-$name.log"
+	start_carbond "$name"
+done
 say "carbond is ready"
+look_at_daemons
 began=$SECONDS
 if [ ! -e "$data/keys/org.globex" ]; then
 	organisation north "North Assurance" NO
@@ -285,8 +399,9 @@ else
 	wait_for_readings "$now"
 fi
 invite
-while kill -0 "$carbond_pid" 2>/dev/null && kill -0 "$plant_pid" 2>/dev/null; do
-	status_line
+while is_running && kill -0 "$plant_pid" 2>/dev/null; do
+	look_at_daemons
+	status_line || true # asked of a daemon that has just ended
 	pause 2
 done
 fail "carbond or the plant has ended by itself"

@@ -118,6 +118,8 @@ class Holdings:
 class World:
     """A broker, a carbond, a plant whose periods are issued, a laboratory that sends all the time, and their people."""
 
+    first_batches = 3
+
     def __init__(self, folder, seed, settings=None, environment=None):
         self.folder, self.seed, self.rng = pathlib.Path(folder), seed, random.Random(seed)
         self.broker = Broker(self.folder / "broker")
@@ -139,7 +141,7 @@ class World:
         self.tags = {row["tag"]: row["id"] for row in self.rows("/v1/sensors", unit_id=self.story.unit)}
         self.laboratory()
         self.cradle = self.backup("cradle")  # configured, and no readings yet: what a twin begins from
-        for _ in range(3):
+        for _ in range(self.first_batches):
             submission = self.submission(self.period(self.filled_chunk()))
             self.attest(submission)
             self.issue(submission)
