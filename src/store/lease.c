@@ -129,11 +129,14 @@ static enum err row_write(struct lease *lease, int64_t term, bool release, struc
 	lease->seen_beat = row.beat;
 	lease->moved_us = began_us;
 	lease->held = !release;
-	if (!release) {
-		atomic_store(&lease->term, term);
-		atomic_store(&lease->until_us, began_us + LEASE_HOLD_US);
-	}
 	return ERR_OK;
+}
+
+/* Others may rely on it from now on. */
+static void hold(struct lease *lease)
+{
+	atomic_store(&lease->term, lease->seen_term);
+	atomic_store(&lease->until_us, lease->moved_us + LEASE_HOLD_US);
 }
 
 static void forget(struct lease *lease)
@@ -175,9 +178,13 @@ static enum err take_where_free(struct lease *lease, struct err_info *info)
 	if (err || !is_free)
 		return err;
 	err = row_write(lease, lease->seen_term + 1, false, info);
-	if (!err && lease->seen_holder[0])
-		return store_end_writes(lease->store, lease->seen_holder, info);
-	return err == ERR_CONDITION_FAILED ? ERR_OK : err;
+	if (err)
+		return err == ERR_CONDITION_FAILED ? ERR_OK : err;
+	/* before anybody writes under it: what runs into a transaction of the holder before may wait longer than that lasts */
+	if (lease->seen_holder[0])
+		err = store_end_writes(lease->store, lease->seen_holder, info);
+	hold(lease);
+	return err;
 }
 
 enum err lease_try(struct lease *lease, bool *ret_held, struct err_info *info)
@@ -185,6 +192,8 @@ enum err lease_try(struct lease *lease, bool *ret_held, struct err_info *info)
 	enum err err;
 	if (lease->held) {
 		err = row_write(lease, lease->seen_term, false, info);
+		if (!err)
+			hold(lease);
 		if (err == ERR_CONDITION_FAILED) {
 			forget(lease);
 			err = take_where_free(lease, info);
