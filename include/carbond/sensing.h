@@ -11,6 +11,8 @@
 #include "carbond/store/members.h"
 
 struct sensing;
+struct directory;
+struct reading_batch;
 
 /* ---- resources: rows of configuration, each changed in one append with its audit record ---- */
 
@@ -181,11 +183,11 @@ enum err sensing_start(
 /* Takes no more, flushes open buckets, joins. */
 void sensing_stop(struct sensing **sensing);
 
-struct reading_batch;
-/* After a payload was decoded: whether something of it, from row `first` of the quarantined ones on, is of a unit or sensor that
- * is unknown here, and another daemon's change of the configuration has become known now: then it is to be decoded again, with
- * the new directory. Blocks for up to a second, but where that was in vain, not again for two. */
-bool sensing_decode_again(struct sensing *sensing, const struct reading_batch *batch, size_t first);
+/* After a payload was decoded with `directory`, which is still held: whether something of it, from row `first` of the quarantined
+ * ones on, is of a unit or sensor that is unknown there, and there is a newer directory, since another daemon's change has
+ * become known: then it is to be decoded again. Blocks for up to a second, but where that was in vain, not again for two. */
+bool sensing_decode_again(
+	struct sensing *sensing, const struct directory *directory, const struct reading_batch *batch, size_t first);
 /* As audit_each: reads units, points and sensors that another node has changed again. Blocks. */
 enum err sensing_follow(
 	struct sensing *sensing, const struct audit_news *news, size_t count, struct err_info *info) MUST_CHECK;
@@ -231,7 +233,6 @@ bool sensing_ucum(const char *code, const char **ret_dimension, double *ret_fact
 
 /* ---- the directory: an immutable, counted picture of units and sensors for decoding; never blocks ---- */
 
-struct directory;
 struct directory_sensor {
 	struct id id, org_id, unit_id;
 	const char *tag, *unit;

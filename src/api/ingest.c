@@ -6,6 +6,7 @@
 
 #include "carbond/api.h"
 
+#define DECODE_MOST       3 /* of one body, while other daemons' changes become known */
 #define ANSWER_US         (10 * CLOCK_US_PER_SECOND)
 #define ACCEPTED_ROWS_MAX 10000 /* verdicts listed; of a larger body only the refused ones are */
 
@@ -101,13 +102,15 @@ static enum err decode(struct http_request *request, struct ingest_batch *batch,
 	if (!api_reaches_all(request))
 		source.org_id = http_actor(request)->org;
 	const struct reading_batch empty = batch->batch;
-	enum err err;
-	do {
+	enum err err = ERR_OK;
+	bool again = true;
+	for (int attempt = 0; attempt < DECODE_MOST && again; attempt++) {
 		const struct directory *directory = sensing_directory_ref(sensing);
 		batch->batch = empty;
 		err = payload_decode(directory, &source, http_body_media(request), text, size, &batch->batch, info);
+		again = !err && sensing_decode_again(sensing, directory, &batch->batch, 0);
 		sensing_directory_unref(&directory);
-	} while (!err && sensing_decode_again(sensing, &batch->batch, 0));
+	}
 	return err;
 }
 

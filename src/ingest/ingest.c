@@ -138,7 +138,8 @@ static enum err take_message(struct ingest *ingest, const struct directory **dir
 		bool alone = (*batch)->batch.item_count == 0;
 		const struct reading_batch before = (*batch)->batch;
 		err = decode_message(*directory, message, attempt == 2, &(*batch)->batch);
-		if (!err && sensing_decode_again(ingest->sensing, &(*batch)->batch, before.quarantined_count)) {
+		if (!err &&
+			sensing_decode_again(ingest->sensing, *directory, &(*batch)->batch, before.quarantined_count)) {
 			sensing_directory_unref(directory);
 			*directory = sensing_directory_ref(ingest->sensing);
 			(*batch)->batch = before;

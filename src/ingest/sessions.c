@@ -42,7 +42,8 @@ static struct lease *lease_of(const struct ingest *ingest, const char *node)
 {
 	char name[MEMBER_NAME_SIZE + 8];
 	snprintf(name, sizeof name, "mqtt.%s", node);
-	return lease_new(&(struct lease_options){.store = ingest->store, .name = name, .holder = ingest->node});
+	return lease_new(
+		&(struct lease_options){.store = ingest->store, .name = name, .holder = ingest->node, .heir = true});
 }
 
 /* ---- our own ---- */

@@ -607,26 +607,27 @@ static enum err refresh(struct sensing *sensing, const struct audit_news *news, 
 	return ERR_OK;
 }
 
-static uint64_t changes_of(struct sensing *sensing)
+static bool is_old(struct sensing *sensing, const struct directory *directory)
 {
-	pthread_mutex_lock(&sensing->directory_change);
-	uint64_t changes = sensing->directory_changes;
-	pthread_mutex_unlock(&sensing->directory_change);
-	return changes;
+	pthread_mutex_lock(&sensing->directory_swap);
+	bool old = sensing->directory != directory;
+	pthread_mutex_unlock(&sensing->directory_swap);
+	return old;
 }
 
-bool sensing_decode_again(struct sensing *sensing, const struct reading_batch *batch, size_t first)
+bool sensing_decode_again(
+	struct sensing *sensing, const struct directory *directory, const struct reading_batch *batch, size_t first)
 {
-	int64_t now_us = clock_monotonic_us();
 	bool unknown = false;
 
 	for (size_t i = first; sensing->options.catch_up && i < batch->quarantined_count && !unknown; i++)
 		unknown = batch->quarantined[i].reason == QUARANTINE_UNKNOWN_UNIT ||
 			  batch->quarantined[i].reason == QUARANTINE_UNKNOWN_SENSOR;
-	if (!unknown || now_us - atomic_load(&sensing->asked_in_vain_us) < ASK_AGAIN_US)
+	if (!unknown || is_old(sensing, directory))
+		return unknown;
+	if (clock_monotonic_us() - atomic_load(&sensing->asked_in_vain_us) < ASK_AGAIN_US)
 		return false;
-	uint64_t changes = changes_of(sensing);
-	if (sensing->options.catch_up(sensing->options.catch_up_context) == ERR_OK && changes_of(sensing) != changes)
+	if (sensing->options.catch_up(sensing->options.catch_up_context) == ERR_OK && is_old(sensing, directory))
 		return true;
 	atomic_store(&sensing->asked_in_vain_us, clock_monotonic_us());
 	return false;

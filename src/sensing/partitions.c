@@ -13,11 +13,12 @@
 #include "carbond/base/log.h"
 #include "shard.h"
 
-#define PASS_US       (CLOCK_US_PER_SECOND / 5) /* between two looks at the logs' heads */
-#define OWN_US        (CLOCK_US_PER_SECOND / 2) /* between two looks at the shards' rows */
-#define STREAMS_EACH  5                         /* passes between two looks for logs that are new */
-#define CURRENT_US    CLOCK_US_PER_SECOND       /* a read shows what was appended longer ago than this */
-#define HAND_US       CLOCK_US_PER_SECOND       /* how long a shard may leave a batch waiting, each pass */
+#define PASS_US       (CLOCK_US_PER_SECOND / 5)  /* between two looks at the logs' heads */
+#define OWN_US        (CLOCK_US_PER_SECOND / 2)  /* between two looks at the shards' rows */
+#define STREAMS_EACH  5                          /* passes between two looks for logs that are new */
+#define CURRENT_US    CLOCK_US_PER_SECOND        /* a read shows what was appended longer ago than this */
+#define CURRENT_WAIT  (10 * CLOCK_US_PER_SECOND) /* … for which it waits so long */
+#define HAND_US       CLOCK_US_PER_SECOND        /* how long a shard may leave a batch waiting, each pass */
 #define ASK_POLL_US   (CLOCK_US_PER_SECOND / 10)
 #define START_US      (10 * CLOCK_US_PER_MINUTE)
 #define CLOSE_US      (30 * CLOCK_US_PER_SECOND)
@@ -603,7 +604,7 @@ enum err partitions_wait(struct buckets *buckets, int64_t since_us, int64_t dead
 enum err partitions_current(struct buckets *buckets, struct err_info *info)
 {
 	int64_t now_us = clock_monotonic_us();
-	if (partitions_wait(buckets, now_us - CURRENT_US, now_us + CURRENT_US) == ERR_OK)
+	if (partitions_wait(buckets, now_us - CURRENT_US, now_us + CURRENT_WAIT) == ERR_OK)
 		return ERR_OK;
 	return err_set(info, ERR_BUSY, NULL, "the readings that other daemons have taken have not been read yet");
 }

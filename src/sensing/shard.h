@@ -156,7 +156,7 @@ void partitions_stop(struct buckets *buckets);
 void partitions_nudge(struct buckets *buckets);
 /* Waits until all that any node had appended before `since_us` (monotonic of base) has been read. ERR_DEADLINE. */
 enum err partitions_wait(struct buckets *buckets, int64_t since_us, int64_t deadline_us) MUST_CHECK;
-/* Before a read: what was appended anywhere more than a second ago has been read, after a wait of up to a second. ERR_BUSY. */
+/* Before a read: what was appended anywhere more than a second ago has been read, after a wait of up to ten. ERR_BUSY. */
 enum err partitions_current(struct buckets *buckets, struct err_info *info) MUST_CHECK;
 /* How long ago everything had been read. */
 int64_t partitions_age_us(const struct buckets *buckets);

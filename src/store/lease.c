@@ -38,6 +38,7 @@ struct lease {
 	char name[NAME_SIZE], holder[HOLDER_SIZE], address[ADDRESS_SIZE];
 	int64_t (*clock_us)(void *context);
 	void *context;
+	bool heir;
 
 	/* the thread that tries */
 	bool held;                     /* the row is ours, as far as we know */
@@ -74,6 +75,7 @@ struct lease *lease_new(const struct lease_options *options)
 	snprintf(lease->address, sizeof lease->address, "%s", options->address ? options->address : "");
 	lease->clock_us = options->clock_us ? options->clock_us : kernel_clock_us;
 	lease->context = options->context;
+	lease->heir = options->heir;
 	lease->moved_us = NEVER;
 	atomic_init(&lease->until_us, NEVER);
 	atomic_init(&lease->term, 0);
@@ -160,6 +162,7 @@ static enum err look(struct lease *lease, bool *ret_free, struct err_info *info)
 	int64_t term = absent ? 0 : row.term, beat = absent ? 0 : row.beat;
 	bool released = !err && !row.holder;
 	snprintf(lease->seen_holder, sizeof lease->seen_holder, "%s", err || released ? "" : row.holder);
+	bool inherited = lease->heir && strcmp(lease->seen_holder, lease->holder) == 0;
 	arena_free(&arena);
 	if (err && !absent)
 		return err;
@@ -167,7 +170,7 @@ static enum err look(struct lease *lease, bool *ret_free, struct err_info *info)
 		lease->moved_us = now_us;
 	lease->seen_term = term;
 	lease->seen_beat = beat;
-	*ret_free = absent || released || now_us - lease->moved_us >= LEASE_FREE_US;
+	*ret_free = absent || released || inherited || now_us - lease->moved_us >= LEASE_FREE_US;
 	return ERR_OK;
 }
 

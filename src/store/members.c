@@ -219,8 +219,11 @@ enum err members_start(const struct members_options *options, struct members **r
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&members->wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	members->lease = lease_new(&(struct lease_options){
-		.store = options->store, .name = name, .holder = options->node, .address = options->address});
+	members->lease = lease_new(&(struct lease_options){.store = options->store,
+		.name = name,
+		.holder = options->node,
+		.address = options->address,
+		.heir = true});
 	enum err err = members->lease ? turn(members, info)
 				      : err_set(info, ERR_NO_MEMORY, NULL, "no memory to look for other daemons");
 	if (!err) {

@@ -2,9 +2,13 @@
 by the others, revoked keys among it; readings spread; one daemon is killed and one stopped past its lease in mid-flow, and every
 acknowledged reading is there once, on every daemon, also those in the dead member's session. Two daemons hold one rate by one
 Redis."""
+import csv
+import datetime
+import hashlib
 import http.client
 import json
 import signal
+import struct
 import subprocess
 import threading
 import time
@@ -12,11 +16,21 @@ import time
 import pytest
 
 from cluster import Cluster
-from harness import Broker, scratch, wait_until
+from harness import CARBONCTL, Broker, scratch, wait_until
+from story import Story
 from test_ingest import plant, post, sensor, values
 from test_redis import Redis
 
 MESSAGES, SENSORS, EVERY = 400, 6, 0.02
+NOW, HOUR = datetime.datetime.now(datetime.timezone.utc).replace(minute=0, second=0, microsecond=0), datetime.timedelta(hours=1)
+
+
+def iso(moment):
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def microseconds(text):
+    return int(datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()) * 1_000_000
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +42,33 @@ def running():
                 yield broker, cluster.nodes
         finally:
             broker.stop()
+
+
+def test_hours_of_a_period_are_those_of_one_daemon(running, tmp_path):
+    """A day of a plant, taken and built by three, closed for a period by their owners: the content hashes are those of the readings
+    that were sent, computed here (P12)."""
+    broker, (first, *others) = running
+    leader = next(node for node in (first, *others) if node.metric("carbond_engine_leads") == 1)
+    story = Story(leader, tmp_path).people().plant(broker, iso(NOW - 8 * HOUR), iso(NOW)).project()
+    wait_until(lambda: sum(node.metric("carbond_ingest_readings_total") for node in (first, *others)) >= 20 * 480, "all readings are durable")
+    story.submit(story.period(iso(NOW - 7 * HOUR), iso(NOW - 2 * HOUR)))
+    sent = subprocess.run([str(CARBONCTL), "simulate", "--csv", "--from", iso(NOW - 8 * HOUR), "--to", iso(NOW)], capture_output=True, text=True, check=True)
+    head, *rows = csv.reader(sent.stdout.splitlines())
+    compared = 0
+    for row in leader.get(f"/v1/sensors?unit_id={story.unit}&limit=100", key=story.keys["operator"])["items"]:
+        column = head.index(row["tag"])
+        for hour in leader.get(f"/v1/sensors/{row['id']}/buckets?from={iso(NOW - 8 * HOUR)}&to={iso(NOW - 2 * HOUR)}", key=story.keys["operator"])["items"]:
+            start = microseconds(hour["hour"])
+            points = [(microseconds(line[0]), float(line[column])) for line in rows if start <= microseconds(line[0]) < start + 3_600_000_000]
+            assert hour["content_hash"] == content_hash(row["id"], start, points), (row["tag"], hour)
+            compared += 1
+    assert compared == 20 * 6
+    assert all(node.metric("carbond_sensing_closed_total") > 0 for node in (first, *others)), "each has closed hours of its own"
+
+
+def content_hash(sensor, hour_us, points):
+    content = b"".join(struct.pack("<Qd", at, value) + b"\0" for at, value in points)
+    return hashlib.sha256(b"carbond/bucket/1\0" + bytes.fromhex(sensor.replace("-", "")) + struct.pack("<QQ", hour_us, len(points)) + content).hexdigest()
 
 
 def status(node, path, key):
@@ -48,12 +89,14 @@ def sensors(running):
 def test_readings_of_a_sensor_that_another_daemon_has_just_made_are_taken(running, sensors):
     _, (a, b, c) = running
     at = int(time.time()) * 1_000_000 - 3_000_000_000
-    unit = a.get("/v1/units")["items"][0]["id"]
+    unit = next(unit["id"] for unit in a.get("/v1/units")["items"] if unit["slug"] == "plant-1")
     point = a.get(f"/v1/units/{unit}/graph")["points"][0]["id"]
     made = sensor(a, point, "NEW-1")
     answer = post(c, "/v1/readings?unit=plant-1", {"t": at, "v": {"NEW-1": 1}})
     assert (answer["accepted"], answer["quarantined"]) == (1, 0), answer
     for node in (a, b, c):
+        path = f"/v1/sensors/{made}/readings?from={at}&to={at + 1}&agg=raw"
+        wait_until(lambda: status(node, path, node.key) == 200, f"{node.name} knows the sensor")
         wait_until(lambda: values(node, made, at, at + 1) == [1], f"{node.name} has the reading")
 
 

@@ -34,6 +34,9 @@ struct lease_options {
 	const char *name;    /* of the lease, ≤ 64 bytes */
 	const char *holder;  /* this node, ≤ 31 bytes */
 	const char *address; /* where other daemons reach it, ≤ 255 bytes; NULL: nowhere */
+	/* What an earlier process of this holder held is free at once: the caller has made sure that it has ended (the lock on the
+	 * data directory). */
+	bool heir;
 	/* For tests: a clock in µs that never goes back; NULL: the kernel's. */
 	int64_t (*clock_us)(void *context);
 	void *context;
@@ -45,8 +48,8 @@ struct lease *lease_new(const struct lease_options *options);
 void lease_free(struct lease **lease);
 
 /* Raises the beat where this daemon holds the lease; else looks at it, and takes it where it is free: never taken, released,
- * or without a beat for LEASE_FREE_US (also one that an earlier process of this node held; what its holder had begun to write is
- * then given up: store_end_writes). Call it every LEASE_BEAT_US.
+ * or without a beat for LEASE_FREE_US (also one that an earlier process of this node held, unless this is its heir; what its holder had
+ * begun to write is then given up: store_end_writes). Call it every LEASE_BEAT_US.
  * `*ret_held`: as lease_holds after it. ERR_OK also where another holds it; errors of the store say nothing about who does,
  * and the time of the last beat goes on running. Blocks on the store. One thread at a time. */
 enum err lease_try(struct lease *lease, bool *ret_held, struct err_info *info) MUST_CHECK;

@@ -17,7 +17,8 @@ struct members_options {
 	const char *address; /* where the others reach it; NULL: nowhere */
 };
 
-/* Takes `node.<node>` (at once where nobody beats, else when its last process counts as gone) and starts the thread. */
+/* Takes `node.<node>`, which an earlier process of this node may have held: the caller has the lock on the data directory, so
+ * that one has ended. Then starts the thread. */
 enum err members_start(
 	const struct members_options *options, struct members **ret_members, struct err_info *info) MUST_CHECK;
 /* Gives the lease back, so that the others see at once that this daemon is gone. NULL is allowed; it becomes NULL. */

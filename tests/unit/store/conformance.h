@@ -770,6 +770,7 @@ BACKUP_CASE(restore_goes_on)
 		backend->place_drop(&place);                   \
 	}
 LEASE_CASE(lease_is_taken_over)
+LEASE_CASE(lease_is_inherited)
 LEASE_CASE(lease_of_a_holder_that_slept)
 LEASE_CASE(lease_is_released)
 LEASE_CASE(lease_is_raced_for)
@@ -799,6 +800,7 @@ static const struct conformance_case conformance_cases[] = {
 	{"pruning keeps headers", case_prune_keeps_headers},
 	{"a stream is deleted", case_delete_a_stream},
 	{"a lease without a beat is taken over", case_lease_is_taken_over},
+	{"a killed holder's lease is inherited", case_lease_is_inherited},
 	{"a lease that its holder slept through", case_lease_of_a_holder_that_slept},
 	{"a lease is released", case_lease_is_released},
 	{"8 daemons race for a lease", case_lease_is_raced_for},

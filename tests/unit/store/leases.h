@@ -99,6 +99,33 @@ static inline void lease_is_taken_over(struct store *store)
 	lease_free(&b.lease);
 }
 
+/* A daemon that was killed and starts again need not wait for itself; another waits as ever. */
+static inline void lease_is_inherited(struct store *store)
+{
+	struct leaser killed, heir, other;
+	leaser_start(&killed, store, "a", 0);
+	leaser_start(&other, store, "b", 0);
+	assert_true(leaser_tries(&killed));
+	struct lease_options options = {.store = store,
+		.name = "journal.0",
+		.holder = "a",
+		.address = "http://127.0.0.1:8080",
+		.heir = true,
+		.clock_us = leaser_clock,
+		.context = &heir};
+	heir.now_us = 0;
+	heir.lease = lease_new(&options);
+	assert_non_null(heir.lease);
+	assert_false(leaser_tries(&other));
+	assert_true(leaser_tries(&heir));
+	assert_int_equal(lease_term(heir.lease), 2);
+	assert_lease(store, "a", 2);
+	assert_false(leaser_tries(&other));
+	lease_free(&killed.lease);
+	lease_free(&heir.lease);
+	lease_free(&other.lease);
+}
+
 static inline void lease_of_a_holder_that_slept(struct store *store)
 {
 	struct leaser a, b;
