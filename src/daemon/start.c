@@ -402,14 +402,6 @@ static void ingest_failed(void *context, enum err code, const char *detail)
 	daemon_fatal(context, code, detail);
 }
 
-/* Daemons on one store divide the messages: what each takes, one of them builds. */
-static const char *share_group(const struct daemon *daemon)
-{
-	if (*daemon->conf->mqtt_share_group)
-		return daemon->conf->mqtt_share_group;
-	return store_is_shared(daemon->store) ? "carbond" : NULL;
-}
-
 static enum err start_ingest(void *context, struct err_info *info)
 {
 	struct daemon *daemon = context;
@@ -431,7 +423,7 @@ static enum err start_ingest(void *context, struct err_info *info)
 			.retry_longest_us = conf->mqtt_retry_longest_ms * MS_US},
 		.connections = (unsigned)conf->mqtt_connections,
 		.batch_messages = (size_t)conf->mqtt_batch_messages,
-		.share_group = share_group(daemon),
+		.share_group = text_or_null(conf->mqtt_share_group),
 		.members = daemon->members,
 		.fatal = ingest_failed,
 		.context = daemon};

@@ -38,7 +38,7 @@ def running():
     with scratch() as folder:
         broker = Broker(folder / "broker")
         try:
-            with Cluster(folder / "cluster", 3, {"ingest.flush_s": 5}, broker) as cluster:
+            with Cluster(folder / "cluster", 3, {"ingest.flush_s": 5, "mqtt.share_group": "carbond"}, broker) as cluster:
                 yield broker, cluster.nodes
         finally:
             broker.stop()
