@@ -206,7 +206,7 @@ static inline void lease_is_raced_for(struct store *store)
 	pthread_t threads[LEASERS];
 	assert_int_equal(pthread_barrier_init(&race.barrier, NULL, LEASERS), 0);
 	for (int i = 0; i < LEASERS; i++) {
-		char node[8];
+		char node[16];
 		snprintf(node, sizeof node, "n%d", i);
 		leaser_start(&race.leasers[i], store, node, 0);
 		racers[i] = (struct lease_racer){&race, i};
