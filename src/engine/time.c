@@ -11,7 +11,8 @@
 #define JUMP_US     (60 * CLOCK_US_PER_SECOND)
 #define TICK_US     CLOCK_US_PER_SECOND
 #define BELIEVED_US (RULES_REPEATS_US / 2)
-#define DRIFT_PART  1000 /* a clock that gains or loses less than 1/1000 of the time drifts, and does not jump */
+#define TOGETHER_US (10 * 1000) /* two reads of the clocks no further apart are of one moment */
+#define DRIFT_PART  1000        /* a clock that gains or loses less than 1/1000 of the time drifts, and does not jump */
 
 static int64_t kernel_wall_us(void *context)
 {
@@ -35,14 +36,27 @@ static bool kernel_synchronised(void *context)
 	return adjtimex(&state) != TIME_ERROR && !(state.status & STA_UNSYNC);
 }
 
+/* Both clocks at one moment: read again where the thread, or the machine, stood still in between. */
+static void read_both(const struct engine_clock *clock, int64_t *ret_wall_us, int64_t *ret_now_us)
+{
+	int64_t began_us;
+	int tries = 0;
+	do {
+		began_us = clock->monotonic_us(clock->context);
+		*ret_wall_us = clock->wall_us(clock->context);
+		*ret_now_us = clock->monotonic_us(clock->context);
+	} while (*ret_now_us - began_us > TOGETHER_US && ++tries < 10);
+}
+
 void clock_start(struct engine_clock *clock, const struct engine_options *options)
 {
 	clock->wall_us = options->wall_us ? options->wall_us : kernel_wall_us;
 	clock->monotonic_us = options->monotonic_us ? options->monotonic_us : kernel_boot_us;
 	clock->synchronised = options->clock_synchronised ? options->clock_synchronised : kernel_synchronised;
 	clock->context = options->context;
-	clock->looked_us = clock->monotonic_us(clock->context);
-	clock->offset_us = clock->wall_us(clock->context) - clock->looked_us;
+	int64_t wall_us;
+	read_both(clock, &wall_us, &clock->looked_us);
+	clock->offset_us = wall_us - clock->looked_us;
 	/* what fell due while we were down expires at the first tick only on a clock that can be trusted */
 	atomic_init(&clock->halted, !clock->synchronised(clock->context));
 	atomic_init(&clock->confirm, false);
@@ -59,8 +73,8 @@ static void drift_follow(struct engine_clock *clock, int64_t moved_us, int64_t p
 
 int64_t clock_look(struct engine_clock *clock)
 {
-	int64_t wall_us = clock->wall_us(clock->context);
-	int64_t now_us = clock->monotonic_us(clock->context);
+	int64_t wall_us, now_us;
+	read_both(clock, &wall_us, &now_us);
 	int64_t moved_us = wall_us - now_us - clock->offset_us;
 	int64_t passed_us = now_us - clock->looked_us;
 	clock->looked_us = now_us;

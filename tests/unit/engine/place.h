@@ -3,6 +3,7 @@
 #define TEST_ENGINE_PLACE_H
 
 #include <ftw.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "../rules/world.h"
@@ -21,6 +22,8 @@ struct place {
 	atomic_int stop_reason;
 	/* the clocks, where a test sets them */
 	atomic_int_fast64_t wall_us, monotonic_us;
+	atomic_int_fast64_t standstill_us; /* the machine stands still for so long once the wall clock was read */
+	atomic_bool moving;                /* one of them has moved, the other not yet: nobody reads */
 	bool own_clock, unsynchronised;
 };
 
@@ -70,12 +73,21 @@ static inline void place_stopped(void *context, enum err reason, const struct er
 
 static inline int64_t place_wall(void *context)
 {
-	return atomic_load(&((struct place *)context)->wall_us);
+	struct place *place = context;
+	while (atomic_load(&place->moving))
+		sched_yield();
+	int64_t wall_us = atomic_load(&place->wall_us), standstill_us = atomic_exchange(&place->standstill_us, 0);
+	atomic_fetch_add(&place->wall_us, standstill_us);
+	atomic_fetch_add(&place->monotonic_us, standstill_us);
+	return wall_us;
 }
 
 static inline int64_t place_monotonic(void *context)
 {
-	return atomic_load(&((struct place *)context)->monotonic_us);
+	struct place *place = context;
+	while (atomic_load(&place->moving))
+		sched_yield();
+	return atomic_load(&place->monotonic_us);
 }
 
 static inline bool place_synchronised(void *context)
