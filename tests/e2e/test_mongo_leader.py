@@ -13,7 +13,7 @@ from harness import scratch, wait_until
 from story import uuid7
 
 SECONDS, POINTS = 40, 20
-CALLERS = 3
+CALLERS, PACE = 3, 0.2
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_a_rolling_restart_under_load_fails_no_request(world):
             except (OSError, http.client.HTTPException) as error:
                 failed.append((time.monotonic(), repr(error)))
             done[number] += 1
-            threading.Event().wait(0.05)
+            threading.Event().wait(PACE)
 
     callers = [threading.Thread(target=call, args=(number,)) for number in range(CALLERS)]
     for caller in callers:
