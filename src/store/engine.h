@@ -186,6 +186,9 @@ bool store_condition_holds(const struct store_row_change *change, bool found, co
 /* The hash of a payload, and with prev_hash given the hash of the header. */
 struct hash store_payload_hash(const void *payload, size_t size);
 struct hash store_header_hash(const struct store_batch *batch);
+/* What keeps `batch` from being number `seq` of its log behind a batch of hash `prev` (NULL: not known), as the end of a
+ * sentence; NULL: nothing. */
+const char *store_batch_fault(const struct store_batch *batch, uint64_t seq, const struct hash *prev);
 void store_batch_close(struct store_batch *batch, struct hash prev_hash);
 
 #endif

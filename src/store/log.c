@@ -42,6 +42,19 @@ void store_batch_close(struct store_batch *batch, struct hash prev_hash)
 	batch->hash = store_header_hash(batch);
 }
 
+const char *store_batch_fault(const struct store_batch *batch, uint64_t seq, const struct hash *prev)
+{
+	if (batch->seq != seq)
+		return "is missing";
+	if (prev && !hash_equal(batch->prev_hash, *prev))
+		return "does not follow the batch before it";
+	if (!hash_equal(store_header_hash(batch), batch->hash))
+		return "has an altered header";
+	if (batch->payload && !hash_equal(store_payload_hash(batch->payload, batch->payload_size), batch->payload_hash))
+		return "has an altered payload";
+	return NULL;
+}
+
 static bool ends_within(const char *text, size_t size)
 {
 	return memchr(text, 0, size) != NULL;
@@ -125,16 +138,7 @@ struct reading {
 
 static enum err check_link(struct reading *reading, const struct store_batch *batch, struct err_info *info)
 {
-	const char *fault = NULL;
-	if (batch->seq != reading->seq)
-		fault = "is missing";
-	else if (reading->have_prev && !hash_equal(batch->prev_hash, reading->prev))
-		fault = "does not follow the batch before it";
-	else if (!hash_equal(store_header_hash(batch), batch->hash))
-		fault = "has an altered header";
-	else if (batch->payload &&
-		 !hash_equal(store_payload_hash(batch->payload, batch->payload_size), batch->payload_hash))
-		fault = "has an altered payload";
+	const char *fault = store_batch_fault(batch, reading->seq, reading->have_prev ? &reading->prev : NULL);
 	if (fault)
 		return err_set(info, ERR_STORE_CORRUPT, NULL, "log %s: batch %llu %s", batch->stream,
 			(unsigned long long)reading->seq, fault);

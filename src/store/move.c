@@ -82,16 +82,7 @@ static enum err log_of(struct digest *digest, const char *stream, struct log_dig
 
 static enum err check_link(const struct log_digest *log, const struct store_batch *batch, struct err_info *info)
 {
-	const char *fault = NULL;
-	if (batch->seq != log->seq + 1)
-		fault = "is missing";
-	else if (!hash_equal(batch->prev_hash, log->head))
-		fault = "does not follow the batch before it";
-	else if (!hash_equal(store_header_hash(batch), batch->hash))
-		fault = "has an altered header";
-	else if (batch->payload &&
-		 !hash_equal(store_payload_hash(batch->payload, batch->payload_size), batch->payload_hash))
-		fault = "has an altered payload";
+	const char *fault = store_batch_fault(batch, log->seq + 1, &log->head);
 	return fault ? err_set(info, ERR_STORE_CORRUPT, NULL, "log %s: batch %llu %s", log->stream,
 			       (unsigned long long)log->seq + 1, fault)
 		     : ERR_OK;

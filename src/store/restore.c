@@ -102,19 +102,10 @@ static enum err follow(
 static enum err check_batch(
 	struct restoring *restoring, struct followed *log, const struct store_batch *batch, struct err_info *info)
 {
-	const char *fault = NULL;
-	if (batch->seq != log->seq + 1)
-		fault = "does not follow";
-	else if (!hash_equal(batch->prev_hash, log->hash))
-		fault = "does not follow the hash of the one before it";
-	else if (!hash_equal(store_header_hash(batch), batch->hash))
-		fault = "has an altered header";
-	else if (batch->payload &&
-		 !hash_equal(store_payload_hash(batch->payload, batch->payload_size), batch->payload_hash))
-		fault = "has an altered payload";
+	const char *fault = store_batch_fault(batch, log->seq + 1, &log->hash);
 	if (fault)
 		return err_set(info, ERR_BACKUP_EDITED, NULL, "%s: batch %llu of log %s %s", restoring->name,
-			(unsigned long long)batch->seq, batch->stream, fault);
+			(unsigned long long)log->seq + 1, batch->stream, fault);
 	log->seq = batch->seq;
 	log->hash = batch->hash;
 	return ERR_OK;
