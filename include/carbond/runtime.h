@@ -20,6 +20,17 @@ enum err thread_start(
 /* Waits for its end and frees it. NULL is allowed; the caller's pointer becomes NULL. */
 void thread_join(struct thread **thread);
 
+/* A thread that does something every so often until it is stopped. */
+struct turns;
+/* Starts a named thread as thread_start does. `run` does its turns until turns_wait says that it is over; `*ret_turns` is there
+ * before it runs, and NULL after a failure. ERR_NO_MEMORY, ERR_IO. */
+enum err turns_start(
+	const char *name, void (*run)(void *argument), void *argument, struct turns **ret_turns) MUST_CHECK;
+/* Waits so long; false as soon as it is to end. Its own thread. */
+bool turns_wait(struct turns *turns, int64_t us);
+/* Lets it end, also amid a wait, and waits for that. NULL is allowed; the pointer becomes NULL. */
+void turns_stop(struct turns **turns);
+
 /* ---- a crew: threads that help with one piece of work in many parts, if they are idle ---- */
 
 struct crew;

@@ -1,9 +1,7 @@
 /* The thread that lets go of what has aged: raw readings past their sensor's retention that no period cites, and payloads of
  * readings logs whose hours are closed. Nothing goes while the clock is not to be trusted: a step of a year ahead would take a
  * year's readings with it. Its own thread, because it blocks on the store. */
-#include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "carbond/engine.h"
 #include "carbond/sensing.h"
@@ -13,26 +11,8 @@ struct retention {
 	struct sensing *sensing;
 	struct engine *engine; /* its clock */
 	int64_t interval_us;
-	struct thread *thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stopping; /* under the lock */
+	struct turns *turns;
 };
-
-static bool wait_for_turn(struct retention *retention)
-{
-	int64_t until_us = clock_monotonic_us() + retention->interval_us;
-	struct timespec until = {
-		.tv_sec = until_us / CLOCK_US_PER_SECOND, .tv_nsec = until_us % CLOCK_US_PER_SECOND * 1000};
-	bool stopping;
-
-	pthread_mutex_lock(&retention->lock);
-	while (!retention->stopping && clock_monotonic_us() < until_us)
-		pthread_cond_timedwait(&retention->wake, &retention->lock, &until);
-	stopping = retention->stopping;
-	pthread_mutex_unlock(&retention->lock);
-	return !stopping;
-}
 
 static void run(void *argument)
 {
@@ -40,7 +20,7 @@ static void run(void *argument)
 	int64_t now_us = clock_wall_us();
 
 	/* the time of the turn before: a jump has been seen by now if there was one */
-	for (; wait_for_turn(retention); now_us = clock_wall_us()) {
+	for (; turns_wait(retention->turns, retention->interval_us); now_us = clock_wall_us()) {
 		struct err_info info = {0};
 		if (engine_clock_halted(retention->engine))
 			continue;
@@ -53,7 +33,6 @@ enum err retention_start(struct sensing *sensing, struct engine *engine, int64_t
 	struct retention **ret_retention, struct err_info *info)
 {
 	struct retention *retention = calloc(1, sizeof(*retention));
-	pthread_condattr_t monotonic;
 	enum err err;
 
 	if (!retention)
@@ -61,13 +40,8 @@ enum err retention_start(struct sensing *sensing, struct engine *engine, int64_t
 	retention->sensing = sensing;
 	retention->engine = engine;
 	retention->interval_us = interval_us;
-	pthread_mutex_init(&retention->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&retention->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
 	*ret_retention = retention;
-	err = thread_start("retention", run, retention, &retention->thread);
+	err = turns_start("retention", run, retention, &retention->turns);
 	if (err) {
 		err_set(info, err, NULL, "the retention thread did not start");
 		retention_stop(ret_retention);
@@ -81,13 +55,7 @@ void retention_stop(struct retention **retention)
 
 	if (!own)
 		return;
-	pthread_mutex_lock(&own->lock);
-	own->stopping = true;
-	pthread_cond_signal(&own->wake);
-	pthread_mutex_unlock(&own->lock);
-	thread_join(&own->thread);
-	pthread_cond_destroy(&own->wake);
-	pthread_mutex_destroy(&own->lock);
+	turns_stop(&own->turns);
 	free(own);
 	*retention = NULL;
 }

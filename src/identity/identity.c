@@ -55,17 +55,11 @@ out:
 static void identity_run(void *argument)
 {
 	struct identity *identity = argument;
-	bool stopping = false;
-	while (!stopping) {
-		int64_t until_us = clock_monotonic_us() + CLOCK_US_PER_MINUTE;
-		struct timespec until = {.tv_sec = (time_t)(until_us / CLOCK_US_PER_SECOND)};
-		pthread_mutex_lock(&identity->pace);
-		while (!identity->stopping && clock_monotonic_us() < until_us)
-			pthread_cond_timedwait(&identity->stop_now, &identity->pace, &until);
-		stopping = identity->stopping;
-		pthread_mutex_unlock(&identity->pace);
+	bool goes_on;
+	do {
+		goes_on = turns_wait(identity->turns, CLOCK_US_PER_MINUTE);
 		write_uses(identity);
-	}
+	} while (goes_on);
 }
 
 enum err identity_start(const struct identity_options *options, struct identity **ret_identity, struct err_info *info)
@@ -73,7 +67,6 @@ enum err identity_start(const struct identity_options *options, struct identity 
 	static const struct cache_rate key_rate = {LIMIT_IDENTITY_KEY_BURST, LIMIT_IDENTITY_KEY_PER_SECOND};
 	static const struct cache_rate peer_rate = {LIMIT_IDENTITY_PEER_BURST, LIMIT_IDENTITY_PEER_PER_SECOND};
 	struct identity *identity = calloc(1, sizeof *identity);
-	pthread_condattr_t monotonic;
 	if (!identity)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for identity");
 	identity->options = *options;
@@ -83,14 +76,9 @@ enum err identity_start(const struct identity_options *options, struct identity 
 		identity->options.peer_rate = peer_rate;
 	pthread_rwlock_init(&identity->lock, NULL);
 	pthread_mutex_init(&identity->change, NULL);
-	pthread_mutex_init(&identity->pace, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&identity->stop_now, &monotonic);
-	pthread_condattr_destroy(&monotonic);
 	enum err err = identity_snapshot_load(identity, info);
 	if (!err)
-		err = thread_start("identity", identity_run, identity, &identity->thread);
+		err = turns_start("identity", identity_run, identity, &identity->turns);
 	if (err)
 		identity_stop(&identity);
 	*ret_identity = identity;
@@ -102,14 +90,8 @@ void identity_stop(struct identity **identity)
 	struct identity *own = *identity;
 	if (!own)
 		return;
-	pthread_mutex_lock(&own->pace);
-	own->stopping = true;
-	pthread_cond_broadcast(&own->stop_now);
-	pthread_mutex_unlock(&own->pace);
-	thread_join(&own->thread);
+	turns_stop(&own->turns);
 	identity_snapshot_free(&own->snapshot);
-	pthread_cond_destroy(&own->stop_now);
-	pthread_mutex_destroy(&own->pace);
 	pthread_mutex_destroy(&own->change);
 	pthread_rwlock_destroy(&own->lock);
 	free(own);

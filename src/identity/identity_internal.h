@@ -47,11 +47,7 @@ struct identity {
 	pthread_rwlock_t lock; /* of `snapshot`; rank: inside of `change`, outside of the cache's locks */
 	struct snapshot *snapshot;
 	pthread_mutex_t change; /* one change at a time, so that snapshots follow each other; held across the store */
-
-	pthread_mutex_t pace; /* rank: innermost */
-	pthread_cond_t stop_now;
-	bool stopping;
-	struct thread *thread;
+	struct turns *turns;    /* writes last uses */
 };
 
 /* A row of the collection of last uses, which is written without an audit record, at most once a minute for a key. */

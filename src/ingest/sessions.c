@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "carbond/base/clock.h"
 #include "carbond/base/log.h"
@@ -25,17 +24,13 @@ struct left {
 struct sessions {
 	struct ingest *ingest;
 	struct lease *lease; /* of this node's own */
-	struct thread *thread;
+	struct turns *turns;
 
 	/* the thread */
 	bool connected;
 	enum err last_fault; /* told once */
 	struct left *left[MEMBERS_MAX];
 	size_t left_count;
-
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stopping; /* under the lock */
 };
 
 static struct lease *lease_of(const struct ingest *ingest, const char *node)
@@ -173,19 +168,6 @@ static enum err gone_look(struct sessions *sessions, struct err_info *info)
 
 /* ---- the thread ---- */
 
-static bool wait_for_turn(struct sessions *sessions)
-{
-	int64_t until_us = clock_monotonic_us() + LEASE_BEAT_US;
-	struct timespec until = {
-		.tv_sec = until_us / CLOCK_US_PER_SECOND, .tv_nsec = until_us % CLOCK_US_PER_SECOND * 1000};
-	pthread_mutex_lock(&sessions->lock);
-	while (!sessions->stopping && clock_monotonic_us() < until_us)
-		pthread_cond_timedwait(&sessions->wake, &sessions->lock, &until);
-	bool stopping = sessions->stopping;
-	pthread_mutex_unlock(&sessions->lock);
-	return !stopping;
-}
-
 static void run(void *argument)
 {
 	struct sessions *sessions = argument;
@@ -197,7 +179,7 @@ static void run(void *argument)
 		if (err && err != sessions->last_fault)
 			log_failure("mqtt_sessions_failed", &info, NULL);
 		sessions->last_fault = err;
-	} while (wait_for_turn(sessions));
+	} while (turns_wait(sessions->turns, LEASE_BEAT_US));
 	struct err_info info = {0};
 	while (sessions->left_count)
 		forget(sessions, 0);
@@ -209,19 +191,12 @@ static void run(void *argument)
 enum err sessions_start(struct ingest *ingest, struct err_info *info)
 {
 	struct sessions *sessions = calloc(1, sizeof *sessions);
-	pthread_condattr_t monotonic;
 	if (!sessions)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the broker's sessions");
 	sessions->ingest = ingest;
-	pthread_mutex_init(&sessions->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&sessions->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
 	ingest->sessions = sessions;
 	sessions->lease = lease_of(ingest, ingest->node);
-	enum err err =
-		sessions->lease ? thread_start("mqtt-sessions", run, sessions, &sessions->thread) : ERR_NO_MEMORY;
+	enum err err = sessions->lease ? turns_start("mqtt-sessions", run, sessions, &sessions->turns) : ERR_NO_MEMORY;
 	return err ? err_set(info, err, NULL, "the thread of the broker's sessions does not start") : ERR_OK;
 }
 
@@ -230,14 +205,8 @@ void sessions_stop(struct ingest *ingest)
 	struct sessions *sessions = ingest->sessions;
 	if (!sessions)
 		return;
-	pthread_mutex_lock(&sessions->lock);
-	sessions->stopping = true;
-	pthread_cond_signal(&sessions->wake);
-	pthread_mutex_unlock(&sessions->lock);
-	thread_join(&sessions->thread);
+	turns_stop(&sessions->turns);
 	lease_free(&sessions->lease);
-	pthread_cond_destroy(&sessions->wake);
-	pthread_mutex_destroy(&sessions->lock);
 	free(sessions);
 	ingest->sessions = NULL;
 }

@@ -27,14 +27,12 @@ struct members {
 	struct store *store;
 	char node[MEMBER_NAME_SIZE];
 	struct lease *lease;
-	struct thread *thread;
+	struct turns *turns;
 
 	/* the thread */
 	enum err last_fault; /* told once */
 
 	pthread_mutex_t lock; /* innermost; never held across the store */
-	pthread_cond_t wake;
-	bool stopping;
 	struct member rows[MEMBERS_MAX];
 	size_t count;
 };
@@ -124,23 +122,10 @@ static enum err turn(struct members *members, struct err_info *info)
 
 /* ---- the thread ---- */
 
-static bool wait_for_turn(struct members *members)
-{
-	int64_t until_us = clock_monotonic_us() + LEASE_BEAT_US;
-	struct timespec until = {
-		.tv_sec = until_us / CLOCK_US_PER_SECOND, .tv_nsec = until_us % CLOCK_US_PER_SECOND * 1000};
-	pthread_mutex_lock(&members->lock);
-	while (!members->stopping && clock_monotonic_us() < until_us)
-		pthread_cond_timedwait(&members->wake, &members->lock, &until);
-	bool stopping = members->stopping;
-	pthread_mutex_unlock(&members->lock);
-	return !stopping;
-}
-
 static void run(void *argument)
 {
 	struct members *members = argument;
-	while (wait_for_turn(members)) {
+	while (turns_wait(members->turns, LEASE_BEAT_US)) {
 		struct err_info info = {.code = ERR_OK};
 		enum err err = turn(members, &info);
 		if (err && err != members->last_fault)
@@ -207,7 +192,6 @@ enum err members_start(const struct members_options *options, struct members **r
 {
 	struct members *members = calloc(1, sizeof *members);
 	char name[MEMBER_NAME_SIZE + sizeof PREFIX];
-	pthread_condattr_t monotonic;
 	if (!members)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory to look for other daemons");
 	*ret_members = members;
@@ -215,10 +199,6 @@ enum err members_start(const struct members_options *options, struct members **r
 	snprintf(members->node, sizeof members->node, "%s", options->node);
 	snprintf(name, sizeof name, PREFIX "%s", options->node);
 	pthread_mutex_init(&members->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&members->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
 	members->lease = lease_new(&(struct lease_options){.store = options->store,
 		.name = name,
 		.holder = options->node,
@@ -227,7 +207,7 @@ enum err members_start(const struct members_options *options, struct members **r
 	enum err err = members->lease ? turn(members, info)
 				      : err_set(info, ERR_NO_MEMORY, NULL, "no memory to look for other daemons");
 	if (!err) {
-		err = thread_start("members", run, members, &members->thread);
+		err = turns_start("members", run, members, &members->turns);
 		if (err)
 			err_set(info, err, NULL, "the thread that looks for other daemons does not start");
 	}
@@ -242,15 +222,10 @@ void members_stop(struct members **members)
 	struct err_info info = {.code = ERR_OK};
 	if (!own)
 		return;
-	pthread_mutex_lock(&own->lock);
-	own->stopping = true;
-	pthread_cond_signal(&own->wake);
-	pthread_mutex_unlock(&own->lock);
-	thread_join(&own->thread);
+	turns_stop(&own->turns);
 	if (own->lease && lease_release(own->lease, &info) != ERR_OK)
 		log_failure("member_not_released", &info, NULL);
 	lease_free(&own->lease);
-	pthread_cond_destroy(&own->wake);
 	pthread_mutex_destroy(&own->lock);
 	free(own);
 	*members = NULL;

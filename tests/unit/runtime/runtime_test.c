@@ -8,6 +8,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -455,13 +456,50 @@ static void test_signals(void **state)
 	assert_int_equal(service_watchdog_us(), 0);
 }
 
+/* ---- turns ---- */
+
+struct taking_turns {
+	struct turns *turns;
+	int64_t each_us;
+	atomic_int taken;
+	atomic_bool over;
+};
+
+static void take_turns(void *argument)
+{
+	struct taking_turns *mine = argument;
+	do
+		atomic_fetch_add(&mine->taken, 1);
+	while (turns_wait(mine->turns, mine->each_us));
+	atomic_store(&mine->over, true);
+}
+
+/* Turns come until the stop, which does not wait for the next one. */
+static void test_turns_go_on_until_they_are_stopped(void **state)
+{
+	(void)state;
+	struct taking_turns often = {.each_us = 1000}, seldom = {.each_us = 3600 * CLOCK_US_PER_SECOND};
+	assert_int_equal(turns_start("often", take_turns, &often, &often.turns), ERR_OK);
+	assert_int_equal(turns_start("seldom", take_turns, &seldom, &seldom.turns), ERR_OK);
+	int64_t deadline_us = clock_monotonic_us() + 30 * CLOCK_US_PER_SECOND;
+	while ((atomic_load(&often.taken) < 3 || atomic_load(&seldom.taken) < 1) && clock_monotonic_us() < deadline_us)
+		sched_yield();
+	turns_stop(&often.turns);
+	turns_stop(&seldom.turns);
+	assert_null(often.turns);
+	assert_true(clock_monotonic_us() < deadline_us);
+	assert_true(atomic_load(&often.taken) >= 3 && atomic_load(&often.over));
+	assert_true(atomic_load(&seldom.taken) == 1 && atomic_load(&seldom.over));
+	turns_stop(&seldom.turns);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_crew_does_each_part_once),
-		cmocka_unit_test(test_crew_helps), cmocka_unit_test(test_mailbox_refuses),
-		cmocka_unit_test(test_mailbox_many_senders), cmocka_unit_test(test_close_wakes_receiver),
-		cmocka_unit_test(test_a_nudge_wakes_the_receiver_once), cmocka_unit_test(test_reply_orders),
-		cmocka_unit_test(test_reply_race), cmocka_unit_test(test_metrics), cmocka_unit_test(test_stages),
-		cmocka_unit_test(test_signals)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_turns_go_on_until_they_are_stopped),
+		cmocka_unit_test(test_crew_does_each_part_once), cmocka_unit_test(test_crew_helps),
+		cmocka_unit_test(test_mailbox_refuses), cmocka_unit_test(test_mailbox_many_senders),
+		cmocka_unit_test(test_close_wakes_receiver), cmocka_unit_test(test_a_nudge_wakes_the_receiver_once),
+		cmocka_unit_test(test_reply_orders), cmocka_unit_test(test_reply_race), cmocka_unit_test(test_metrics),
+		cmocka_unit_test(test_stages), cmocka_unit_test(test_signals)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
