@@ -166,16 +166,23 @@ int64_t picture_revision(const struct picture *picture, struct id sensor, int64_
 	return 0;
 }
 
+/* What was seen is mostly what is newest still, and comes a day at a time as well; a revision that has a later one comes alone. */
 static enum err stored_hour(void *context, const struct mrv_sensor *sensor, int64_t hour_us, struct arena *arena,
 	struct mrv_hour *ret_hour, struct err_info *info)
 {
-	const struct picture *picture = context;
+	struct picture *picture = context;
+	struct chunk *chunk = &picture->hours->chunks[sensor_index(picture, sensor)];
 	int64_t revision = picture_revision(picture, sensor->id, hour_us);
 	struct bucket bucket = {0};
 	*ret_hour = (struct mrv_hour){0};
 	if (revision == 0)
 		return ERR_OK;
-	enum err err = sensing_bucket(picture->evidence->sensing, sensor->id, hour_us, revision, arena, &bucket, info);
+	enum err err = read_chunk(picture, sensor, hour_us / CHUNK_US * CHUNK_US, chunk, info);
+	for (size_t i = 0; err == ERR_OK && i < chunk->count; i++)
+		if (chunk->buckets[i].hour_us == hour_us && chunk->buckets[i].revision == revision)
+			return fill_hour(&chunk->buckets[i], sensor, ret_hour, info);
+	if (err == ERR_OK)
+		err = sensing_bucket(picture->evidence->sensing, sensor->id, hour_us, revision, arena, &bucket, info);
 	return err ? err : fill_hour(&bucket, sensor, ret_hour, info);
 }
 

@@ -327,6 +327,9 @@ static enum err own(struct partitions *partitions, struct err_info *info)
 	tails_bound(buckets);
 	for (unsigned i = 0; i < buckets->shard_count && !err; i++)
 		owned += buckets->shards[i].owned;
+	for (unsigned i = 0; i < buckets->shard_count && most == 0 && !err; i++)
+		if (buckets->shards[i].owned)
+			mailbox_close(buckets->shards[i].mailbox); /* all go: they flush side by side */
 	for (unsigned i = buckets->shard_count; i-- > 0 && owned > most && !err;) {
 		if (!buckets->shards[i].owned)
 			continue;

@@ -51,6 +51,24 @@ static void restart(void)
 	place_start(&place);
 }
 
+/* A snapshot's write may have failed beside the commands: a dead disk latches the store, a full one takes writes again once
+ * space is seen. */
+static struct engine_result send_again(const struct command *command)
+{
+	struct engine_result result = {0};
+	struct err_info info = {.code = ERR_OK};
+	enum err err;
+	int64_t deadline_us = seconds_from_now(30);
+	do {
+		err = engine_command(place.engine, command, NULL, 0, seconds_from_now(30), &result, &info);
+		if (err == ERR_STORE_LATCHED)
+			restart();
+	} while ((err == ERR_STORE_LATCHED || err == ERR_NO_SPACE) && clock_monotonic_us() < deadline_us);
+	if (err)
+		fail_msg("sent again: %s: %s", err_row(err)->name, info.detail);
+	return result;
+}
+
 /* Transfers of one kilogram, each sent again under its id until it is carried out. */
 static void transfers(struct sweep *sweep)
 {
@@ -75,15 +93,7 @@ static void transfers(struct sweep *sweep)
 	if (latched || atomic_load(&place.stop_reason))
 		restart();
 	for (int i = 0; i < TRANSFERS; i++) {
-		struct engine_result result;
-		struct err_info info = {.code = ERR_OK};
-		enum err err = engine_command(place.engine, &gives[i], NULL, 0, seconds_from_now(30), &result, &info);
-		if (err == ERR_STORE_LATCHED) { /* by a snapshot, whose write failed beside the commands */
-			restart();
-			err = engine_command(place.engine, &gives[i], NULL, 0, seconds_from_now(30), &result, &info);
-		}
-		if (err)
-			fail_msg("sent again: %s: %s", err_row(err)->name, info.detail);
+		struct engine_result result = send_again(&gives[i]);
 		if (!errs[i])
 			assert_true(result.repeated); /* acknowledged, and not lost */
 	}
