@@ -1,0 +1,137 @@
+/* The book: orders that rest, in the order in which they are matched. It has no policy: what may rest, what trades and who is
+ * told decides its caller.
+ *
+ * A *ladder* is one side of one class or instrument: price levels in order of priority, each a queue of orders by rank. All
+ * ladders share one pool of orders, one of levels and one of nodes, so a thousand thin ladders cost what their orders cost.
+ * A level's price is found in its ladder's B+ tree, which also says what a new level's neighbours are; levels in order are
+ * linked. An order is found by its number in a hash index. Memory is reserved before a change; the change itself cannot fail.
+ * The thread that owns the book. */
+#ifndef MARKET_BOOK_H
+#define MARKET_BOOK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum book_side {
+	BOOK_ASK, /* lowest price first */
+	BOOK_BID, /* highest price first */
+};
+
+/* An order in its ladder. Where it rests only book_cut and book_move change what places it: rank, price, kg and ladder. */
+struct book_order {
+	uint64_t number; /* unique among those that rest */
+	uint64_t rank;   /* priority among equal prices: smaller first; unique within a ladder */
+	int64_t price;   /* above 0; in which unit is the caller's */
+	int64_t kg;      /* above 0: what can be matched before it loses its place */
+	uint32_t org;    /* the caller's, like the next */
+	uint32_t detail;
+	uint32_t ladder;
+	uint32_t flags;          /* the caller's */
+	uint32_t level;          /* the book's own, like the next */
+	uint32_t previous, next; /* in its level; 0: none */
+};
+
+/* All orders of one price in one ladder; open while it has any. */
+struct book_level {
+	int64_t key; /* the price, negative on the bid side: smaller is better */
+	int64_t kg;  /* of all its orders */
+	uint32_t head, tail;
+	uint32_t orders;
+	uint32_t ladder;
+	uint32_t previous, next; /* the open levels with better and with worse prices; 0: none */
+};
+
+struct book_ladder {
+	uint32_t best; /* its first level; 0: none */
+	uint32_t root; /* of its tree */
+	enum book_side side;
+};
+
+struct book_node;
+
+/* Where the order of a number lies. */
+struct book_place {
+	uint32_t number; /* its lower half */
+	uint32_t slot;   /* 0: free */
+};
+
+struct book {
+	struct book_order *orders; /* [0] of the pools is not used */
+	struct book_level *levels;
+	struct book_node *nodes;
+	struct book_ladder *ladders;
+	struct book_place *places; /* a power of two, at most half full */
+	uint32_t order_count, order_used, order_capacity, order_free;
+	uint32_t level_count, level_used, level_capacity, level_free;
+	uint32_t node_count, node_used, node_capacity, node_free;
+	uint32_t ladder_count, ladder_capacity;
+	uint32_t place_capacity;
+	unsigned place_shift; /* 64 less the bits of its capacity */
+	uint32_t seed;
+};
+
+/* An empty book without a ladder; `seed` spreads the numbers over the index. NULL without memory. */
+struct book *book_new(uint64_t seed);
+void book_free(struct book **book);
+
+/* Room for so many puts and moves, those of an undo among them, each of which may open a level, and for further ladders; false
+ * without memory, what the book holds then unchanged. Pointers into the book do not outlive it. */
+bool book_reserve(struct book *book, size_t orders, size_t ladders);
+
+/* A ladder without orders, for which there is room; returns its number, which counts from 0. */
+uint32_t book_ladder_add(struct book *book, enum book_side side);
+
+/* Puts an order into order->ladder behind those of its price with smaller ranks: at once where it is the first or the last of
+ * its level, else by walking from both ends (an undo puts back what stood in between). There is room for it. Returns its slot,
+ * which stays while it rests, and is never 0. */
+uint32_t book_put(struct book *book, const struct book_order *order);
+/* Takes an order out. */
+void book_take(struct book *book, uint32_t slot);
+/* Takes kg of an order's (or gives it -kg); some must be left. It keeps its place. */
+void book_cut(struct book *book, uint32_t slot, int64_t kg);
+/* As book_take and book_put with another price, rank and kg, but the slot stays and the index is not asked. */
+void book_move(struct book *book, uint32_t slot, int64_t price, uint64_t rank, int64_t kg);
+
+/* The slot of the order with this number, or 0. */
+uint32_t book_find(const struct book *book, uint64_t number);
+
+/* What of an order is on its way from memory. */
+enum book_prefetch {
+	BOOK_PREFETCH_PLACE,      /* where it lies; what book_put of a new number needs */
+	BOOK_PREFETCH_ORDER,      /* the order itself, once its place is there */
+	BOOK_PREFETCH_NEIGHBOURS, /* those before and behind it, once it is there: what taking it needs */
+};
+/* Says that the order with this number is asked for soon. */
+void book_prefetch(const struct book *book, uint64_t number, enum book_prefetch what);
+
+/* The levels of a ladder in order of priority until `each` returns false, which is then returned. */
+bool book_levels(const struct book *book, uint32_t ladder,
+	bool (*each)(void *context, int64_t price, int64_t kg, uint32_t orders), void *context);
+
+/* Bytes of all pools and the index. */
+size_t book_bytes(const struct book *book);
+
+static inline struct book_order *book_at(const struct book *book, uint32_t slot)
+{
+	return &book->orders[slot];
+}
+
+/* The slot of the order that is matched first in this ladder, or 0. */
+static inline uint32_t book_best(const struct book *book, uint32_t ladder)
+{
+	uint32_t level = book->ladders[ladder].best;
+	return level ? book->levels[level].head : 0;
+}
+
+/* The slot of the order that comes after this one in its ladder, or 0. */
+static inline uint32_t book_next(const struct book *book, uint32_t slot)
+{
+	const struct book_order *order = &book->orders[slot];
+	if (order->next)
+		return order->next;
+	uint32_t level = book->levels[order->level].next;
+	return level ? book->levels[level].head : 0;
+}
+
+#endif
