@@ -215,7 +215,16 @@ enum command_kind {
 #define RECORD_END(name, NAME)
 #include "carbond/record_fields_none.def"
 #include "carbond/commands.def"
-	COMMAND_KIND_COUNT
+};
+
+/* Above all kinds. */
+enum {
+	COMMAND_KIND_COUNT = sizeof(union {
+#define RECORD(name, NAME, type, version, lists, doc) char name[(type) + 1];
+#define RECORD_END(name, NAME)
+#include "carbond/record_fields_none.def"
+#include "carbond/commands.def"
+	})
 };
 
 struct command {
@@ -236,6 +245,20 @@ struct command {
 	};
 	struct record_lists lists; /* borrowed during the call that takes the command */
 };
+
+/* A command that is being decided by the room that knows it. */
+struct decision {
+	const struct command *command;
+	uint64_t actor; /* the actor's number */
+	int64_t now_us;
+	/* Applies the event and keeps it; an error ends the command, whose changes are then undone. */
+	enum err (*emit)(void *context, struct event *event, struct err_info *info);
+	void *context;
+	uint64_t number; /* set: the number of what was made (batch, retirement, order …) */
+};
+
+/* Applies and keeps an event of the command. */
+enum err decision_emit(struct decision *decision, uint16_t type, struct event *event, struct err_info *info) MUST_CHECK;
 
 /* SHA-256 ("carbond/command/1") over kind, organisation, body and lists. */
 struct hash command_hash(const struct command *command);

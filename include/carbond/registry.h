@@ -84,22 +84,15 @@ struct id registry_id(const struct registry *registry);
 uint64_t registry_batch_count(const struct registry *registry);
 uint64_t registry_retirement_count(const struct registry *registry);
 
-/* A command that is being decided. Runs of period_submit are sorted by (point, first hour) and do not overlap. */
-struct registry_call {
-	const struct command *command;
-	uint64_t actor; /* the actor's number */
-	int64_t now_us;
-	/* Applies the event and keeps it; an error ends the command, whose changes are then undone. */
-	enum err (*emit)(void *context, struct event *event, struct err_info *info);
-	void *context;
-	uint64_t number; /* set: batch or retirement number that was made */
-};
-
-/* Decides a command event by event; ERR_OK without events where nothing is to be done (tick). The refusals of each command
+/* Decides a command event by event. Runs of period_submit are sorted by (point, first hour) and do not overlap. The refusals of each command
  * are those of errors.def 403–424 and ERR_PERIOD_STATE, ERR_NOT_FOUND, ERR_DUPLICATE, ERR_INVALID_FIELD, ERR_MISSING_FIELD.
  */
 enum err registry_decide(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info) MUST_CHECK;
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info) MUST_CHECK;
+
+/* Releases the holds that are due at `due_us`, in (deadline, id) order. ERR_NO_MEMORY. */
+enum err registry_tick(
+	struct registry *registry, struct decision *call, int64_t due_us, struct err_info *info) MUST_CHECK;
 
 /* Makes an event true in registry and ledger (types 10–59 and 201–209). ERR_JOURNAL_INVALID where it cannot be; then, and
  * on ERR_NO_MEMORY, the caller goes back by the undo log or drops the state. `undo` may be NULL. */

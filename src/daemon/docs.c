@@ -105,7 +105,7 @@ static enum err write_journal(const char *folder, struct err_info *info)
 		json_decref(layouts);
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for journal.md");
 	}
-	fprintf(file, "<!-- made by `carbond docs` from include/carbond/events.def and commands.def; do not edit -->\n"
+	fprintf(file, "<!-- made by `carbond docs` from include/carbond/records; do not edit -->\n"
 		      "# Journal records\n\n"
 		      "Every record is a header of 64 bytes and a body of the layout below; numbers are little-endian, "
 		      "times are "

@@ -40,3 +40,9 @@ struct hash command_natural_key(enum command_source source, enum command_kind ki
 	sha256_add(&state, data, size);
 	return sha256_end(&state);
 }
+
+enum err decision_emit(struct decision *decision, uint16_t type, struct event *event, struct err_info *info)
+{
+	event->header.type = type;
+	return decision->emit(decision->context, event, info);
+}

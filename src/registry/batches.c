@@ -166,7 +166,7 @@ static enum err reversal_check(
 }
 
 enum err decide_batch_reverse(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	const struct command_batch_reverse *asked = &call->command->batch_reverse;
 	const struct batch *batch = batch_find(registry, asked->batch);
@@ -190,7 +190,7 @@ enum err decide_batch_reverse(
 				      .evidence_root = asked->evidence_root,
 				      .reason_hash = asked->reason_hash},
 		.lists = {.ranges = ranges, .range_count = count}};
-	return emit(call, EVENT_BATCH_REVERSED, &event, info);
+	return decision_emit(call, EVENT_BATCH_REVERSED, &event, info);
 }
 
 struct reversal_back {

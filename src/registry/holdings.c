@@ -91,8 +91,7 @@ static enum err select_serials(const struct registry *registry, const struct led
 
 /* ---- transfer ---- */
 
-enum err decide_transfer(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+enum err decide_transfer(struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	const struct command *command = call->command;
 	const struct command_transfer *asked = &command->transfer;
@@ -106,7 +105,7 @@ enum err decide_transfer(
 		return err;
 	struct event event = {.transferred = {.from = command->org, .to = asked->to, .kg = selection.kg},
 		.lists = {.ranges = selection.ranges, .range_count = selection.count}};
-	return emit(call, EVENT_TRANSFERRED, &event, info);
+	return decision_emit(call, EVENT_TRANSFERRED, &event, info);
 }
 
 /* Moves all ranges; the sum must be `kg`. A place that does not hold them is the client's fault when deciding. */
@@ -153,8 +152,7 @@ static enum err retirement_check(const struct command_retire *asked, struct err_
 	return ERR_OK;
 }
 
-enum err decide_retire(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+enum err decide_retire(struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	const struct command *command = call->command;
 	const struct command_retire *asked = &command->retire;
@@ -177,7 +175,7 @@ enum err decide_retire(
 				      .purpose = asked->purpose,
 				      .consent = asked->consent},
 		.lists = {.ranges = selection.ranges, .range_count = selection.count}};
-	return emit(call, EVENT_RETIRED, &event, info);
+	return decision_emit(call, EVENT_RETIRED, &event, info);
 }
 
 static void retirement_revert(void *owner, const void *payload)
@@ -238,7 +236,7 @@ static enum err selection_cut(struct selection *selection, int64_t kg, struct er
 }
 
 enum err decide_buffer_top_up(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	const struct command *command = call->command;
 	const struct command_buffer_top_up *asked = &command->buffer_top_up;
@@ -262,7 +260,7 @@ enum err decide_buffer_top_up(
 				      .kg = selection.kg,
 				      .cancelled_kg = cancelled},
 		.lists = {.ranges = selection.ranges, .range_count = selection.count}};
-	return emit(call, EVENT_BUFFER_TOPPED_UP, &event, info);
+	return decision_emit(call, EVENT_BUFFER_TOPPED_UP, &event, info);
 }
 
 static void debt_revert(void *owner, const void *payload)

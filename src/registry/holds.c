@@ -16,7 +16,7 @@ static enum err until_check(int64_t until_us, int64_t now_us, struct err_info *i
 }
 
 enum err decide_batch_hold(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	(void)ledger;
 	const struct command_batch_hold *asked = &call->command->batch_hold;
@@ -30,11 +30,11 @@ enum err decide_batch_hold(
 		err = until_check(asked->until_us, call->now_us, info);
 	struct event event = {
 		.batch_held = {.batch = asked->batch, .until_us = asked->until_us, .reason_hash = asked->reason_hash}};
-	return err ? err : emit(call, EVENT_BATCH_HELD, &event, info);
+	return err ? err : decision_emit(call, EVENT_BATCH_HELD, &event, info);
 }
 
 enum err decide_batch_release(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	(void)ledger;
 	const struct command_batch_release *asked = &call->command->batch_release;
@@ -47,7 +47,7 @@ enum err decide_batch_release(
 		return REFUSE(info, ERR_SEPARATION_OF_DUTIES, "", "an operator does not release its own batch");
 	enum err err = reason_check(asked->reason_hash, info);
 	struct event event = {.batch_released = {.batch = asked->batch, .reason_hash = asked->reason_hash}};
-	return err ? err : emit(call, EVENT_BATCH_RELEASED, &event, info);
+	return err ? err : decision_emit(call, EVENT_BATCH_RELEASED, &event, info);
 }
 
 struct batch_hold_back {
@@ -107,7 +107,7 @@ enum err apply_batch_released(struct registry *registry, struct ledger *ledger, 
 /* ---- accounts ---- */
 
 enum err decide_account_hold(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	(void)ledger;
 	const struct command_account_hold *asked = &call->command->account_hold;
@@ -121,11 +121,11 @@ enum err decide_account_hold(
 		err = until_check(asked->until_us, call->now_us, info);
 	struct event event = {
 		.account_held = {.org = asked->org, .until_us = asked->until_us, .reason_hash = asked->reason_hash}};
-	return err ? err : emit(call, EVENT_ACCOUNT_HELD, &event, info);
+	return err ? err : decision_emit(call, EVENT_ACCOUNT_HELD, &event, info);
 }
 
 enum err decide_account_release(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	(void)ledger;
 	const struct command_account_release *asked = &call->command->account_release;
@@ -136,7 +136,7 @@ enum err decide_account_release(
 		return REFUSE(info, ERR_SEPARATION_OF_DUTIES, "", "an organisation does not release its own account");
 	enum err err = reason_check(asked->reason_hash, info);
 	struct event event = {.account_released = {.org = asked->org, .reason_hash = asked->reason_hash}};
-	return err ? err : emit(call, EVENT_ACCOUNT_RELEASED, &event, info);
+	return err ? err : decision_emit(call, EVENT_ACCOUNT_RELEASED, &event, info);
 }
 
 /* An account that is not held is as good as none, so making it need not be undone. */
@@ -251,21 +251,19 @@ static enum err due_collect(const struct registry *registry, int64_t due_us, str
 	return ERR_OK;
 }
 
-enum err decide_tick(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+enum err registry_tick(struct registry *registry, struct decision *call, int64_t due_us, struct err_info *info)
 {
-	(void)ledger;
 	struct due *due = NULL;
 	size_t count = 0;
-	enum err err = due_collect(registry, call->command->tick.due_us, &due, &count);
+	enum err err = due_collect(registry, due_us, &due, &count);
 	for (size_t i = 0; i < count && !err; i++) {
 		struct event event = {0};
 		if (due[i].batch) {
 			event.batch_released.batch = due[i].batch;
-			err = emit(call, EVENT_BATCH_RELEASED, &event, info);
+			err = decision_emit(call, EVENT_BATCH_RELEASED, &event, info);
 		} else {
 			event.account_released.org = due[i].org;
-			err = emit(call, EVENT_ACCOUNT_RELEASED, &event, info);
+			err = decision_emit(call, EVENT_ACCOUNT_RELEASED, &event, info);
 		}
 	}
 	free(due);

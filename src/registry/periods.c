@@ -179,7 +179,7 @@ static enum err basis_check(const struct registry *registry, const struct event_
 }
 
 enum err decide_period_submit(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	(void)ledger;
 	const struct command *command = call->command;
@@ -203,7 +203,7 @@ enum err decide_period_submit(
 			&slot, &first, info);
 	if (!err)
 		err = runs_check(command, slot, info);
-	return err ? err : emit(call, EVENT_PERIOD_SUBMITTED, &event, info);
+	return err ? err : decision_emit(call, EVENT_PERIOD_SUBMITTED, &event, info);
 }
 
 /* ---- the steps on the way ---- */
@@ -220,7 +220,7 @@ static enum err period_step(const struct registry *registry, struct id id, enum 
 	return ERR_OK;
 }
 
-static enum err attestation_check(const struct registry_call *call, const struct period *period,
+static enum err attestation_check(const struct decision *call, const struct period *period,
 	const struct verifier *verifier, struct err_info *info)
 {
 	const struct command_period_attest *asked = &call->command->period_attest;
@@ -246,7 +246,7 @@ static enum err attestation_check(const struct registry_call *call, const struct
 }
 
 enum err decide_period_attest(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	(void)ledger;
 	const struct command_period_attest *asked = &call->command->period_attest;
@@ -266,11 +266,11 @@ enum err decide_period_attest(
 				      .evidence_root = asked->evidence_root,
 				      .signature = asked->signature,
 				      .attestations = (uint32_t)period->attestation_count + 1}};
-	return emit(call, EVENT_PERIOD_ATTESTED, &event, info);
+	return decision_emit(call, EVENT_PERIOD_ATTESTED, &event, info);
 }
 
 enum err decide_period_withdraw(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	(void)ledger;
 	const struct command_period_withdraw *asked = &call->command->period_withdraw;
@@ -279,11 +279,11 @@ enum err decide_period_withdraw(
 	if (!err && !id_equal(period->said.org, call->command->org))
 		err = REFUSE(info, ERR_FORBIDDEN, "", "only the operator withdraws its period");
 	struct event event = {.period_withdrawn = {.period = asked->period, .reason_hash = asked->reason_hash}};
-	return err ? err : emit(call, EVENT_PERIOD_WITHDRAWN, &event, info);
+	return err ? err : decision_emit(call, EVENT_PERIOD_WITHDRAWN, &event, info);
 }
 
 enum err decide_period_refuse(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	(void)ledger;
 	const struct command_period_refuse *asked = &call->command->period_refuse;
@@ -294,11 +294,11 @@ enum err decide_period_refuse(
 	if (!err && (id_equal(period->said.org, call->command->org) || period->submitter == call->actor))
 		err = REFUSE(info, ERR_SEPARATION_OF_DUTIES, "", "the operator withdraws, others refuse");
 	struct event event = {.period_refused = {.period = asked->period, .reason_hash = asked->reason_hash}};
-	return err ? err : emit(call, EVENT_PERIOD_REFUSED, &event, info);
+	return err ? err : decision_emit(call, EVENT_PERIOD_REFUSED, &event, info);
 }
 
 enum err decide_period_hold(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	(void)ledger;
 	const struct command_period_hold *asked = &call->command->period_hold;
@@ -308,11 +308,11 @@ enum err decide_period_hold(
 		err = REFUSE(info, ERR_INVALID_FIELD, "/reasons", "/reasons must name at least one known reason");
 	struct event event = {
 		.period_held = {.period = asked->period, .reason_hash = asked->reason_hash, .reasons = asked->reasons}};
-	return err ? err : emit(call, EVENT_PERIOD_HELD, &event, info);
+	return err ? err : decision_emit(call, EVENT_PERIOD_HELD, &event, info);
 }
 
 enum err decide_period_release(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	(void)ledger;
 	const struct command_period_release *asked = &call->command->period_release;
@@ -325,11 +325,11 @@ enum err decide_period_release(
 	if (!err && period_involves(period, call->actor, call->command->org))
 		err = REFUSE(info, ERR_SEPARATION_OF_DUTIES, "", "neither submitter nor verifier releases a period");
 	struct event event = {.period_released = {.period = asked->period, .reason_hash = asked->reason_hash}};
-	return err ? err : emit(call, EVENT_PERIOD_RELEASED, &event, info);
+	return err ? err : decision_emit(call, EVENT_PERIOD_RELEASED, &event, info);
 }
 
 enum err decide_period_issue(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	(void)ledger;
 	struct period *period;
@@ -361,7 +361,7 @@ enum err decide_period_issue(
 				      .vintage = said->vintage},
 		.lists = {.runs = period->runs, .run_count = period->run_count}};
 	call->number = number;
-	return emit(call, EVENT_BATCH_ISSUED, &event, info);
+	return decision_emit(call, EVENT_BATCH_ISSUED, &event, info);
 }
 
 /* ---- apply ---- */

@@ -133,21 +133,15 @@ enum err journal_invalid(struct err_info *info, const char *reason)
 
 /* ---- deciding ---- */
 
-enum err emit(struct registry_call *call, uint16_t type, struct event *event, struct err_info *info)
-{
-	event->header.type = type;
-	return call->emit(call->context, event, info);
-}
-
 static decide_function *const deciders[COMMAND_KIND_COUNT] = {
 #define RECORD(name, NAME, type, version, lists, doc) [type] = decide_##name,
 #define RECORD_END(name, NAME)
 #include "carbond/record_fields_none.def"
-#include "carbond/commands.def"
+#include "carbond/records/registry_commands.def"
+#include "carbond/record_undef.def"
 };
 
-enum err registry_decide(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+enum err registry_decide(struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	enum command_kind kind = call->command->kind;
 	if ((unsigned)kind >= COMMAND_KIND_COUNT || !deciders[kind])

@@ -115,19 +115,16 @@ struct debt *debt_find(const struct registry *registry, struct id org, uint32_t 
 /* An event that cannot be: a fault of the journal, not of a client. */
 enum err journal_invalid(struct err_info *info, const char *reason);
 
-/* Applies and keeps an event of the call. */
-enum err emit(struct registry_call *call, uint16_t type, struct event *event, struct err_info *info) MUST_CHECK;
-
 /* What a file does: decide a command, apply an event. */
 typedef enum err decide_function(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info);
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info);
 typedef enum err apply_function(struct registry *registry, struct ledger *ledger, struct undo *undo,
 	const struct event *event, struct err_info *info);
 
 decide_function decide_verifier_register, decide_verifier_revoke, decide_period_submit, decide_period_attest,
 	decide_period_withdraw, decide_period_refuse, decide_period_hold, decide_period_release, decide_period_issue,
 	decide_transfer, decide_retire, decide_batch_hold, decide_batch_release, decide_account_hold,
-	decide_account_release, decide_batch_reverse, decide_buffer_top_up, decide_tick;
+	decide_account_release, decide_batch_reverse, decide_buffer_top_up;
 apply_function apply_verifier_registered, apply_verifier_revoked, apply_period_submitted, apply_period_attested,
 	apply_period_withdrawn, apply_period_refused, apply_period_held, apply_period_released, apply_batch_issued,
 	apply_batch_held, apply_batch_released, apply_batch_reversed, apply_buffer_topped_up, apply_transferred,

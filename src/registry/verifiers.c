@@ -4,7 +4,7 @@
 #include <string.h>
 
 enum err decide_verifier_register(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	(void)ledger;
 	const struct command_verifier_register *asked = &call->command->verifier_register;
@@ -24,11 +24,11 @@ enum err decide_verifier_register(
 				      .key = asked->key,
 				      .valid_from_us = asked->valid_from_us,
 				      .valid_to_us = asked->valid_to_us}};
-	return emit(call, EVENT_VERIFIER_REGISTERED, &event, info);
+	return decision_emit(call, EVENT_VERIFIER_REGISTERED, &event, info);
 }
 
 enum err decide_verifier_revoke(
-	struct registry *registry, struct ledger *ledger, struct registry_call *call, struct err_info *info)
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	(void)ledger;
 	const struct command_verifier_revoke *asked = &call->command->verifier_revoke;
@@ -38,7 +38,7 @@ enum err decide_verifier_revoke(
 	if (verifier->revoked_us)
 		return REFUSE(info, ERR_VERIFIER_NOT_VALID, "", "the verifier's key is revoked already");
 	struct event event = {.verifier_revoked = {.verifier = asked->verifier, .reason_hash = asked->reason_hash}};
-	return emit(call, EVENT_VERIFIER_REVOKED, &event, info);
+	return decision_emit(call, EVENT_VERIFIER_REVOKED, &event, info);
 }
 
 static void verifier_forget(void *owner, const void *payload)

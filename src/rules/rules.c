@@ -402,6 +402,15 @@ static enum err repeat_check(const struct rules *rules, const struct command *co
 		       : source_check(rules, command, request_hash, ret_result, info);
 }
 
+/* The room that knows the command decides it. */
+static enum err decide(struct rules *rules, struct decision *call, struct err_info *info)
+{
+	switch (call->command->kind) {
+	case COMMAND_TICK: return registry_tick(rules->registry, call, call->command->tick.due_us, info);
+	default: return registry_decide(rules->registry, rules->ledger, call, info);
+	}
+}
+
 enum err rules_execute(struct rules *rules, const struct command *command, int64_t now_us, struct rules_output *output,
 	struct rules_result *ret_result, struct err_info *info)
 {
@@ -416,11 +425,11 @@ enum err rules_execute(struct rules *rules, const struct command *command, int64
 	size_t guards_before = output->guard_count;
 	uint64_t position_before = rules->position;
 	int64_t time_before = rules->time_us;
-	struct registry_call call = {.command = command, .now_us = time_us, .emit = keep, .context = &run};
+	struct decision call = {.command = command, .now_us = time_us, .emit = keep, .context = &run};
 	err = rules_reserve(rules) ? actor_introduce(&run, info) : ERR_NO_MEMORY;
 	call.actor = run.actor;
 	if (!err)
-		err = registry_decide(rules->registry, rules->ledger, &call, info);
+		err = decide(rules, &call, info);
 	if (!err)
 		err = command->kind == COMMAND_TICK ? close_tick(&run, info)
 						    : close_command(&run, request_hash, call.number, info);
