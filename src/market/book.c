@@ -10,18 +10,87 @@
 static_assert(sizeof(struct book_order) == 64, "an order is one line of the processor's cache");
 
 #define NODE_KEYS  32
+#define GROUP_KEYS 8
 #define HEIGHT_MAX 16 /* a root splits only after 16 times as many levels were opened as for the split before */
 #define PLACES_MIN 16
+#define GOLDEN     UINT64_C(0x9e3779b97f4a7c15) /* 2^64 by the golden ratio: neighbours lie far apart */
 
-/* A node of a ladder's tree. Keys ascend; child i of an inner node has the keys from keys[i] on up to the next, the first also
- * those below. A node is freed when it is empty, not before: prices come back. */
+/* A node of a ladder's tree. Keys ascend; child i of an inner node has the keys from keys[i] on up to the next; its first key is
+ * INT64_MIN. A node is freed when it is empty, not before: prices come back. */
 struct book_node {
 	uint16_t count;
 	uint16_t height; /* 0: a leaf, whose children are levels */
 	uint32_t next_free;
-	int64_t keys[NODE_KEYS];
+	int64_t keys[NODE_KEYS]; /* behind the last: INT64_MAX */
 	uint32_t children[NODE_KEYS];
 };
+
+/* ---- indexes ---- */
+
+static uint32_t index_home(const struct book_index *index, uint32_t tag)
+{
+	return (uint32_t)(tag * GOLDEN >> index->shift);
+}
+
+static void index_put(struct book_index *index, uint32_t tag, uint32_t item)
+{
+	uint32_t at = index_home(index, tag), mask = index->capacity - 1;
+	while (index->places[at].item)
+		at = (at + 1) & mask;
+	index->places[at] = (struct book_place){.tag = tag, .item = item};
+}
+
+static void index_remove(struct book_index *index, uint32_t tag, uint32_t item)
+{
+	uint32_t at = index_home(index, tag), mask = index->capacity - 1;
+	while (index->places[at].item != item) {
+		assert(index->places[at].item);
+		at = (at + 1) & mask;
+	}
+	/* what follows moves back where that brings it nearer to its own place */
+	for (uint32_t next = (at + 1) & mask; index->places[next].item; next = (next + 1) & mask) {
+		uint32_t home = index_home(index, index->places[next].tag);
+		if (((next - home) & mask) >= ((next - at) & mask)) {
+			index->places[at] = index->places[next];
+			at = next;
+		}
+	}
+	index->places[at].item = 0;
+}
+
+static bool index_reserve(struct book_index *index, size_t items)
+{
+	size_t capacity = index->capacity ? index->capacity : PLACES_MIN;
+	while (items * 2 > capacity)
+		capacity *= 2;
+	if (capacity == index->capacity)
+		return true;
+	struct book_index before = *index;
+	struct book_place *places = calloc(capacity, sizeof *places);
+	if (!places)
+		return false;
+	pages_huge(places, capacity * sizeof *places);
+	*index = (struct book_index){
+		.places = places, .capacity = (uint32_t)capacity, .shift = (unsigned)__builtin_clzll(capacity) + 1};
+	for (size_t i = 0; i < before.capacity; i++)
+		if (before.places[i].item)
+			index_put(index, before.places[i].tag, before.places[i].item);
+	free(before.places);
+	return true;
+}
+
+static uint32_t number_tag(const struct book *book, uint64_t number)
+{
+	return (uint32_t)(number ^ book->seed);
+}
+
+/* Of a level: whoever places orders chooses prices. */
+static uint32_t price_tag(const struct book *book, uint32_t ladder, int64_t key)
+{
+	uint64_t mixed = ((uint64_t)key ^ book->seed) * GOLDEN;
+	mixed = (mixed ^ mixed >> 32 ^ ladder) * UINT64_C(0xbf58476d1ce4e5b9);
+	return (uint32_t)(mixed >> 32);
+}
 
 /* ---- memory ---- */
 
@@ -30,7 +99,7 @@ struct book *book_new(uint64_t seed)
 	struct book *book = calloc(1, sizeof *book);
 	if (!book)
 		return NULL;
-	book->seed = (uint32_t)(seed ^ seed >> 32);
+	book->seed = seed;
 	book->order_used = book->level_used = book->node_used = 1;
 	return book;
 }
@@ -43,17 +112,18 @@ void book_free(struct book **book)
 	free((*book)->levels);
 	free((*book)->nodes);
 	free((*book)->ladders);
-	free((*book)->places);
+	free((*book)->by_number.places);
+	free((*book)->by_price.places);
 	free(*book);
 	*book = NULL;
 }
 
 size_t book_bytes(const struct book *book)
 {
-	return sizeof *book + (size_t)book->order_capacity * sizeof *book->orders +
-	       (size_t)book->level_capacity * sizeof *book->levels + (size_t)book->node_capacity * sizeof *book->nodes +
-	       (size_t)book->ladder_capacity * sizeof *book->ladders +
-	       (size_t)book->place_capacity * sizeof *book->places;
+	return sizeof *book + (size_t)book->order_used * sizeof *book->orders +
+	       (size_t)book->level_used * sizeof *book->levels + (size_t)book->node_used * sizeof *book->nodes +
+	       (size_t)book->ladder_count * sizeof *book->ladders +
+	       ((size_t)book->by_number.capacity + book->by_price.capacity) * sizeof(struct book_place);
 }
 
 /* An array with room for `wanted` items, and more than before by half where it grows; NULL without memory. */
@@ -71,41 +141,6 @@ static void *grown(void *array, uint32_t *capacity, size_t wanted, size_t size)
 	pages_huge(array, more * size);
 	*capacity = (uint32_t)more;
 	return array;
-}
-
-static uint32_t place_home(const struct book *book, uint32_t number)
-{
-	return (uint32_t)((number ^ book->seed) * UINT64_C(0x9e3779b97f4a7c15) >> book->place_shift);
-}
-
-static void place_put(struct book *book, uint32_t number, uint32_t slot)
-{
-	uint32_t at = place_home(book, number), mask = book->place_capacity - 1;
-	while (book->places[at].slot)
-		at = (at + 1) & mask;
-	book->places[at] = (struct book_place){.number = number, .slot = slot};
-}
-
-static bool places_reserve(struct book *book, size_t orders)
-{
-	size_t capacity = book->place_capacity ? book->place_capacity : PLACES_MIN;
-	while (orders * 2 > capacity)
-		capacity *= 2;
-	if (capacity == book->place_capacity)
-		return true;
-	struct book_place *before = book->places, *places = calloc(capacity, sizeof *places);
-	if (!places)
-		return false;
-	pages_huge(places, capacity * sizeof *places);
-	size_t before_capacity = book->place_capacity;
-	book->places = places;
-	book->place_capacity = (uint32_t)capacity;
-	book->place_shift = (unsigned)__builtin_clzll(capacity) + 1;
-	for (size_t i = 0; i < before_capacity; i++)
-		if (before[i].slot)
-			place_put(book, before[i].number, before[i].slot);
-	free(before);
-	return true;
 }
 
 /* Only a full node splits; one that came of a split takes half its keys first, and a root that splits makes one more. */
@@ -135,7 +170,8 @@ bool book_reserve(struct book *book, size_t orders, size_t ladders)
 	if (!array)
 		return false;
 	book->ladders = array;
-	return places_reserve(book, book->order_count + orders);
+	return index_reserve(&book->by_number, book->order_count + orders) &&
+	       index_reserve(&book->by_price, book->level_count + orders);
 }
 
 /* ---- a ladder's tree ---- */
@@ -151,6 +187,8 @@ static uint32_t node_new(struct book *book, uint16_t height)
 	}
 	book->nodes[node].count = 0;
 	book->nodes[node].height = height;
+	for (unsigned i = 0; i < NODE_KEYS; i++)
+		book->nodes[node].keys[i] = INT64_MAX;
 	book->node_count++;
 	return node;
 }
@@ -162,24 +200,21 @@ static void node_free(struct book *book, uint32_t node)
 	book->node_count--;
 }
 
-/* How many of the node's keys are at most `key`. */
+/* How many of the node's keys are at most `key`: counted in two steps, since no branch would be foreseen. */
 static unsigned node_rank(const struct book_node *node, int64_t key)
 {
-	const int64_t *from = node->keys;
-	unsigned left = node->count;
-	while (left > 1) {
-		unsigned half = left / 2;
-		from += from[half - 1] <= key ? half : 0;
-		left -= half;
-	}
-	return (unsigned)(from - node->keys) + (left && *from <= key);
+	unsigned group = 0, rank = 0;
+	for (unsigned i = 1; i < NODE_KEYS / GROUP_KEYS; i++)
+		group += node->keys[i * GROUP_KEYS - 1] <= key;
+	for (unsigned i = 0; i < GROUP_KEYS; i++)
+		rank += node->keys[group * GROUP_KEYS + i] <= key;
+	return group * GROUP_KEYS + rank;
 }
 
 /* Which child of an inner node has this key. */
 static unsigned node_child(const struct book_node *node, int64_t key)
 {
-	unsigned rank = node_rank(node, key);
-	return rank ? rank - 1 : 0;
+	return node_rank(node, key) - 1;
 }
 
 static void node_insert(struct book_node *node, unsigned at, int64_t key, uint32_t child)
@@ -195,7 +230,10 @@ static void node_remove(struct book_node *node, unsigned at)
 {
 	node->count--;
 	memmove(&node->keys[at], &node->keys[at + 1], (node->count - at) * sizeof *node->keys);
+	node->keys[node->count] = INT64_MAX;
 	memmove(&node->children[at], &node->children[at + 1], (node->count - at) * sizeof *node->children);
+	if (node->height > 0)
+		node->keys[0] = INT64_MIN;
 }
 
 /* Moves the upper half of child `at`, which is full, to a new child behind it; the parent is not full. */
@@ -206,23 +244,27 @@ static void node_split(struct book *book, uint32_t parent, unsigned at)
 	from->count = to->count = NODE_KEYS / 2;
 	memcpy(to->keys, from->keys + NODE_KEYS / 2, sizeof from->keys / 2);
 	memcpy(to->children, from->children + NODE_KEYS / 2, sizeof from->children / 2);
+	for (unsigned i = NODE_KEYS / 2; i < NODE_KEYS; i++)
+		from->keys[i] = INT64_MAX;
 	node_insert(&book->nodes[parent], at + 1, to->keys[0], right);
+	if (to->height > 0)
+		to->keys[0] = INT64_MIN;
 }
 
-/* The leaf of this ladder in which the key is or belongs; with room for one more, where `splitting`. */
-static uint32_t leaf_of(struct book *book, struct book_ladder *ladder, int64_t key, bool splitting)
+/* The leaf of this ladder in which the key belongs, with room for it: full nodes on the way are split. */
+static uint32_t leaf_for(struct book *book, struct book_ladder *ladder, int64_t key)
 {
 	uint32_t at = ladder->root;
-	if (splitting && book->nodes[at].count == NODE_KEYS) {
+	if (book->nodes[at].count == NODE_KEYS) {
 		ladder->root = node_new(book, (uint16_t)(book->nodes[at].height + 1));
 		assert(book->nodes[ladder->root].height < HEIGHT_MAX);
-		node_insert(&book->nodes[ladder->root], 0, book->nodes[at].keys[0], at);
+		node_insert(&book->nodes[ladder->root], 0, INT64_MIN, at);
 		node_split(book, ladder->root, 0);
 		at = ladder->root;
 	}
 	while (book->nodes[at].height > 0) {
 		unsigned child = node_child(&book->nodes[at], key);
-		if (splitting && book->nodes[book->nodes[at].children[child]].count == NODE_KEYS) {
+		if (book->nodes[book->nodes[at].children[child]].count == NODE_KEYS) {
 			node_split(book, at, child);
 			child += book->nodes[at].keys[child + 1] <= key;
 		}
@@ -275,10 +317,11 @@ static uint32_t level_new(struct book *book)
 	return level;
 }
 
-/* Puts a level without orders behind the one before it in the leaf, which has room. */
-static uint32_t level_open(struct book *book, struct book_node *leaf, unsigned rank, uint32_t number, int64_t key)
+static uint32_t level_open(struct book *book, uint32_t number, int64_t key, uint32_t tag)
 {
 	struct book_ladder *ladder = &book->ladders[number];
+	struct book_node *leaf = &book->nodes[leaf_for(book, ladder, key)];
+	unsigned rank = node_rank(leaf, key);
 	uint32_t opened = level_new(book), before, behind;
 	if (rank) {
 		before = leaf->children[rank - 1];
@@ -292,6 +335,8 @@ static uint32_t level_open(struct book *book, struct book_node *leaf, unsigned r
 	if (behind)
 		book->levels[behind].previous = opened;
 	node_insert(leaf, rank, key, opened);
+	assert(book->level_count * 2 <= book->by_price.capacity);
+	index_put(&book->by_price, tag, opened);
 	return opened;
 }
 
@@ -303,26 +348,26 @@ static void level_close(struct book *book, uint32_t closed)
 	if (level->next)
 		book->levels[level->next].previous = level->previous;
 	tree_remove(book, ladder, level->key);
+	index_remove(&book->by_price, price_tag(book, level->ladder, level->key), closed);
 	level->next = book->level_free;
 	book->level_free = closed;
 	book->level_count--;
 }
 
 /* The ladder's level of this price, opened where there is none. */
-static uint32_t level_at(struct book *book, uint32_t number, int64_t price)
+static uint32_t level_at(struct book *book, uint32_t ladder, int64_t price)
 {
-	assert(number < book->ladder_count && price > 0);
-	struct book_ladder *ladder = &book->ladders[number];
-	int64_t key = key_of(ladder, price);
-	struct book_node *leaf = &book->nodes[leaf_of(book, ladder, key, false)];
-	unsigned rank = node_rank(leaf, key);
-	if (rank && leaf->keys[rank - 1] == key)
-		return leaf->children[rank - 1];
-	if (leaf->count == NODE_KEYS) {
-		leaf = &book->nodes[leaf_of(book, ladder, key, true)];
-		rank = node_rank(leaf, key);
+	assert(ladder < book->ladder_count && price > 0 && price < INT64_MAX);
+	int64_t key = key_of(&book->ladders[ladder], price);
+	uint32_t tag = price_tag(book, ladder, key);
+	const struct book_index *index = &book->by_price;
+	for (uint32_t at = index_home(index, tag); index->places[at].item; at = (at + 1) & (index->capacity - 1)) {
+		uint32_t level = index->places[at].item;
+		if (index->places[at].tag == tag && book->levels[level].key == key &&
+			book->levels[level].ladder == ladder)
+			return level;
 	}
-	return level_open(book, leaf, rank, number, key);
+	return level_open(book, ladder, key, tag);
 }
 
 /* ---- orders ---- */
@@ -385,8 +430,8 @@ uint32_t book_put(struct book *book, const struct book_order *order)
 	}
 	book->orders[slot] = *order;
 	book->order_count++;
-	assert(book->order_count * 2 <= book->place_capacity);
-	place_put(book, (uint32_t)order->number, slot);
+	assert(book->order_count * 2 <= book->by_number.capacity);
+	index_put(&book->by_number, number_tag(book, order->number), slot);
 	link_in(book, slot, level_at(book, order->ladder, order->price));
 	return slot;
 }
@@ -394,21 +439,7 @@ uint32_t book_put(struct book *book, const struct book_order *order)
 void book_take(struct book *book, uint32_t slot)
 {
 	link_out(book, slot);
-	uint32_t number = (uint32_t)book->orders[slot].number, at = place_home(book, number),
-		 mask = book->place_capacity - 1;
-	while (book->places[at].slot != slot) {
-		assert(book->places[at].slot);
-		at = (at + 1) & mask;
-	}
-	/* what follows moves back where that brings it nearer to its own place */
-	for (uint32_t next = (at + 1) & mask; book->places[next].slot; next = (next + 1) & mask) {
-		uint32_t home = place_home(book, book->places[next].number);
-		if (((next - home) & mask) >= ((next - at) & mask)) {
-			book->places[at] = book->places[next];
-			at = next;
-		}
-	}
-	book->places[at].slot = 0;
+	index_remove(&book->by_number, number_tag(book, book->orders[slot].number), slot);
 	book->orders[slot].next = book->order_free;
 	book->order_free = slot;
 	book->order_count--;
@@ -435,24 +466,27 @@ void book_move(struct book *book, uint32_t slot, int64_t price, uint64_t rank, i
 
 uint32_t book_find(const struct book *book, uint64_t number)
 {
-	if (!book->place_capacity)
+	const struct book_index *index = &book->by_number;
+	if (!index->capacity)
 		return 0;
-	uint32_t at = place_home(book, (uint32_t)number), mask = book->place_capacity - 1;
-	for (; book->places[at].slot; at = (at + 1) & mask)
-		if (book->places[at].number == (uint32_t)number && book->orders[book->places[at].slot].number == number)
-			return book->places[at].slot;
+	uint32_t tag = number_tag(book, number);
+	for (uint32_t at = index_home(index, tag); index->places[at].item; at = (at + 1) & (index->capacity - 1))
+		if (index->places[at].tag == tag && book->orders[index->places[at].item].number == number)
+			return index->places[at].item;
 	return 0;
 }
 
 void book_prefetch(const struct book *book, uint64_t number, enum book_prefetch what)
 {
-	if (!book->place_capacity)
+	const struct book_index *index = &book->by_number;
+	if (!index->capacity)
 		return;
+	uint32_t home = index_home(index, number_tag(book, number));
 	if (what == BOOK_PREFETCH_PLACE) {
-		__builtin_prefetch(&book->places[place_home(book, (uint32_t)number)]);
+		__builtin_prefetch(&index->places[home]);
 		return;
 	}
-	uint32_t slot = book_find(book, number);
+	uint32_t slot = index->places[home].item; /* mostly the one */
 	if (what == BOOK_PREFETCH_ORDER) {
 		__builtin_prefetch(&book->orders[slot]);
 		return;

@@ -3,8 +3,8 @@
  *
  * A *ladder* is one side of one class or instrument: price levels in order of priority, each a queue of orders by rank. All
  * ladders share one pool of orders, one of levels and one of nodes, so a thousand thin ladders cost what their orders cost.
- * A level's price is found in its ladder's B+ tree, which also says what a new level's neighbours are; levels in order are
- * linked. An order is found by its number in a hash index. Memory is reserved before a change; the change itself cannot fail.
+ * An order is found by its number, a level by its ladder and price, in hash indexes. A ladder's B+ tree says what a new level's
+ * neighbours are; levels in order are linked. Memory is reserved before a change; the change itself cannot fail.
  * The thread that owns the book. */
 #ifndef MARKET_BOOK_H
 #define MARKET_BOOK_H
@@ -22,7 +22,7 @@ enum book_side {
 struct book_order {
 	uint64_t number; /* unique among those that rest */
 	uint64_t rank;   /* priority among equal prices: smaller first; unique within a ladder */
-	int64_t price;   /* above 0; in which unit is the caller's */
+	int64_t price;   /* above 0, below INT64_MAX; in which unit is the caller's */
 	int64_t kg;      /* above 0: what can be matched before it loses its place */
 	uint32_t org;    /* the caller's, like the next */
 	uint32_t detail;
@@ -50,10 +50,14 @@ struct book_ladder {
 
 struct book_node;
 
-/* Where the order of a number lies. */
-struct book_place {
-	uint32_t number; /* its lower half */
-	uint32_t slot;   /* 0: free */
+/* A hash index of a pool: linear probing, at most half full. */
+struct book_index {
+	struct book_place {
+		uint32_t tag;  /* of what lies there: half of what it is found by */
+		uint32_t item; /* its number in the pool; 0: free */
+	} * places;
+	uint32_t capacity; /* a power of two */
+	unsigned shift;    /* 64 less its bits */
 };
 
 struct book {
@@ -61,17 +65,15 @@ struct book {
 	struct book_level *levels;
 	struct book_node *nodes;
 	struct book_ladder *ladders;
-	struct book_place *places; /* a power of two, at most half full */
+	struct book_index by_number, by_price; /* of orders, of levels */
 	uint32_t order_count, order_used, order_capacity, order_free;
 	uint32_t level_count, level_used, level_capacity, level_free;
 	uint32_t node_count, node_used, node_capacity, node_free;
 	uint32_t ladder_count, ladder_capacity;
-	uint32_t place_capacity;
-	unsigned place_shift; /* 64 less the bits of its capacity */
-	uint32_t seed;
+	uint64_t seed;
 };
 
-/* An empty book without a ladder; `seed` spreads the numbers over the index. NULL without memory. */
+/* An empty book without a ladder; `seed` spreads numbers and prices over the indexes. NULL without memory. */
 struct book *book_new(uint64_t seed);
 void book_free(struct book **book);
 
@@ -90,7 +92,7 @@ uint32_t book_put(struct book *book, const struct book_order *order);
 void book_take(struct book *book, uint32_t slot);
 /* Takes kg of an order's (or gives it -kg); some must be left. It keeps its place. */
 void book_cut(struct book *book, uint32_t slot, int64_t kg);
-/* As book_take and book_put with another price, rank and kg, but the slot stays and the index is not asked. */
+/* As book_take and book_put with another price, rank and kg, but the slot stays and is not looked for. */
 void book_move(struct book *book, uint32_t slot, int64_t price, uint64_t rank, int64_t kg);
 
 /* The slot of the order with this number, or 0. */
@@ -109,7 +111,7 @@ void book_prefetch(const struct book *book, uint64_t number, enum book_prefetch 
 bool book_levels(const struct book *book, uint32_t ladder,
 	bool (*each)(void *context, int64_t price, int64_t kg, uint32_t orders), void *context);
 
-/* Bytes of all pools and the index. */
+/* Bytes of the pools, as far as they were ever used, and of the indexes. */
 size_t book_bytes(const struct book *book);
 
 static inline struct book_order *book_at(const struct book *book, uint32_t slot)

@@ -139,7 +139,8 @@ static struct change make_change(struct world *world)
 		naive_put(naive, &order);
 		return (struct change){.kind = PUT, .before = order};
 	}
-	size_t at = next_random(&world->random, naive->count);
+	/* of the first ladder mostly what is matched first */
+	size_t at = next_random(&world->random, next_random(&world->random, 3) ? 1 + naive->count / 64 : naive->count);
 	struct change change = {.kind = TAKE, .before = naive->orders[at]};
 	uint32_t slot = book_find(book, change.before.number);
 	assert_int_not_equal(slot, 0);
