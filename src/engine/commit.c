@@ -364,18 +364,22 @@ static void tick(struct engine *engine)
 	}
 }
 
+bool engine_turn(struct engine *engine, int64_t deadline_us)
+{
+	size_t count = mailbox_take(engine->mailbox, engine->inbox, LIMIT_ENGINE_BATCH_COMMANDS, deadline_us);
+	if (count == 0 && mailbox_closed(engine->mailbox))
+		return false;
+	commands_take(engine, count);
+	tick(engine);
+	pipeline_move(engine, false);
+	return true;
+}
+
 void engine_run(void *argument)
 {
 	struct engine *engine = argument;
-	for (;;) {
+	do
 		lead_turn(engine);
-		int64_t deadline_us = clock_monotonic_us() + lead_patience_us(engine);
-		size_t count = mailbox_take(engine->mailbox, engine->inbox, LIMIT_ENGINE_BATCH_COMMANDS, deadline_us);
-		if (count == 0 && mailbox_closed(engine->mailbox))
-			break;
-		commands_take(engine, count);
-		tick(engine);
-		pipeline_move(engine, false);
-	}
+	while (engine_turn(engine, clock_monotonic_us() + lead_patience_us(engine)));
 	engine_drain(engine);
 }

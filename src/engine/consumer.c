@@ -203,6 +203,23 @@ static bool turn_begin(struct engine_consumer *consumer, struct err_info *info)
 
 /* ---- the thread ---- */
 
+enum err consumer_turn(struct engine_consumer *consumer)
+{
+	struct err_info info = {0};
+	consumer->info = &info;
+	chunk_clear(consumer);
+	uint64_t from = consumer->cursor.seq > 0 ? (uint64_t)consumer->cursor.seq : 1;
+	enum err err = store_log_read(
+		consumer->engine->store, STORE_VALUE, ENGINE_STREAM, from, consume_batch, consumer, &info);
+	if (!err)
+		err = hand_over(consumer);
+	if (err && err != ERR_STOPPING) {
+		info.code = err;
+		log_failure("consumer_failed", &info, "consumer", consumer->name, NULL);
+	}
+	return err;
+}
+
 static void consumer_run(void *argument)
 {
 	struct engine_consumer *consumer = argument;
@@ -211,18 +228,10 @@ static void consumer_run(void *argument)
 		struct err_info info = {0};
 		if (!turn_begin(consumer, &info))
 			continue;
-		consumer->info = &info;
-		chunk_clear(consumer);
-		uint64_t from = consumer->cursor.seq > 0 ? (uint64_t)consumer->cursor.seq : 1;
-		enum err err =
-			store_log_read(engine->store, STORE_VALUE, ENGINE_STREAM, from, consume_batch, consumer, &info);
-		if (!err)
-			err = hand_over(consumer);
+		enum err err = consumer_turn(consumer);
 		if (err && err != ERR_STOPPING) {
-			info.code = err;
 			if (engine->lead && !consumer->ephemeral)
 				consumer->taken = 0; /* another daemon may have moved the cursor */
-			log_failure("consumer_failed", &info, "consumer", consumer->name, NULL);
 			engine_wait_above(engine, INT64_MAX, clock_monotonic_us() + RETRY_US, &consumer->stopping);
 			continue;
 		}
@@ -231,7 +240,7 @@ static void consumer_run(void *argument)
 	}
 }
 
-enum err consumer_start(struct engine *engine, const struct engine_consumer_options *options, bool stores_own,
+enum err consumer_make(struct engine *engine, const struct engine_consumer_options *options, bool stores_own,
 	struct engine_consumer **ret_consumer, struct err_info *info)
 {
 	struct engine_consumer *consumer = calloc(1, sizeof *consumer);
@@ -253,17 +262,25 @@ enum err consumer_start(struct engine *engine, const struct engine_consumer_opti
 		consumer->taken = 1;
 	}
 	*ret_consumer = consumer; /* before its thread may look for it */
-	if (!err)
-		err = thread_start(consumer->name, consumer_run, consumer, &consumer->thread);
 	if (err)
 		engine_consumer_stop(ret_consumer);
 	return err;
 }
 
+enum err consumer_run_on_thread(struct engine_consumer *consumer)
+{
+	return thread_start(consumer->name, consumer_run, consumer, &consumer->thread);
+}
+
 enum err engine_consumer_start(struct engine *engine, const struct engine_consumer_options *options,
 	struct engine_consumer **ret_consumer, struct err_info *info)
 {
-	return consumer_start(engine, options, false, ret_consumer, info);
+	enum err err = consumer_make(engine, options, false, ret_consumer, info);
+	if (!err)
+		err = consumer_run_on_thread(*ret_consumer);
+	if (err)
+		engine_consumer_stop(ret_consumer);
+	return err;
 }
 
 void engine_consumer_stop(struct engine_consumer **consumer)

@@ -161,17 +161,17 @@ static void sync_make(struct engine *engine)
 	pthread_mutex_init(&engine->lock, NULL);
 }
 
-static enum err views_start(struct engine *engine, struct err_info *info)
+enum err views_make(struct engine *engine, struct err_info *info)
 {
 	engine->projector = projector_new(engine);
 	if (!engine->projector)
 		return ERR_NO_MEMORY;
 	struct engine_consumer_options options = {
 		.name = "views", .class = STORE_VIEWS, .each = projector_each, .context = engine->projector};
-	return consumer_start(engine, &options, true, &engine->views, info);
+	return consumer_make(engine, &options, true, &engine->views, info);
 }
 
-enum err engine_start(const struct engine_options *options, struct engine **ret_engine, struct err_info *info)
+enum err engine_make(const struct engine_options *options, struct engine **ret_engine, struct err_info *info)
 {
 	struct engine *engine = calloc(1, sizeof *engine);
 	if (!engine)
@@ -184,6 +184,7 @@ enum err engine_start(const struct engine_options *options, struct engine **ret_
 	engine->on_lead = options->on_lead;
 	engine->context = options->context;
 	sync_make(engine);
+	flight_make(engine);
 	clock_start(&engine->clock, options);
 	enum err err = commits_make(engine);
 	if (!err)
@@ -199,8 +200,16 @@ enum err engine_start(const struct engine_options *options, struct engine **ret_
 	engine->snapshot_position = (int64_t)engine->state.snapshot_position;
 	metric_set(METRIC_ENGINE_SNAPSHOT_POSITION, engine->snapshot_position);
 	err = metric_source_add(kilograms_write, engine);
-	if (!err)
-		err = flight_start(engine);
+out:
+	if (err)
+		engine_stop(&engine);
+	*ret_engine = engine;
+	return err;
+}
+
+static enum err threads_start(struct engine *engine, const struct engine_options *options, struct err_info *info)
+{
+	enum err err = flight_start(engine);
 	if (!err)
 		err = lead_start(engine, options);
 	if (!err)
@@ -208,16 +217,25 @@ enum err engine_start(const struct engine_options *options, struct engine **ret_
 	if (!err)
 		err = thread_start("replayer", replayer_run, engine, &engine->replayer);
 	if (!err && !options->no_views)
-		err = views_start(engine, info);
+		err = views_make(engine, info);
+	if (!err && engine->views)
+		err = consumer_run_on_thread(engine->views);
 	if (!err)
 		lead_wait(engine);
-out:
-	if (err) {
+	return err;
+}
+
+enum err engine_start(const struct engine_options *options, struct engine **ret_engine, struct err_info *info)
+{
+	struct engine *engine = NULL;
+	enum err err = engine_make(options, &engine, info);
+	if (!err)
+		err = threads_start(engine, options, info);
+	if (err)
 		engine_stop(&engine);
-		return err;
-	}
-	*ret_engine = engine;
-	return ERR_OK;
+	else
+		*ret_engine = engine;
+	return err;
 }
 
 /* ---- stop ---- */
@@ -243,6 +261,7 @@ void engine_stop(struct engine **engine)
 	mailbox_free(&old->mailbox);
 	rules_free(&old->state.rules);
 	commits_free(old);
+	flight_free(old);
 	pthread_cond_destroy(&old->moved);
 	pthread_mutex_destroy(&old->lock);
 	free(old);

@@ -2,7 +2,16 @@
  * appender, which knows nothing but what it is handed. */
 #include "parts.h"
 
+#include <assert.h>
 #include <string.h>
+
+static void carry_out(struct engine *engine)
+{
+	struct flight *flight = &engine->flight;
+	flight->err = store_log_append(engine->store, &flight->append, NULL, &flight->info);
+	sem_post(&flight->ended);
+	mailbox_nudge(engine->mailbox);
+}
 
 static void appender_run(void *argument)
 {
@@ -13,17 +22,34 @@ static void appender_run(void *argument)
 			continue; /* EINTR alone */
 		if (flight->stops)
 			return;
-		flight->err = store_log_append(engine->store, &flight->append, NULL, &flight->info);
-		sem_post(&flight->ended);
-		mailbox_nudge(engine->mailbox);
+		carry_out(engine);
 	}
+}
+
+void flight_make(struct engine *engine)
+{
+	sem_init(&engine->flight.begun, 0, 0);
+	sem_init(&engine->flight.ended, 0, 0);
+}
+
+void flight_free(struct engine *engine)
+{
+	sem_destroy(&engine->flight.begun);
+	sem_destroy(&engine->flight.ended);
 }
 
 enum err flight_start(struct engine *engine)
 {
-	sem_init(&engine->flight.begun, 0, 0);
-	sem_init(&engine->flight.ended, 0, 0);
 	return thread_start("engine-append", appender_run, engine, &engine->appender);
+}
+
+bool flight_turn(struct engine *engine)
+{
+	assert(!engine->appender);
+	if (sem_trywait(&engine->flight.begun) != 0)
+		return false;
+	carry_out(engine);
+	return true;
 }
 
 void flight_stop(struct engine *engine)
@@ -33,8 +59,6 @@ void flight_stop(struct engine *engine)
 	engine->flight.stops = true;
 	sem_post(&engine->flight.begun);
 	thread_join(&engine->appender);
-	sem_destroy(&engine->flight.begun);
-	sem_destroy(&engine->flight.ended);
 }
 
 void flight_begin(struct engine *engine, const struct commit *commit)
@@ -65,6 +89,8 @@ void flight_begin(struct engine *engine, const struct commit *commit)
 bool flight_end(struct engine *engine, bool waits, enum err *ret_err, struct err_info *info)
 {
 	struct flight *flight = &engine->flight;
+	if (waits && !engine->appender)
+		(void)flight_turn(engine);
 	while ((waits ? sem_wait(&flight->ended) : sem_trywait(&flight->ended)) != 0)
 		if (!waits)
 			return false;

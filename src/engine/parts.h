@@ -154,7 +154,14 @@ struct engine {
 	pthread_cond_t moved;   /* position or views_position has changed, or the engine stops */
 };
 
-/* Takes what the mailbox holds, executes, commits, answers: the engine thread's whole life. */
+/* engine_start without the threads. Who starts none steps the engine instead (tests/sim), on one thread and in any order: by
+ * engine_turn, flight_turn, replayer_turn and consumer_turn, of which each does what is there and does not wait. */
+enum err engine_make(
+	const struct engine_options *options, struct engine **ret_engine, struct err_info *info) MUST_CHECK;
+/* Takes what the mailbox holds (waits for it until `deadline_us`, monotonic), executes, commits, answers. False: the mailbox is
+ * closed and empty; engine_drain finishes what was taken. Engine thread. */
+bool engine_turn(struct engine *engine, int64_t deadline_us);
+/* Turn after turn: the engine thread's whole life. */
 void engine_run(void *engine);
 /* Memory for its two batches and its inbox, kept until commits_free. */
 enum err commits_make(struct engine *engine) MUST_CHECK;
@@ -172,11 +179,17 @@ void engine_notify(struct engine *engine);
 /* Waits until `position` of the engine passes `above`, the engine or the waiter (`stopping`) stops, or the deadline
  * (monotonic). */
 void engine_wait_above(struct engine *engine, int64_t above, int64_t deadline_us, const atomic_bool *stopping);
+/* Makes a snapshot where one is due. Replayer thread. */
+enum err replayer_turn(struct engine *engine, struct err_info *info) MUST_CHECK;
 void replayer_run(void *engine);
 
 /* ---- the append in flight (flight.c) ---- */
 
+void flight_make(struct engine *engine);
+void flight_free(struct engine *engine);
 enum err flight_start(struct engine *engine) MUST_CHECK;
+/* The appender's work where it has no thread: carries out what has begun. False: nothing has. */
+bool flight_turn(struct engine *engine);
 /* Ends the appender thread; nothing may be in flight. */
 void flight_stop(struct engine *engine);
 /* Begins to append the events of a batch behind the journal's head. Engine thread, nothing in flight. */
@@ -215,9 +228,12 @@ struct cursor_row {
 };
 extern const struct store_collection cursors_collection, view_cursors_collection;
 
-/* As engine_consumer_start; the projector stores its cursor itself, with its rows. */
-enum err consumer_start(struct engine *engine, const struct engine_consumer_options *options, bool stores_own,
+/* As engine_consumer_start, but for the thread; the projector stores its cursor itself, with its rows. */
+enum err consumer_make(struct engine *engine, const struct engine_consumer_options *options, bool stores_own,
 	struct engine_consumer **ret_consumer, struct err_info *info) MUST_CHECK;
+enum err consumer_run_on_thread(struct engine_consumer *consumer) MUST_CHECK;
+/* Hands over what the journal holds behind the cursor. Its thread. */
+enum err consumer_turn(struct engine_consumer *consumer) MUST_CHECK;
 /* The change that stores the cursor with what `each` was given; on its thread. On a shared store it is refused where another
  * daemon has moved the cursor. */
 struct store_change consumer_cursor_change(const struct engine_consumer *consumer);
@@ -225,6 +241,9 @@ struct store_change consumer_cursor_change(const struct engine_consumer *consume
 void views_position_raise(struct engine *engine, int64_t position);
 
 /* ---- views ---- */
+
+/* The projector and its consumer, without a thread. */
+enum err views_make(struct engine *engine, struct err_info *info) MUST_CHECK;
 
 struct projector *projector_new(struct engine *engine);
 void projector_free(struct projector **projector);

@@ -253,18 +253,28 @@ static enum err snapshot_make(struct engine *engine, struct err_info *info)
 	return err;
 }
 
+static int64_t due_position(const struct engine *engine)
+{
+	return engine->snapshot_position + engine->snapshot_events;
+}
+
+enum err replayer_turn(struct engine *engine, struct err_info *info)
+{
+	bool due = !atomic_load(&engine->stopping) && atomic_load(&engine->position) >= due_position(engine);
+	return due ? snapshot_make(engine, info) : ERR_OK;
+}
+
 void replayer_run(void *argument)
 {
 	struct engine *engine = argument;
 	while (!atomic_load(&engine->stopping)) {
 		struct err_info info = {0};
-		int64_t due = engine->snapshot_position + engine->snapshot_events;
-		engine_wait_above(engine, due - 1, INT64_MAX, &engine->stopping);
+		engine_wait_above(engine, due_position(engine) - 1, INT64_MAX, &engine->stopping);
 		if (!lead_taken(engine)) { /* the leader writes them */
 			engine_wait_above(engine, INT64_MAX, clock_monotonic_us() + RETRY_US, &engine->stopping);
 			continue;
 		}
-		enum err err = atomic_load(&engine->stopping) ? ERR_OK : snapshot_make(engine, &info);
+		enum err err = replayer_turn(engine, &info);
 		if (err) { /* the engine itself answers for the journal; the next copy starts anew */
 			info.code = err;
 			log_failure("replayer_failed", &info, NULL);

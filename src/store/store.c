@@ -91,6 +91,13 @@ enum err store_open_any(const struct store_options *options, struct store **ret_
 	if (!engine)
 		return err_set(info, ERR_INVALID_CONFIG, NULL,
 			"store.uri must be sqlite:<folder> or mongodb://<hosts>/<database>");
+	return store_open_over(engine, place, options, ret_store, info);
+}
+
+enum err store_open_over(const struct store_engine *engine, const char *place, const struct store_options *options,
+	struct store **ret_store, struct err_info *info)
+{
+	*ret_store = NULL;
 	struct store *store = calloc(1, sizeof *store);
 	if (!store)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory to open the store");

@@ -25,6 +25,9 @@ const struct store_engine *store_engine_of(const char *uri, const char **ret_pla
 /* As store_open, also where a restore has not been finished. */
 enum err store_open_any(
 	const struct store_options *options, struct store **ret_store, struct err_info *info) MUST_CHECK;
+/* As store_open_any, over a back end that no uri names (tests/sim). */
+enum err store_open_over(const struct store_engine *engine, const char *place, const struct store_options *options,
+	struct store **ret_store, struct err_info *info) MUST_CHECK;
 /* ERR_RESTORE_UNFINISHED where it has not. */
 enum err store_check_filled(struct store *store, struct err_info *info) MUST_CHECK;
 
