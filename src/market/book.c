@@ -13,6 +13,7 @@ static_assert(sizeof(struct book_order) == 64, "an order is one line of the proc
 #define GROUP_KEYS 8
 #define HEIGHT_MAX 16 /* a root splits only after 16 times as many levels were opened as for the split before */
 #define PLACES_MIN 16
+#define ROOM_MIN   256                          /* how often book_reserve has to look */
 #define GOLDEN     UINT64_C(0x9e3779b97f4a7c15) /* 2^64 by the golden ratio: neighbours lie far apart */
 
 /* A node of a ladder's tree. Keys ascend; child i of an inner node has the keys from keys[i] on up to the next; its first key is
@@ -150,8 +151,10 @@ static size_t nodes_wanted(const struct book *book, size_t orders)
 	return 1 + (size_t)book->node_count + 2 * (full + orders / (NODE_KEYS / 2 - 1) + 1);
 }
 
-bool book_reserve(struct book *book, size_t orders, size_t ladders)
+bool book_reserve_more(struct book *book, size_t orders, size_t ladders)
 {
+	size_t least = book->room > ROOM_MIN ? book->room : ROOM_MIN; /* what was promised stays */
+	orders = orders < least ? least : orders;
 	if (orders > UINT32_MAX / 4 || ladders > UINT32_MAX / 4)
 		return false;
 	void *array = grown(book->orders, &book->order_capacity, 1 + book->order_count + orders, sizeof *book->orders);
@@ -170,8 +173,11 @@ bool book_reserve(struct book *book, size_t orders, size_t ladders)
 	if (!array)
 		return false;
 	book->ladders = array;
-	return index_reserve(&book->by_number, book->order_count + orders) &&
-	       index_reserve(&book->by_price, book->level_count + orders);
+	if (!index_reserve(&book->by_number, book->order_count + orders) ||
+		!index_reserve(&book->by_price, book->level_count + orders))
+		return false;
+	book->room = (uint32_t)orders;
+	return true;
 }
 
 /* ---- a ladder's tree ---- */
@@ -420,7 +426,8 @@ uint32_t book_ladder_add(struct book *book, enum book_side side)
 
 uint32_t book_put(struct book *book, const struct book_order *order)
 {
-	assert(order->kg > 0);
+	assert(order->kg > 0 && book->room > 0);
+	book->room--;
 	uint32_t slot = book->order_free;
 	if (slot) {
 		book->order_free = book->orders[slot].next;
@@ -455,7 +462,8 @@ void book_cut(struct book *book, uint32_t slot, int64_t kg)
 
 void book_move(struct book *book, uint32_t slot, int64_t price, uint64_t rank, int64_t kg)
 {
-	assert(kg > 0);
+	assert(kg > 0 && book->room > 0);
+	book->room--;
 	struct book_order *order = &book->orders[slot];
 	link_out(book, slot);
 	order->price = price;

@@ -70,16 +70,13 @@ struct book {
 	uint32_t level_count, level_used, level_capacity, level_free;
 	uint32_t node_count, node_used, node_capacity, node_free;
 	uint32_t ladder_count, ladder_capacity;
+	uint32_t room; /* puts and moves for which there is memory, whatever is taken out between them */
 	uint64_t seed;
 };
 
 /* An empty book without a ladder; `seed` spreads numbers and prices over the indexes. NULL without memory. */
 struct book *book_new(uint64_t seed);
 void book_free(struct book **book);
-
-/* Room for so many puts and moves, those of an undo among them, each of which may open a level, and for further ladders; false
- * without memory, what the book holds then unchanged. Pointers into the book do not outlive it. */
-bool book_reserve(struct book *book, size_t orders, size_t ladders);
 
 /* A ladder without orders, for which there is room; returns its number, which counts from 0. */
 uint32_t book_ladder_add(struct book *book, enum book_side side);
@@ -113,6 +110,16 @@ bool book_levels(const struct book *book, uint32_t ladder,
 
 /* Bytes of the pools, as far as they were ever used, and of the indexes. */
 size_t book_bytes(const struct book *book);
+
+/* As book_reserve, which knows when it need not be asked. */
+bool book_reserve_more(struct book *book, size_t orders, size_t ladders);
+
+/* Room for so many puts and moves, those of an undo among them, each of which may open a level, and for further ladders; false
+ * without memory, what the book holds then unchanged. Pointers into the book do not outlive it. */
+static inline bool book_reserve(struct book *book, size_t orders, size_t ladders)
+{
+	return (orders <= book->room && ladders == 0) || book_reserve_more(book, orders, ladders);
+}
 
 static inline struct book_order *book_at(const struct book *book, uint32_t slot)
 {

@@ -297,7 +297,9 @@ static void test_an_empty_book_answers(void **state)
 	assert_int_equal(book_find(book, 1), 0);
 	book_prefetch(book, 1, BOOK_PREFETCH_ORDER);
 	assert_false(book_reserve(book, UINT32_MAX, 0)); /* more than a slot's number can say */
+	assert_true(book_reserve(book, 1000, 0));
 	assert_true(book_reserve(book, 0, 1));
+	assert_true(book->room >= 1000); /* what was promised stays */
 	uint32_t ladder = book_ladder_add(book, BOOK_BID);
 	assert_int_equal(book_best(book, ladder), 0);
 	assert_true(book_levels(book, ladder, stop_at_the_second, &seen));
