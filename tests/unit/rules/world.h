@@ -135,6 +135,22 @@ static inline enum err world_register_verifier(struct world *world, int org)
 	return world_execute(world, &command);
 }
 
+/* Who lives in it. */
+static inline void world_people(struct world *world)
+{
+	world->issuer_org = world_id(world);
+	world->issuer = world_id(world);
+	for (int i = 0; i < WORLD_ORGS; i++) {
+		struct hash key_seed = world_hash(world);
+		world->orgs[i] = world_id(world);
+		world->actors[i] = world_id(world);
+		world->verifiers[i] = world_id(world);
+		world->points[i] = world_id(world);
+		world->next_hour[i] = (uint32_t)(WORLD_FIRST_DAY / CLOCK_US_PER_HOUR);
+		sign_keypair_from_seed(key_seed.bytes, &world->keys[i], &world->secrets[i]);
+	}
+}
+
 static inline void world_start(struct world *world, uint64_t seed)
 {
 	memset(world, 0, sizeof *world);
@@ -149,17 +165,7 @@ static inline void world_start(struct world *world, uint64_t seed)
 	world->output.guard_capacity = RULES_GUARDS_MAX;
 	world->output.guards = malloc(sizeof *world->output.guards * RULES_GUARDS_MAX);
 	world->scratch = malloc(sizeof *world->scratch);
-	world->issuer_org = world_id(world);
-	world->issuer = world_id(world);
-	for (int i = 0; i < WORLD_ORGS; i++) {
-		struct hash key_seed = world_hash(world);
-		world->orgs[i] = world_id(world);
-		world->actors[i] = world_id(world);
-		world->verifiers[i] = world_id(world);
-		world->points[i] = world_id(world);
-		world->next_hour[i] = (uint32_t)(WORLD_FIRST_DAY / CLOCK_US_PER_HOUR);
-		sign_keypair_from_seed(key_seed.bytes, &world->keys[i], &world->secrets[i]);
-	}
+	world_people(world);
 	for (int i = 3; i < WORLD_ORGS; i++)
 		assert_int_equal(world_register_verifier(world, i), ERR_OK);
 }
