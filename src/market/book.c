@@ -13,8 +13,10 @@ static_assert(sizeof(struct book_order) == 64, "an order is one line of the proc
 #define GROUP_KEYS 8
 #define HEIGHT_MAX 16 /* a root splits only after 16 times as many levels were opened as for the split before */
 #define PLACES_MIN 16
-#define ROOM_MIN   256                          /* how often book_reserve has to look */
-#define GOLDEN     UINT64_C(0x9e3779b97f4a7c15) /* 2^64 by the golden ratio: neighbours lie far apart */
+/* Room that is made at least: how seldom book_reserve has to look. */
+#define ROOM_MIN        256
+#define LADDER_ROOM_MIN 16
+#define GOLDEN          UINT64_C(0x9e3779b97f4a7c15) /* 2^64 by the golden ratio: neighbours lie far apart */
 
 /* A node of a ladder's tree. Keys ascend; child i of an inner node has the keys from keys[i] on up to the next; its first key is
  * INT64_MIN. A node is freed when it is empty, not before: prices come back. */
@@ -151,10 +153,16 @@ static size_t nodes_wanted(const struct book *book, size_t orders)
 	return 1 + (size_t)book->node_count + 2 * (full + orders / (NODE_KEYS / 2 - 1) + 1);
 }
 
+static size_t larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
 bool book_reserve_more(struct book *book, size_t orders, size_t ladders)
 {
-	size_t least = book->room > ROOM_MIN ? book->room : ROOM_MIN; /* what was promised stays */
-	orders = orders < least ? least : orders;
+	/* what was promised stays */
+	orders = larger(orders, larger(book->room, ROOM_MIN));
+	ladders = larger(ladders, larger(book->ladder_room, LADDER_ROOM_MIN));
 	if (orders > UINT32_MAX / 4 || ladders > UINT32_MAX / 4)
 		return false;
 	void *array = grown(book->orders, &book->order_capacity, 1 + book->order_count + orders, sizeof *book->orders);
@@ -177,6 +185,7 @@ bool book_reserve_more(struct book *book, size_t orders, size_t ladders)
 		!index_reserve(&book->by_price, book->level_count + orders))
 		return false;
 	book->room = (uint32_t)orders;
+	book->ladder_room = (uint32_t)ladders;
 	return true;
 }
 
@@ -419,7 +428,8 @@ static void link_out(struct book *book, uint32_t slot)
 
 uint32_t book_ladder_add(struct book *book, enum book_side side)
 {
-	assert(book->ladder_count < book->ladder_capacity);
+	assert(book->ladder_room > 0);
+	book->ladder_room--;
 	book->ladders[book->ladder_count] = (struct book_ladder){.root = node_new(book, 0), .side = side};
 	return book->ladder_count++;
 }

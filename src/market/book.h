@@ -70,7 +70,8 @@ struct book {
 	uint32_t level_count, level_used, level_capacity, level_free;
 	uint32_t node_count, node_used, node_capacity, node_free;
 	uint32_t ladder_count, ladder_capacity;
-	uint32_t room; /* puts and moves for which there is memory, whatever is taken out between them */
+	uint32_t room;        /* puts and moves for which there is memory, whatever is taken out between them */
+	uint32_t ladder_room; /* ladders likewise */
 	uint64_t seed;
 };
 
@@ -118,7 +119,7 @@ bool book_reserve_more(struct book *book, size_t orders, size_t ladders);
  * without memory, what the book holds then unchanged. Pointers into the book do not outlive it. */
 static inline bool book_reserve(struct book *book, size_t orders, size_t ladders)
 {
-	return (orders <= book->room && ladders == 0) || book_reserve_more(book, orders, ladders);
+	return (orders <= book->room && ladders <= book->ladder_room) || book_reserve_more(book, orders, ladders);
 }
 
 static inline struct book_order *book_at(const struct book *book, uint32_t slot)

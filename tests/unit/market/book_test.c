@@ -299,7 +299,10 @@ static void test_an_empty_book_answers(void **state)
 	assert_false(book_reserve(book, UINT32_MAX, 0)); /* more than a slot's number can say */
 	assert_true(book_reserve(book, 1000, 0));
 	assert_true(book_reserve(book, 0, 1));
-	assert_true(book->room >= 1000); /* what was promised stays */
+	assert_true(book_reserve(book, 2000, 3));
+	assert_true(book_reserve(book, 0, 100));
+	assert_true(book_reserve(book, 3000, 0));
+	assert_true(book->room >= 3000 && book->ladder_room >= 100); /* what was promised stays */
 	uint32_t ladder = book_ladder_add(book, BOOK_BID);
 	assert_int_equal(book_best(book, ladder), 0);
 	assert_true(book_levels(book, ladder, stop_at_the_second, &seen));
