@@ -435,7 +435,7 @@ static enum err disk_write(void *context, struct store_job *job, struct err_info
 		return err;
 	if (is_journal)
 		return append(disk, job, info);
-	if (job->class == STORE_VIEWS && disk->undo_count > 400)
+	if (job->class == STORE_VIEWS && disk->undo_count > 120)
 		sync_views(disk);
 	err = write_kind(disk, job,
 		job->batch                  ? &snapshot_kind
