@@ -62,8 +62,9 @@ def bench_book():
         theirs, their_wall = (statistics.median(column) for column in zip(*other))
         ratios = sorted(mine[0] / others[0] for mine, others in zip(own, other))
         say("beside", f"CppTrader: {theirs / 1e6:.2f} M commands/s of processor time ({their_wall / 1e6:.2f} by the clock)")
-        say("target", f"at least twice the peer: {rate / theirs:.2f} times ({ratios[0]:.2f} to {ratios[-1]:.2f}): "
-            f"{'met' if rate >= 2 * theirs else 'missed'}")
+        ratio = statistics.median(ratios)
+        say("target", f"at least twice the peer: {ratio:.2f} times ({ratios[0]:.2f} to {ratios[-1]:.2f}): "
+            f"{'met' if ratio >= 2 else 'missed'}")
     say("", f"load {os.getloadavg()[0]:.2f} behind it")
 
 
