@@ -7,6 +7,8 @@
 
 #include "carbond/events.h"
 
+struct decision;
+
 /* ---- undo: what a linked set of changes did, newest last ---- */
 
 struct undo;
@@ -31,8 +33,12 @@ void undo_clear(struct undo *undo);
 
 struct ledger;
 
-/* Assets: batch numbers for kilograms; LEDGER_MONEY | currency number for money in micros. */
+/* Assets: batch numbers for kilograms; LEDGER_MONEY | the currency's code, big-endian in the low bytes, for money in micros. */
 #define LEDGER_MONEY (UINT64_C(1) << 63)
+/* The asset of a currency, 1 to 7 of [A-Z0-9], first a letter; 0 for any other code. Any thread. */
+uint64_t ledger_money_asset(struct code8 currency);
+/* Most that one command may name: a million million of any currency. */
+#define LEDGER_MICROS_MAX INT64_C(1000000000000000000)
 
 /* `seed` of its hash index; it never shows in a result. NULL without memory. */
 struct ledger *ledger_new(uint64_t seed);
@@ -97,5 +103,32 @@ enum err ledger_each(const struct ledger *ledger, enum err (*each)(void *context
 
 /* Puts an entry of ledger_each back (snapshots). ERR_JOURNAL_INVALID where it overlaps or does not fit. */
 enum err ledger_restore(struct ledger *ledger, const struct ledger_entry *entry) MUST_CHECK;
+
+/* ---- money: deposits, withdrawals, transfers in one or two phases (docs/LEDGER.md) ---- */
+
+/* The organisation to which fees and the remainders of rounding go; zero until it is named. */
+struct id ledger_house(const struct ledger *ledger);
+
+/* A pending transfer, by its id (that of its command), as it was reserved; NULL: none. Valid until the next change. */
+const struct event_money_reserved *ledger_pending(const struct ledger *ledger, struct id transfer);
+
+/* Decides a command of ledger_commands.def. That no account in it is suspended was checked before. ERR_CURRENCY_INVALID,
+ * ERR_AMOUNT_INVALID, ERR_INSUFFICIENT_FUNDS, ERR_HOUSE_NAMED, ERR_NOT_PENDING, ERR_EXCEEDS_PENDING, ERR_EXPIRY_INVALID,
+ * ERR_PAYEE_INVALID, ERR_NOTHING_TO_PAY, ERR_MONEY_OVERFLOW, ERR_FORBIDDEN. */
+enum err ledger_decide(struct ledger *ledger, struct decision *call, struct err_info *info) MUST_CHECK;
+
+/* Voids the pending transfers that are due at `due_us`, in (deadline, id) order, at most 1,024 a call. ERR_NO_MEMORY. */
+enum err ledger_tick(struct ledger *ledger, struct decision *call, int64_t due_us, struct err_info *info) MUST_CHECK;
+
+/* True for the types that ledger_apply takes: 60–79, 213, 214. */
+bool ledger_applies(uint16_t type);
+/* Makes an event of money true, after ledger_reserve. ERR_JOURNAL_INVALID and the errors of ledger_pay where it cannot be. */
+enum err ledger_apply(
+	struct ledger *ledger, struct undo *undo, const struct event *event, struct err_info *info) MUST_CHECK;
+
+/* The house and the pending transfers, by id, as events 213 and 214; they follow the balances of ledger_each. */
+enum err ledger_snapshot(const struct ledger *ledger,
+	enum err (*emit)(void *context, struct event *event, struct err_info *info), void *context,
+	struct err_info *info) MUST_CHECK;
 
 #endif

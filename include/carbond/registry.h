@@ -107,6 +107,9 @@ enum err registry_snapshot(const struct registry *registry,
 /* Sets the count of retirements when a snapshot is read. */
 void registry_restore_counts(struct registry *registry, uint64_t retirements);
 
+/* True while an organisation's account is suspended: nothing leaves it. */
+bool registry_account_held(const struct registry *registry, struct id org);
+
 /* The batch that claimed an hour of a point in a slot, or 0. */
 uint64_t registry_claimed_by(const struct registry *registry, struct id point, uint32_t hour, uint32_t slot);
 

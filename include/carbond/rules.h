@@ -44,7 +44,7 @@ struct rules_result {
 };
 
 /* Decides a command at `now_us` (the journal's time becomes the larger of it and the last) and makes its events true. On
- * a refusal the state is as it was. Refusals: those of registry_decide, ERR_COMMAND_ID_INVALID, ERR_COMMAND_REUSED,
+ * a refusal the state is as it was. Refusals: those of registry_decide and ledger_decide, ERR_COMMAND_ID_INVALID, ERR_COMMAND_REUSED,
  * ERR_SOURCE_POSITION, ERR_COMMAND_TOO_LARGE, ERR_NO_MEMORY. */
 enum err rules_execute(struct rules *rules, const struct command *command, int64_t now_us, struct rules_output *output,
 	struct rules_result *ret_result, struct err_info *info) MUST_CHECK;

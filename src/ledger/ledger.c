@@ -9,6 +9,7 @@
 #include "carbond/base/decimal.h"
 #include "carbond/base/map.h"
 #include "carbond/base/pages.h"
+#include "money.h"
 #include "ranges.h"
 
 struct account {
@@ -34,6 +35,7 @@ struct ledger {
 	uint32_t asset_count, asset_capacity;
 	struct map account_map, asset_map;
 	struct range_pool pool;
+	struct money money;
 	int64_t issued;
 	int64_t in_state[KG_STATE_COUNT];
 	uint32_t touched[8]; /* assets changed since ledger_assert; when full: all are looked at */
@@ -50,7 +52,7 @@ struct ledger *ledger_new(uint64_t seed)
 {
 	struct ledger *ledger = calloc(1, sizeof *ledger);
 	if (ledger)
-		ledger->seed = seed;
+		ledger->seed = ledger->money.seed = seed;
 	return ledger;
 }
 
@@ -65,6 +67,7 @@ void ledger_free(struct ledger **ledger)
 	map_free(&old->account_map);
 	map_free(&old->asset_map);
 	range_pool_free(&old->pool);
+	money_free(&old->money);
 	free(old);
 }
 
@@ -92,8 +95,19 @@ enum err ledger_reserve(struct ledger *ledger)
 				   sizeof *ledger->assets);
 	ledger->assets = assets;
 	enough = enough && map_reserve(&ledger->account_map, EVENT_ACCOUNTS) &&
-		 map_reserve(&ledger->asset_map, EVENT_ASSETS) && range_pool_reserve(&ledger->pool, EVENT_NODES);
+		 map_reserve(&ledger->asset_map, EVENT_ASSETS) && range_pool_reserve(&ledger->pool, EVENT_NODES) &&
+		 money_reserve(&ledger->money);
 	return enough ? ERR_OK : ERR_NO_MEMORY;
+}
+
+struct money *ledger_money(struct ledger *ledger)
+{
+	return &ledger->money;
+}
+
+const struct money *ledger_money_read(const struct ledger *ledger)
+{
+	return &ledger->money;
 }
 
 /* ---- finding ---- */

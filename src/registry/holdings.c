@@ -19,10 +19,15 @@ static enum err movable_check(struct id org, const struct batch *batch, struct e
 	return ERR_OK;
 }
 
-static enum err account_check(const struct registry *registry, struct id org, struct err_info *info)
+bool registry_account_held(const struct registry *registry, struct id org)
 {
 	const struct held_account *account = account_find(registry, org);
-	if (account && account->held)
+	return account && account->held;
+}
+
+static enum err account_check(const struct registry *registry, struct id org, struct err_info *info)
+{
+	if (registry_account_held(registry, org))
 		return REFUSE(info, ERR_ACCOUNT_HELD, "", "the organisation's account is held");
 	return ERR_OK;
 }

@@ -177,7 +177,10 @@ enum err rules_make_true(struct rules *rules, struct undo *undo, const struct ev
 	case EVENT_TICKED: return ticked(rules, event, info);
 	case EVENT_RESTORED: return restored(event, info);
 	case EVENT_LED: return led(event, info);
-	default: return registry_apply(rules->registry, rules->ledger, undo, event, info);
+	default:
+		return ledger_applies(event->header.type)
+			       ? ledger_apply(rules->ledger, undo, event, info)
+			       : registry_apply(rules->registry, rules->ledger, undo, event, info);
 	}
 }
 
@@ -402,11 +405,36 @@ static enum err repeat_check(const struct rules *rules, const struct command *co
 		       : source_check(rules, command, request_hash, ret_result, info);
 }
 
+/* Nothing leaves an account that is suspended, money as little as kilograms. */
+static enum err decide_money(struct rules *rules, struct decision *call, struct err_info *info)
+{
+	const struct command *command = call->command;
+	struct id payer = command->kind == COMMAND_MONEY_WITHDRAW ? command->money_withdraw.from : command->org;
+	bool pays = command->kind == COMMAND_MONEY_WITHDRAW || command->kind == COMMAND_MONEY_TRANSFER ||
+		    command->kind == COMMAND_MONEY_POST;
+	if (pays && registry_account_held(rules->registry, payer))
+		return err_set(info, ERR_ACCOUNT_HELD, "", "the organisation's account is held");
+	return ledger_decide(rules->ledger, call, info);
+}
+
+static enum err decide_tick(struct rules *rules, struct decision *call, struct err_info *info)
+{
+	int64_t due_us = call->command->tick.due_us;
+	enum err err = registry_tick(rules->registry, call, due_us, info);
+	return err ? err : ledger_tick(rules->ledger, call, due_us, info);
+}
+
 /* The room that knows the command decides it. */
 static enum err decide(struct rules *rules, struct decision *call, struct err_info *info)
 {
 	switch (call->command->kind) {
-	case COMMAND_TICK: return registry_tick(rules->registry, call, call->command->tick.due_us, info);
+	case COMMAND_TICK: return decide_tick(rules, call, info);
+#define RECORD(name, NAME, type, version, lists, doc) case COMMAND_##NAME:
+#define RECORD_END(name, NAME)
+#include "carbond/record_fields_none.def"
+#include "carbond/records/ledger_commands.def"
+#include "carbond/record_undef.def"
+		return decide_money(rules, call, info);
 	default: return registry_decide(rules->registry, rules->ledger, call, info);
 	}
 }

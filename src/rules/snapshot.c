@@ -85,7 +85,8 @@ static enum err entry_put(void *context, const struct ledger_entry *entry)
 
 static enum err ledger_put(struct writer *writer)
 {
-	return ledger_each(writer->rules->ledger, entry_put, writer);
+	enum err err = ledger_each(writer->rules->ledger, entry_put, writer);
+	return err ? err : ledger_snapshot(writer->rules->ledger, put_event, writer, writer->info);
 }
 
 static int repeat_compare(const void *a, const void *b)
@@ -276,6 +277,8 @@ static enum err record_take(struct rules *rules, const struct event *event, stru
 		rules->repeats.source_position[event->state_source.source] = event->state_source.source_position;
 		return ERR_OK;
 	case EVENT_ACTOR_NAMED: return rules_make_true(rules, NULL, event, info);
+	case EVENT_STATE_HOUSE:
+	case EVENT_STATE_PENDING: return ledger_apply(rules->ledger, NULL, event, info);
 	default:
 		return event->header.type > EVENT_STATE_START
 			       ? registry_apply(rules->registry, rules->ledger, NULL, event, info)

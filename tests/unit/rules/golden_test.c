@@ -2,7 +2,8 @@
  * in tests/golden. With CARBOND_WRITE_GOLDEN=1 the newest is written anew (only before its release). */
 #include "world.h"
 
-#define GOLDEN "tests/golden/journal-1"
+#define FIRST  "tests/golden/journal-1"
+#define GOLDEN "tests/golden/journal-2" /* the newest */
 
 struct content {
 	char *bytes;
@@ -121,6 +122,51 @@ static void lead(struct world *world)
 	assert_int_equal(rules_apply(world->replica, &event, &world->info), ERR_OK);
 }
 
+static struct command money_transfer(struct world *world, int64_t amount_micros, bool pending, int64_t expires_us)
+{
+	struct command command = world_command(world, COMMAND_MONEY_TRANSFER, 2);
+	command.money_transfer = (struct command_money_transfer){.to = world->orgs[3],
+		.amount_micros = amount_micros,
+		.pending = pending,
+		.expires_us = expires_us,
+		.user_data = 26,
+		.code = 1};
+	code8_set(&command.money_transfer.currency, "EUR");
+	return command;
+}
+
+/* The house, money in and out, and transfers: one at once, one posted, one voided, one that expires, one that stays. */
+static void money(struct world *world)
+{
+	struct command command = world_command(world, COMMAND_HOUSE_NAME, -1);
+	command.house_name.org = world->issuer_org;
+	done(world, &command);
+	command = world_command(world, COMMAND_MONEY_DEPOSIT, -1);
+	command.money_deposit = (struct command_money_deposit){
+		.to = world->orgs[2], .amount_micros = 90000000, .reference_hash = world_hash(world)};
+	code8_set(&command.money_deposit.currency, "EUR");
+	done(world, &command);
+	command = money_transfer(world, 10000000, false, 0);
+	done(world, &command);
+	struct id pending[4];
+	for (int i = 0; i < 4; i++) {
+		command = money_transfer(world, 1000000 * (i + 1), true, i == 2 ? world->now_us + CLOCK_US_PER_DAY : 0);
+		done(world, &command);
+		pending[i] = command.id;
+	}
+	command = world_command(world, COMMAND_MONEY_POST, 2);
+	command.money_post = (struct command_money_post){.transfer = pending[0], .amount_micros = 400000};
+	done(world, &command);
+	command = world_command(world, COMMAND_MONEY_VOID, 3);
+	command.money_void.transfer = pending[1];
+	done(world, &command);
+	command = world_command(world, COMMAND_MONEY_WITHDRAW, -1);
+	command.money_withdraw = (struct command_money_withdraw){
+		.from = world->orgs[3], .amount_micros = 5000000, .reference_hash = world_hash(world)};
+	code8_set(&command.money_withdraw.currency, "EUR");
+	done(world, &command);
+}
+
 static void make(void)
 {
 	struct world world;
@@ -212,6 +258,7 @@ static void make(void)
 	command.verifier_revoke =
 		(struct command_verifier_revoke){.verifier = world.verifiers[4], .reason_hash = world_hash(&world)};
 	done(&world, &command);
+	money(&world);
 	world.now_us += 2 * CLOCK_US_PER_DAY;
 	command = (struct command){.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE};
 	command.tick.due_us = world.now_us;
@@ -235,12 +282,11 @@ static void write_golden(void)
 	free(lines.bytes);
 }
 
-static void the_first_journal_reads_as_it_did(void **state)
+static void reads_as_it_did(const char *bin, const char *ndjson, const char *sum)
 {
-	(void)state;
 	char hash[HASH_TEXT_SIZE];
-	struct content journal = read_file(GOLDEN ".bin"), lines = read_file(GOLDEN ".ndjson");
-	struct content wanted = read_file(GOLDEN ".hash"), now = {0};
+	struct content journal = read_file(bin), lines = read_file(ndjson);
+	struct content wanted = read_file(sum), now = {0};
 	replay(&journal, (struct id){{1}}, &now, hash);
 	assert_string_equal(hash, wanted.bytes);
 	assert_int_equal(now.size, lines.size);
@@ -249,6 +295,18 @@ static void the_first_journal_reads_as_it_did(void **state)
 	free(lines.bytes);
 	free(wanted.bytes);
 	free(now.bytes);
+}
+
+static void the_first_journal_reads_as_it_did(void **state)
+{
+	(void)state;
+	reads_as_it_did(FIRST ".bin", FIRST ".ndjson", FIRST ".hash");
+}
+
+static void the_newest_journal_reads_as_it_did(void **state)
+{
+	(void)state;
+	reads_as_it_did(GOLDEN ".bin", GOLDEN ".ndjson", GOLDEN ".hash");
 }
 
 /* A release's journal has every event there is, so that none can change unseen. */
@@ -272,6 +330,7 @@ int main(void)
 	if (getenv("CARBOND_WRITE_GOLDEN"))
 		write_golden();
 	const struct CMUnitTest tests[] = {cmocka_unit_test(the_first_journal_reads_as_it_did),
+		cmocka_unit_test(the_newest_journal_reads_as_it_did),
 		cmocka_unit_test(the_newest_journal_has_every_event)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
