@@ -71,6 +71,37 @@ enum purpose {
 	PURPOSE_COUNT
 };
 
+enum market_state { MARKET_OPEN, MARKET_HALTED, MARKET_STATE_COUNT };
+enum order_side { ORDER_BUY, ORDER_SELL, ORDER_SIDE_COUNT };
+enum order_type {
+	ORDER_LIMIT,
+	ORDER_MARKET, /* ioc at its collar */
+	ORDER_STOP,   /* sleeps, then market */
+	ORDER_STOP_LIMIT,
+	ORDER_TRAILING_STOP,
+	ORDER_TYPE_COUNT
+};
+enum order_tif { ORDER_GTC, ORDER_GTD, ORDER_DAY, ORDER_IOC, ORDER_FOK, ORDER_TIF_COUNT };
+/* Self-trade prevention: which of two orders of one organisation gives way. */
+enum order_stp { STP_NEWEST, STP_OLDEST, STP_BOTH, STP_DECREMENT, ORDER_STP_COUNT };
+enum order_state {
+	ORDER_RESTS,
+	ORDER_TAKES,  /* it trades next */
+	ORDER_SLEEPS, /* until its stop is reached */
+	ORDER_STATE_COUNT
+};
+/* Why an order lost quantity without a trade. */
+enum order_reason {
+	ORDER_CANCELLED, /* by its owner */
+	ORDER_AMENDED,   /* its quantity was lowered */
+	ORDER_EXPIRED,
+	ORDER_NOT_FILLED, /* ioc, fok, market: nothing more to take */
+	ORDER_SELF_TRADE,
+	ORDER_RECALLED, /* its batch or account is held */
+	ORDER_KILLED,   /* by a mass cancellation */
+	ORDER_REASON_COUNT
+};
+
 /* Where a command comes from (decision 11). */
 enum command_source {
 	COMMAND_SOURCE_CLIENT,   /* a person or program: command id, repeated within 24 h */
@@ -274,6 +305,13 @@ extern const char *const event_credit_kind_names[];
 extern const char *const event_durability_names[];
 extern const char *const event_period_state_names[];
 extern const char *const event_purpose_names[];
+extern const char *const event_market_state_names[];
+extern const char *const event_order_side_names[];
+extern const char *const event_order_type_names[];
+extern const char *const event_order_tif_names[];
+extern const char *const event_order_stp_names[];
+extern const char *const event_order_state_names[];
+extern const char *const event_order_reason_names[];
 extern const char *const event_command_source_names[];
 extern const char *const event_command_kind_names[]; /* [0] is "none" */
 

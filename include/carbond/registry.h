@@ -104,6 +104,19 @@ enum err registry_snapshot(const struct registry *registry,
 	enum err (*emit)(void *context, struct event *event, struct err_info *info), void *context,
 	struct err_info *info) MUST_CHECK;
 
+/* What serials say of a batch: kind, durability, vintage, country, methodology. False: there is none. */
+struct registry_attributes {
+	enum credit_kind kind;
+	enum durability durability;
+	uint32_t vintage;
+	struct code8 country;
+	struct code16 methodology;
+};
+bool registry_attributes(const struct registry *registry, uint64_t batch, struct registry_attributes *ret_attributes);
+/* Whether the organisation may give kilograms of the batch (0: anything) away. ERR_NOT_FOUND, ERR_BATCH_HELD, ERR_ACCOUNT_HELD. */
+enum err registry_movable(
+	const struct registry *registry, struct id org, uint64_t batch, struct err_info *info) MUST_CHECK;
+
 /* Sets the count of retirements when a snapshot is read. */
 void registry_restore_counts(struct registry *registry, uint64_t retirements);
 

@@ -5,6 +5,7 @@
 
 #include "carbond/events.h"
 #include "carbond/ledger.h"
+#include "carbond/market.h"
 #include "carbond/registry.h"
 
 struct rules;
@@ -49,6 +50,10 @@ struct rules_result {
 enum err rules_execute(struct rules *rules, const struct command *command, int64_t now_us, struct rules_output *output,
 	struct rules_result *ret_result, struct err_info *info) MUST_CHECK;
 
+/* A command that follows from the state alone: a stop that was reached, an order whose trades were too many for one command. It
+ * is to be executed before any other. False: there is none. */
+bool rules_due(struct rules *rules, struct command *ret_command);
+
 /* Says that this command is executed soon, so that what it looks up is on its way from memory by then; `again`, some commands
  * later: what the first look-ups lead to, too. */
 void rules_prefetch(const struct rules *rules, const struct command *command, bool again);
@@ -92,6 +97,7 @@ int64_t rules_issued_kg(const struct rules *rules);
 enum err rules_check(const struct rules *rules, struct err_info *info) MUST_CHECK;
 /* The parts, for reading. */
 const struct ledger *rules_ledger(const struct rules *rules);
+const struct market *rules_market(const struct rules *rules);
 const struct registry *rules_registry(const struct rules *rules);
 
 #endif

@@ -286,6 +286,24 @@ static void command_take(struct engine *engine, struct pending *pending)
 		rows_take(commit, pending);
 }
 
+/* What follows from the state alone goes before what comes from outside (decision 8). */
+static void follow_ups(struct engine *engine)
+{
+	struct command command;
+	struct rules_result result;
+	struct err_info info = {0};
+	while (!batch_is_full(engine->filling) && rules_due(engine->state.rules, &command)) {
+		batch_open(engine);
+		enum err err = rules_execute(engine->state.rules, &command, engine->filling->now_us,
+			&engine->filling->output, &result, &info);
+		if (err) {
+			info.code = err;
+			log_failure("follow_up_failed", &info, NULL);
+			return;
+		}
+	}
+}
+
 /* Why commands cannot be executed now, or ERR_OK. */
 static enum err refusal(struct engine *engine, struct err_info *info)
 {
@@ -332,6 +350,8 @@ static void commands_take(struct engine *engine, size_t count)
 	for (size_t i = 0; i < count;) {
 		struct err_info info = {0};
 		enum err err = refusal(engine, &info);
+		if (!err)
+			follow_ups(engine);
 		while (i < count && (err || !batch_is_full(engine->filling))) {
 			struct pending *pending = engine->inbox[i++];
 			if (err) {
@@ -340,6 +360,7 @@ static void commands_take(struct engine *engine, size_t count)
 			}
 			prefetch(engine, i, count);
 			command_take(engine, pending);
+			follow_ups(engine);
 		}
 		pipeline_move(engine, batch_is_full(engine->filling));
 	}
@@ -352,7 +373,10 @@ static void tick(struct engine *engine)
 	struct err_info info = {0};
 	int64_t now_us = clock_look(&engine->clock);
 	metric_set(METRIC_ENGINE_CLOCK_HALTED, atomic_load(&engine->clock.halted));
-	if (batch_is_full(engine->filling) || !clock_tick_due(&engine->clock) || refusal(engine, &info))
+	if (batch_is_full(engine->filling) || refusal(engine, &info))
+		return;
+	follow_ups(engine);
+	if (batch_is_full(engine->filling) || !clock_tick_due(&engine->clock))
 		return;
 	struct command command = {.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE, .tick = {.due_us = now_us}};
 	struct rules_result result;

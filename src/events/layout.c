@@ -54,6 +54,14 @@ const char *const event_credit_kind_names[] = {"removal", "reduction", NULL};
 const char *const event_durability_names[] = {"geological", "mineral", "char", "product", "biomass", "none", NULL};
 const char *const event_period_state_names[] = {"submitted", "attested", "issued", "withdrawn", "refused", NULL};
 const char *const event_purpose_names[] = {"voluntary", "compliance", "contribution", "gift", NULL};
+const char *const event_market_state_names[] = {"open", "halted", NULL};
+const char *const event_order_side_names[] = {"buy", "sell", NULL};
+const char *const event_order_type_names[] = {"limit", "market", "stop", "stop_limit", "trailing_stop", NULL};
+const char *const event_order_tif_names[] = {"gtc", "gtd", "day", "ioc", "fok", NULL};
+const char *const event_order_stp_names[] = {"cancel_newest", "cancel_oldest", "cancel_both", "decrement", NULL};
+const char *const event_order_state_names[] = {"rests", "takes", "sleeps", NULL};
+const char *const event_order_reason_names[] = {
+	"cancelled", "amended", "expired", "not_filled", "self_trade", "recalled", "killed", NULL};
 const char *const event_command_source_names[] = {"client", "evidence", "transfer", "payment", "chain", "engine", NULL};
 const char *const event_command_kind_names[] = {[COMMAND_NONE] = "none",
 #define RECORD(name, NAME, type, version, lists, doc) [type] = #name,
@@ -67,6 +75,13 @@ _Static_assert(sizeof event_credit_kind_names / sizeof(char *) == CREDIT_KIND_CO
 _Static_assert(sizeof event_durability_names / sizeof(char *) == DURABILITY_COUNT + 1, "durability classes");
 _Static_assert(sizeof event_period_state_names / sizeof(char *) == PERIOD_STATE_COUNT + 1, "period states");
 _Static_assert(sizeof event_purpose_names / sizeof(char *) == PURPOSE_COUNT + 1, "purposes");
+_Static_assert(sizeof event_market_state_names / sizeof(char *) == MARKET_STATE_COUNT + 1, "market states");
+_Static_assert(sizeof event_order_side_names / sizeof(char *) == ORDER_SIDE_COUNT + 1, "sides");
+_Static_assert(sizeof event_order_type_names / sizeof(char *) == ORDER_TYPE_COUNT + 1, "order types");
+_Static_assert(sizeof event_order_tif_names / sizeof(char *) == ORDER_TIF_COUNT + 1, "times in force");
+_Static_assert(sizeof event_order_stp_names / sizeof(char *) == ORDER_STP_COUNT + 1, "self-trade preventions");
+_Static_assert(sizeof event_order_state_names / sizeof(char *) == ORDER_STATE_COUNT + 1, "order states");
+_Static_assert(sizeof event_order_reason_names / sizeof(char *) == ORDER_REASON_COUNT + 1, "order reasons");
 _Static_assert(sizeof event_command_source_names / sizeof(char *) == COMMAND_SOURCE_COUNT + 1, "sources");
 
 /* ---- fields ---- */

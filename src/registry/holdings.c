@@ -32,6 +32,30 @@ static enum err account_check(const struct registry *registry, struct id org, st
 	return ERR_OK;
 }
 
+enum err registry_movable(const struct registry *registry, struct id org, uint64_t number, struct err_info *info)
+{
+	const struct batch *batch = batch_find(registry, number);
+	enum err err = account_check(registry, org, info);
+	if (err || number == 0)
+		return err;
+	return batch ? movable_check(org, batch, info)
+		     : REFUSE(info, ERR_NOT_FOUND, "/batch", "there is no such batch");
+}
+
+bool registry_attributes(const struct registry *registry, uint64_t number, struct registry_attributes *ret_attributes)
+{
+	const struct batch *batch = batch_find(registry, number);
+	const struct period *period = batch ? period_find(registry, batch->issued.period) : NULL;
+	if (!period)
+		return false;
+	*ret_attributes = (struct registry_attributes){.kind = (enum credit_kind)batch->issued.kind,
+		.durability = (enum durability)batch->issued.durability,
+		.vintage = batch->issued.vintage,
+		.country = period->said.country,
+		.methodology = period->said.methodology};
+	return true;
+}
+
 struct selection {
 	struct serial_range ranges[EVENTS_RANGES_MAX];
 	size_t count;

@@ -20,9 +20,10 @@ struct rules *rules_new(struct id registry, uint64_t seed)
 	repeats_start(&rules->repeats, seed);
 	rules->ledger = ledger_new(seed);
 	rules->registry = registry_new(registry, seed);
+	rules->market = market_new(seed);
 	rules->undo = undo_new();
 	rules->scratch = malloc(sizeof *rules->scratch);
-	if (!rules->ledger || !rules->registry || !rules->undo || !rules->scratch)
+	if (!rules->ledger || !rules->registry || !rules->market || !rules->undo || !rules->scratch)
 		rules_free(&rules);
 	return rules;
 }
@@ -35,6 +36,7 @@ void rules_free(struct rules **rules)
 		return;
 	ledger_free(&old->ledger);
 	registry_free(&old->registry);
+	market_free(&old->market);
 	undo_free(&old->undo);
 	repeats_free(&old->repeats);
 	free(old->actors);
@@ -98,7 +100,8 @@ bool rules_reserve(struct rules *rules)
 		rules->actor_capacity = capacity;
 	}
 	return map_reserve(&rules->actor_map, 1) && ledger_reserve(rules->ledger) == ERR_OK &&
-	       repeats_reserve(&rules->repeats) == ERR_OK && undo_reserve(rules->undo, EVENT_STEPS) == ERR_OK;
+	       market_reserve(rules->market) == ERR_OK && repeats_reserve(&rules->repeats) == ERR_OK &&
+	       undo_reserve(rules->undo, EVENT_STEPS) == ERR_OK;
 }
 
 /* The last events of a command; nothing after them can fail, so they need no undo. */
@@ -168,6 +171,12 @@ static enum err led(const struct event *event, struct err_info *info)
 		       : err_set(info, ERR_JOURNAL_INVALID, "", "nobody took the lead");
 }
 
+static bool is_markets(uint16_t type)
+{
+	return (type >= EVENT_MARKET_OPENED && type <= EVENT_ORDER_TRAILED) ||
+	       (type >= EVENT_STATE_MARKET && type <= EVENT_STATE_TRADER);
+}
+
 enum err rules_make_true(struct rules *rules, struct undo *undo, const struct event *event, struct err_info *info)
 {
 	switch (event->header.type) {
@@ -178,6 +187,8 @@ enum err rules_make_true(struct rules *rules, struct undo *undo, const struct ev
 	case EVENT_RESTORED: return restored(event, info);
 	case EVENT_LED: return led(event, info);
 	default:
+		if (is_markets(event->header.type))
+			return market_apply(rules->market, rules->ledger, undo, event, info);
 		return ledger_applies(event->header.type)
 			       ? ledger_apply(rules->ledger, undo, event, info)
 			       : registry_apply(rules->registry, rules->ledger, undo, event, info);
@@ -393,16 +404,58 @@ static enum err source_check(const struct rules *rules, const struct command *co
 		       : ERR_OK;
 }
 
+/* What follows from the state and the time alone: it leaves no record of its own, and cannot come twice. */
+static bool is_engines(enum command_kind kind)
+{
+	return kind == COMMAND_TICK || kind == COMMAND_ORDER_WORK;
+}
+
 static enum err repeat_check(const struct rules *rules, const struct command *command, int64_t now_us,
 	const struct hash *request_hash, struct rules_result *ret_result, struct err_info *info)
 {
-	if (command->kind == COMMAND_TICK || command->source == COMMAND_SOURCE_ENGINE)
-		return command->kind == COMMAND_TICK && command->source == COMMAND_SOURCE_ENGINE
+	if (is_engines(command->kind) || command->source == COMMAND_SOURCE_ENGINE)
+		return is_engines(command->kind) && command->source == COMMAND_SOURCE_ENGINE
 			       ? ERR_OK
-			       : err_set(info, ERR_FORBIDDEN, "", "only the engine ticks");
+			       : err_set(info, ERR_FORBIDDEN, "", "only the engine gives this command");
 	return command->source == COMMAND_SOURCE_CLIENT
 		       ? client_check(rules, command, now_us, request_hash, ret_result, info)
 		       : source_check(rules, command, request_hash, ret_result, info);
+}
+
+/* ---- deciding ---- */
+
+static bool batch_attributes(const void *context, uint64_t batch, struct market_attributes *ret_attributes)
+{
+	struct registry_attributes known;
+	if (!registry_attributes(context, batch, &known))
+		return false;
+	*ret_attributes = (struct market_attributes){.kind = known.kind,
+		.durability = known.durability,
+		.vintage = known.vintage,
+		.country = known.country,
+		.methodology = known.methodology};
+	return true;
+}
+
+static enum err batch_movable(const void *context, struct id org, uint64_t batch, struct err_info *info)
+{
+	return registry_movable(context, org, batch, info);
+}
+
+/* What is held or reversed leaves the market first (decision 18). */
+static enum err recall(struct rules *rules, struct decision *call, struct err_info *info)
+{
+	const struct command *command = call->command;
+	static const struct id anybody;
+	switch (command->kind) {
+	case COMMAND_BATCH_HOLD:
+		return market_recall(rules->market, rules->ledger, call, anybody, command->batch_hold.batch, info);
+	case COMMAND_BATCH_REVERSE:
+		return market_recall(rules->market, rules->ledger, call, anybody, command->batch_reverse.batch, info);
+	case COMMAND_ACCOUNT_HOLD:
+		return market_recall(rules->market, rules->ledger, call, command->account_hold.org, 0, info);
+	default: return ERR_OK;
+	}
 }
 
 /* Nothing leaves an account that is suspended, money as little as kilograms. */
@@ -421,12 +474,16 @@ static enum err decide_tick(struct rules *rules, struct decision *call, struct e
 {
 	int64_t due_us = call->command->tick.due_us;
 	enum err err = registry_tick(rules->registry, call, due_us, info);
-	return err ? err : ledger_tick(rules->ledger, call, due_us, info);
+	if (!err)
+		err = ledger_tick(rules->ledger, call, due_us, info);
+	return err ? err : market_tick(rules->market, rules->ledger, call, due_us, info);
 }
 
 /* The room that knows the command decides it. */
 static enum err decide(struct rules *rules, struct decision *call, struct err_info *info)
 {
+	const struct market_register batches = {batch_attributes, batch_movable, rules->registry};
+	enum err err;
 	switch (call->command->kind) {
 	case COMMAND_TICK: return decide_tick(rules, call, info);
 #define RECORD(name, NAME, type, version, lists, doc) case COMMAND_##NAME:
@@ -435,7 +492,15 @@ static enum err decide(struct rules *rules, struct decision *call, struct err_in
 #include "carbond/records/ledger_commands.def"
 #include "carbond/record_undef.def"
 		return decide_money(rules, call, info);
-	default: return registry_decide(rules->registry, rules->ledger, call, info);
+#define RECORD(name, NAME, type, version, lists, doc) case COMMAND_##NAME:
+#define RECORD_END(name, NAME)
+#include "carbond/record_fields_none.def"
+#include "carbond/records/market_commands.def"
+#include "carbond/record_undef.def"
+		return market_decide(rules->market, rules->ledger, &batches, call, info);
+	default:
+		err = recall(rules, call, info);
+		return err ? err : registry_decide(rules->registry, rules->ledger, call, info);
 	}
 }
 
@@ -458,9 +523,10 @@ enum err rules_execute(struct rules *rules, const struct command *command, int64
 	call.actor = run.actor;
 	if (!err)
 		err = decide(rules, &call, info);
-	if (!err)
-		err = command->kind == COMMAND_TICK ? close_tick(&run, info)
-						    : close_command(&run, request_hash, call.number, info);
+	if (!err && !is_engines(command->kind))
+		err = close_command(&run, request_hash, call.number, info);
+	else if (!err && command->kind == COMMAND_TICK)
+		err = close_tick(&run, info);
 	rules->fail_event = 0;
 	if (err) {
 		undo_back(rules->undo, 0);
@@ -485,6 +551,12 @@ void rules_prefetch(const struct rules *rules, const struct command *command, bo
 		repeats_prefetch(&rules->repeats, command->org, command->id);
 	if (command->kind == COMMAND_TRANSFER)
 		ledger_prefetch(rules->ledger, command->transfer.to, command->transfer.batch, what);
+}
+
+bool rules_due(struct rules *rules, struct command *ret_command)
+{
+	*ret_command = (struct command){.kind = COMMAND_ORDER_WORK, .source = COMMAND_SOURCE_ENGINE};
+	return market_due(rules->market, &ret_command->order_work.order);
 }
 
 uint64_t rules_repeat_position(const struct rules *rules, struct id org, struct id command)
@@ -528,6 +600,11 @@ enum err rules_check(const struct rules *rules, struct err_info *info)
 const struct ledger *rules_ledger(const struct rules *rules)
 {
 	return rules->ledger;
+}
+
+const struct market *rules_market(const struct rules *rules)
+{
+	return rules->market;
 }
 
 const struct registry *rules_registry(const struct rules *rules)

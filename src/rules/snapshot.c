@@ -89,6 +89,11 @@ static enum err ledger_put(struct writer *writer)
 	return err ? err : ledger_snapshot(writer->rules->ledger, put_event, writer, writer->info);
 }
 
+static enum err market_put(struct writer *writer)
+{
+	return market_snapshot(writer->rules->market, put_event, writer, writer->info);
+}
+
 static int repeat_compare(const void *a, const void *b)
 {
 	return repeats_compare(*(const struct repeat *const *)a, *(const struct repeat *const *)b);
@@ -158,7 +163,7 @@ enum err rules_snapshot(const struct rules *rules, uint64_t journal_seq, struct 
 	struct err_info *info)
 {
 	static enum err (*const parts[])(struct writer *) = {
-		start_put, actors_put, registry_put, ledger_put, repeats_put_all, naturals_put};
+		start_put, actors_put, registry_put, ledger_put, market_put, repeats_put_all, naturals_put};
 	struct writer writer = {.rules = rules, .put = put_record, .context = context, .info = info};
 	writer.buffer = malloc(RECORD_BYTES_MAX);
 	if (!writer.buffer)
@@ -280,9 +285,8 @@ static enum err record_take(struct rules *rules, const struct event *event, stru
 	case EVENT_STATE_HOUSE:
 	case EVENT_STATE_PENDING: return ledger_apply(rules->ledger, NULL, event, info);
 	default:
-		return event->header.type > EVENT_STATE_START
-			       ? registry_apply(rules->registry, rules->ledger, NULL, event, info)
-			       : bad(info, "a snapshot holds state alone");
+		return event->header.type > EVENT_STATE_START ? rules_make_true(rules, NULL, event, info)
+							      : bad(info, "a snapshot holds state alone");
 	}
 }
 

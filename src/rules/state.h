@@ -3,6 +3,7 @@
 #define RULES_STATE_H
 
 #include "carbond/base/map.h"
+#include "carbond/market.h"
 #include "carbond/rules.h"
 
 /* ---- repeats: what was done under a command id, for 24 h; under a natural key, for ever ---- */
@@ -69,6 +70,7 @@ struct actor {
 struct rules {
 	struct ledger *ledger;
 	struct registry *registry;
+	struct market *market;
 	struct undo *undo;
 	struct repeats repeats;
 	struct actor *actors; /* number − 1 */

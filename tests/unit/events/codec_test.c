@@ -12,6 +12,15 @@
 #include "carbond/events.h"
 #include "layout.h"
 
+/* As many as there are rows. */
+enum {
+	EVENT_KINDS = 0
+#define RECORD(name, NAME, type, version, lists, doc) +1
+#define RECORD_END(name, NAME)
+#include "carbond/record_fields_none.def"
+#include "carbond/events.def"
+};
+
 static uint64_t seed = 1;
 
 static uint64_t random_u64(void)
@@ -94,7 +103,7 @@ static void every_record_comes_back_as_it_was(void **state)
 			json_decref(document);
 		}
 	}
-	assert_int_equal(kinds, 46);
+	assert_int_equal(kinds, EVENT_KINDS);
 }
 
 static void a_record_that_is_cut_or_too_long_is_refused(void **state)
@@ -201,7 +210,7 @@ static void the_reference_has_every_record(void **state)
 {
 	(void)state;
 	json_t *reference = events_reference();
-	assert_int_equal(json_array_size(reference), 46 + COMMAND_KIND_COUNT - 1);
+	assert_int_equal(json_array_size(reference), EVENT_KINDS + COMMAND_KIND_COUNT - 1);
 	json_decref(reference);
 }
 

@@ -69,7 +69,8 @@ static size_t made_size;
 static void done(struct world *world, struct command *command)
 {
 	world->now_us += CLOCK_US_PER_MINUTE;
-	command->id = world_id(world);
+	if (command->source != COMMAND_SOURCE_ENGINE)
+		command->id = world_id(world);
 	if (world_execute(world, command))
 		fail_msg("%s: %s", command_kind_name(command->kind), world->info.detail);
 	memcpy(made + made_size, world->output.bytes, world->output.size);
@@ -84,6 +85,68 @@ static struct id period_of(struct world *world, int org, uint32_t hours, int64_t
 	world->next_hour[org] += hours;
 	*ret_root = command.period_submit.evidence_root;
 	return command.period_submit.period;
+}
+
+/* Every event of the market. */
+static struct id market_order(struct world *world, int org, struct command_order_place asked)
+{
+	struct command command = world_command(world, COMMAND_ORDER_PLACE, org);
+	command.order_place = asked;
+	done(world, &command);
+	return command.id;
+}
+
+static void trade(struct world *world)
+{
+	struct code8 currency;
+	assert_true(code8_set(&currency, "EUR"));
+	struct command command = world_command(world, COMMAND_MARKET_OPEN, -1);
+	command.market_open = (struct command_market_open){.currency = currency,
+		.tick_micros = 1000000,
+		.lot_kg = 1000,
+		.maker_ppm = -1000,
+		.taker_ppm = 3000,
+		.collar_ppm = 50000};
+	done(world, &command);
+	command = world_command(world, COMMAND_INSTRUMENT_LIST, -1);
+	command.instrument_list =
+		(struct command_instrument_list){.market = 1, .durabilities = 1, .vintage_from = 2026};
+	assert_true(code32_set(&command.instrument_list.code, "REMOVAL"));
+	done(world, &command);
+	command = world_command(world, COMMAND_MONEY_DEPOSIT, -1);
+	command.money_deposit = (struct command_money_deposit){
+		.to = world->orgs[2], .currency = currency, .amount_micros = INT64_C(10000000000)};
+	done(world, &command);
+	struct command_order_place sell = {
+		.market = 1, .batch = 1, .kg = 3000, .price_micros = 90000000, .shown_kg = 1000, .side = ORDER_SELL};
+	struct command_order_place buy = {.instrument = 1, .kg = 1000, .price_micros = 95000000, .side = ORDER_BUY};
+	struct id ask = market_order(world, 0, sell);
+	market_order(world, 2, buy);
+	struct command_order_place stop = {.market = 1,
+		.batch = 1,
+		.kg = 1000,
+		.trail_micros = 1000000,
+		.type = ORDER_TRAILING_STOP,
+		.side = ORDER_SELL};
+	market_order(world, 0, stop);
+	command = world_command(world, COMMAND_ORDER_AMEND, 0);
+	command.order_amend = (struct command_order_amend){.order = ask, .price_micros = 92000000};
+	done(world, &command);
+	market_order(world, 2, buy); /* at 92: the stop trails to 91 */
+	while (rules_due(world->rules, &command))
+		done(world, &command);
+	sell.price_micros = 91000000;
+	sell.kg = sell.shown_kg = 1000;
+	market_order(world, 0, sell);
+	market_order(world, 2, buy); /* at 91: the stop wakes */
+	while (rules_due(world->rules, &command))
+		done(world, &command);
+	command = world_command(world, COMMAND_ORDER_CANCEL_ALL, -1);
+	command.order_cancel_all = (struct command_order_cancel_all){.org = world->orgs[0], .kill = 1};
+	done(world, &command);
+	command = world_command(world, COMMAND_MARKET_HALT, -1);
+	command.market_halt = (struct command_market_halt){.market = 1, .state = MARKET_HALTED};
+	done(world, &command);
 }
 
 /* What a restore writes behind what it kept; a record of one that did not happen is refused. */
@@ -259,6 +322,7 @@ static void make(void)
 		(struct command_verifier_revoke){.verifier = world.verifiers[4], .reason_hash = world_hash(&world)};
 	done(&world, &command);
 	money(&world);
+	trade(&world);
 	world.now_us += 2 * CLOCK_US_PER_DAY;
 	command = (struct command){.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE};
 	command.tick.due_us = world.now_us;

@@ -1,0 +1,654 @@
+/* Makes the market's events true: orders, book and ledger change together, and each change can be undone. The state's thread. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "state.h"
+
+static enum err invalid(struct err_info *info, const char *reason)
+{
+	return err_set(info, ERR_JOURNAL_INVALID, "", "%s", reason);
+}
+
+/* ---- orders and their places ---- */
+
+static uint64_t order_hash(const struct market *market, struct id id)
+{
+	return map_hash_bytes(market->seed, &id, sizeof id);
+}
+
+/* Puts an order where its state says. */
+static void seat(struct market *market, struct order *order)
+{
+	const struct event_state_order *is = &order->is;
+	order->slot = 0;
+	market->waiting += is->state != ORDER_RESTS;
+	if (is->state == ORDER_TAKES)
+		return;
+	bool sleeps = is->state == ORDER_SLEEPS;
+	struct book_order place = {.number = is->number,
+		.rank = is->rank,
+		.price = sleeps ? is->stop_micros : is->price_micros,
+		.kg = sleeps ? is->left_kg : is->shown_now_kg,
+		.detail = (uint32_t)(order - market->orders),
+		.ladder = order_ladder(market, order)};
+	order->slot = book_put(market->book, &place);
+}
+
+static void unseat(struct market *market, struct order *order)
+{
+	market->waiting -= order->is.state != ORDER_RESTS;
+	if (order->slot)
+		book_take(market->book, order->slot);
+	order->slot = 0;
+}
+
+static struct order *order_add(struct market *market, const struct event_state_order *is)
+{
+	uint32_t item = market->order_free;
+	if (item)
+		market->order_free = market->orders[item].next_free;
+	else
+		item = ++market->order_used;
+	struct order *order = &market->orders[item];
+	*order = (struct order){.is = *is};
+	map_put(&market->order_map, order_hash(market, is->order), item);
+	market->order_count++;
+	if (is->expires_us && is->expires_us < market->next_expiry_us)
+		market->next_expiry_us = is->expires_us;
+	seat(market, order);
+	return order;
+}
+
+static void order_drop(struct market *market, struct order *order)
+{
+	uint32_t item = (uint32_t)(order - market->orders);
+	unseat(market, order);
+	map_remove(&market->order_map, order_hash(market, order->is.order), item);
+	*order = (struct order){.next_free = market->order_free};
+	market->order_free = item;
+	market->order_count--;
+}
+
+static void order_add_revert(void *owner, const void *payload)
+{
+	struct market *market = owner;
+	struct id id;
+	memcpy(&id, payload, sizeof id);
+	order_drop(market, order_find(market, id));
+}
+
+/* Back to what it was, whether it is there or done. */
+static void order_revert(void *owner, const void *payload)
+{
+	struct market *market = owner;
+	struct event_state_order was;
+	memcpy(&was, payload, sizeof was);
+	struct order *order = order_find(market, was.order);
+	if (!order) {
+		order_add(market, &was);
+		return;
+	}
+	unseat(market, order);
+	order->is = was;
+	seat(market, order);
+}
+
+_Static_assert(sizeof(struct event_state_order) <= UNDO_PAYLOAD_MAX, "an order fits in a step of the undo log");
+
+/* An order becomes `is`; with nothing left it is done. */
+static void order_become(
+	struct market *market, struct undo *undo, struct order *order, const struct event_state_order *is)
+{
+	undo_push(undo, order_revert, market, &order->is, sizeof order->is);
+	if (is->left_kg == 0) {
+		order_drop(market, order);
+		return;
+	}
+	const struct event_state_order *was = &order->is;
+	bool stays = order->slot && is->state == was->state && is->rank == was->rank &&
+		     is->price_micros == was->price_micros && is->stop_micros == was->stop_micros;
+	if (stays && was->shown_now_kg != is->shown_now_kg && is->state == ORDER_RESTS)
+		book_cut(market->book, order->slot, was->shown_now_kg - is->shown_now_kg);
+	else if (stays && is->state == ORDER_SLEEPS && was->left_kg != is->left_kg)
+		book_cut(market->book, order->slot, was->left_kg - is->left_kg);
+	if (!stays)
+		unseat(market, order);
+	order->is = *is;
+	if (!stays)
+		seat(market, order);
+	if (is->state != ORDER_RESTS)
+		market->look = true;
+}
+
+/* ---- counters ---- */
+
+struct number_step {
+	uint64_t *number;
+	uint64_t before;
+};
+
+static void number_revert(void *owner, const void *payload)
+{
+	(void)owner;
+	struct number_step step;
+	memcpy(&step, payload, sizeof step);
+	*step.number = step.before;
+}
+
+static void number_set(struct market *market, struct undo *undo, uint64_t *number, uint64_t value)
+{
+	struct number_step step = {number, *number};
+	undo_push(undo, number_revert, market, &step, sizeof step);
+	*number = value;
+}
+
+/* ---- ledger legs ---- */
+
+static enum err ranges_move(struct ledger *ledger, struct undo *undo, const struct record_lists *lists, int64_t kg,
+	struct ledger_place from, struct ledger_place to, struct err_info *info)
+{
+	int64_t sum = 0;
+	for (size_t i = 0; i < lists->range_count; i++) {
+		enum err err = ledger_move(ledger, undo, &lists->ranges[i], from, to);
+		if (err)
+			return err_set(info, err, "/kg", "the organisation does not hold these serials");
+		sum += lists->ranges[i].length;
+	}
+	return sum == kg ? ERR_OK : invalid(info, "ranges do not add up");
+}
+
+static enum err pay(struct ledger *ledger, struct undo *undo, uint64_t asset, int64_t micros, struct ledger_place from,
+	struct ledger_place to, struct err_info *info)
+{
+	if (micros == 0)
+		return ERR_OK;
+	enum err err = micros > 0 ? ledger_pay(ledger, undo, asset, micros, from, to)
+				  : ledger_pay(ledger, undo, asset, -micros, to, from);
+	return err ? err_set(info, err, "/price", "the account does not hold this amount") : ERR_OK;
+}
+
+static struct ledger_place held(struct id org)
+{
+	return (struct ledger_place){.org = org, .state = KG_HELD};
+}
+
+static struct ledger_place reserved(struct id org)
+{
+	return (struct ledger_place){.org = org, .state = KG_RESERVED};
+}
+
+static struct ledger_place listed(struct id org)
+{
+	return (struct ledger_place){.org = org, .state = KG_LISTED};
+}
+
+/* ---- markets, classes, instruments ---- */
+
+struct array_step {
+	uint32_t *count;
+};
+
+static void array_revert(void *owner, const void *payload)
+{
+	(void)owner;
+	struct array_step step;
+	memcpy(&step, payload, sizeof step);
+	--*step.count;
+}
+
+static void array_grew(struct market *market, struct undo *undo, uint32_t *count)
+{
+	struct array_step step = {count};
+	undo_push(undo, array_revert, market, &step, sizeof step);
+	++*count;
+}
+
+static enum err apply_market_opened(
+	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
+{
+	const struct event_market_opened *said = &event->market_opened;
+	struct venue venue = {.is = {.market = said->market,
+				      .currency = said->currency,
+				      .tick_micros = said->tick_micros,
+				      .lot_kg = said->lot_kg,
+				      .maker_ppm = said->maker_ppm,
+				      .taker_ppm = said->taker_ppm,
+				      .collar_ppm = said->collar_ppm,
+				      .house = said->house,
+				      .kind = said->kind},
+		.asset = ledger_money_asset(said->currency)};
+	if (said->market != market->venue_count + 1ull || !venue.asset)
+		return invalid(info, "markets are out of order");
+	market->venues[market->venue_count] = venue;
+	array_grew(market, undo, &market->venue_count);
+	return ERR_OK;
+}
+
+struct halt_step {
+	uint64_t market;
+	uint32_t state;
+};
+
+static void halt_revert(void *owner, const void *payload)
+{
+	struct halt_step step;
+	memcpy(&step, payload, sizeof step);
+	((struct market *)owner)->venues[step.market - 1].is.state = step.state;
+}
+
+static enum err apply_market_halted(
+	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
+{
+	const struct event_market_halted *said = &event->market_halted;
+	struct venue *venue = venue_find(market, said->market);
+	if (!venue)
+		return invalid(info, "there is no such market");
+	struct halt_step step = {said->market, venue->is.state};
+	undo_push(undo, halt_revert, market, &step, sizeof step);
+	venue->is.state = said->state;
+	market->look = true;
+	return ERR_OK;
+}
+
+/* Ladders are taken along by undo: a ladder without orders is as good as none, but numbers must not depend on it. */
+static uint32_t ladder(struct market *market, enum book_side side)
+{
+	return book_ladder_add(market->book, side);
+}
+
+static void class_put(struct market *market, const struct event_state_class *is)
+{
+	uint32_t item = market->class_count;
+	struct class *class = &market->classes[item];
+	*class = (struct class){.is = *is, .asks = ladder(market, BOOK_ASK), .sell_stops = ladder(market, BOOK_BID)};
+}
+
+static enum err apply_class_opened(
+	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
+{
+	const struct event_class_opened *said = &event->class_opened;
+	if (said->class_number != market->class_count + 1ull || !venue_find(market, said->market))
+		return invalid(info, "classes are out of order");
+	class_put(market, &(struct event_state_class){.class_number = said->class_number,
+				  .market = said->market,
+				  .methodology = said->methodology,
+				  .country = said->country,
+				  .durability = said->durability,
+				  .vintage = said->vintage});
+	array_grew(market, undo, &market->class_count);
+	return ERR_OK;
+}
+
+static void instrument_put(struct market *market, const struct event_state_instrument *is)
+{
+	struct instrument *instrument = &market->instruments[market->instrument_count];
+	*instrument =
+		(struct instrument){.is = *is, .bids = ladder(market, BOOK_BID), .buy_stops = ladder(market, BOOK_ASK)};
+}
+
+static enum err apply_instrument_listed(
+	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
+{
+	const struct event_instrument_listed *said = &event->instrument_listed;
+	if (said->instrument != market->instrument_count + 1ull || !venue_find(market, said->market))
+		return invalid(info, "instruments are out of order");
+	instrument_put(market, &(struct event_state_instrument){.instrument = said->instrument,
+				       .market = said->market,
+				       .code = said->code,
+				       .batch = said->batch,
+				       .methodology = said->methodology,
+				       .country = said->country,
+				       .durabilities = said->durabilities,
+				       .vintage_from = said->vintage_from,
+				       .vintage_to = said->vintage_to,
+				       .version = said->version});
+	array_grew(market, undo, &market->instrument_count);
+	return ERR_OK;
+}
+
+/* ---- who may trade ---- */
+
+static uint32_t stopped_at(const struct market *market, struct id org)
+{
+	uint32_t at = 0;
+	while (at < market->stopped_count && id_compare(market->stopped[at], org) < 0)
+		at++;
+	return at;
+}
+
+bool trader_is_stopped(const struct market *market, struct id org)
+{
+	uint32_t at = stopped_at(market, org);
+	return at < market->stopped_count && id_equal(market->stopped[at], org);
+}
+
+static void trader_flip(void *owner, const void *payload)
+{
+	struct market *market = owner;
+	struct id org;
+	memcpy(&org, payload, sizeof org);
+	uint32_t at = stopped_at(market, org), behind = market->stopped_count - at;
+	if (trader_is_stopped(market, org)) {
+		memmove(&market->stopped[at], &market->stopped[at + 1], (behind - 1) * sizeof org);
+		market->stopped_count--;
+		return;
+	}
+	memmove(&market->stopped[at + 1], &market->stopped[at], behind * sizeof org);
+	market->stopped[at] = org;
+	market->stopped_count++;
+}
+
+static enum err apply_trader_stopped(
+	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
+{
+	const struct event_trader_stopped *said = &event->trader_stopped;
+	if (trader_is_stopped(market, said->org) == (said->stopped != 0))
+		return invalid(info, "a trader is stopped twice");
+	trader_flip(market, &said->org);
+	undo_push(undo, trader_flip, market, &said->org, sizeof said->org);
+	return ERR_OK;
+}
+
+/* ---- orders ---- */
+
+static enum err apply_order_placed(struct market *market, struct ledger *ledger, struct undo *undo,
+	const struct event *event, struct err_info *info)
+{
+	const struct event_order_placed *said = &event->order_placed;
+	bool sells = said->side == ORDER_SELL;
+	if (said->number != market->order_number + 1 || !venue_find(market, said->market) || said->kg <= 0 ||
+		order_find(market, said->order) ||
+		(sells ? !class_find(market, said->class_number) : !instrument_find(market, said->instrument)))
+		return invalid(info, "an order is out of order");
+	enum err err =
+		sells ? ranges_move(ledger, undo, &event->lists, said->kg, held(said->org), listed(said->org), info)
+		      : pay(ledger, undo, market->venues[said->market - 1].asset, said->reserved_micros,
+				held(said->org), reserved(said->org), info);
+	if (err)
+		return err;
+	number_set(market, undo, &market->order_number, said->number);
+	struct event_state_order is = {.order = said->order,
+		.org = said->org,
+		.number = said->number,
+		.rank = event->header.number,
+		.market = said->market,
+		.class_number = said->class_number,
+		.batch = said->batch,
+		.instrument = said->instrument,
+		.price_micros = said->price_micros,
+		.stop_micros = said->stop_micros,
+		.trail_micros = said->trail_micros,
+		.kg = said->kg,
+		.left_kg = said->kg,
+		.shown_now_kg = said->shown_kg < said->kg ? said->shown_kg : said->kg,
+		.shown_kg = said->shown_kg,
+		.minimum_kg = said->minimum_kg,
+		.reserved_micros = said->reserved_micros,
+		.expires_us = said->expires_us,
+		.maker_ppm = said->maker_ppm,
+		.taker_ppm = said->taker_ppm,
+		.side = said->side,
+		.type = said->type,
+		.tif = said->tif,
+		.stp = said->stp,
+		.post_only = said->post_only,
+		.hidden = said->hidden,
+		.state = said->state};
+	order_add(market, &is);
+	undo_push(undo, order_add_revert, market, &is.order, sizeof is.order);
+	if (is.state != ORDER_RESTS)
+		market->look = true;
+	return ERR_OK;
+}
+
+struct last_step {
+	uint64_t class_number, trade;
+	int64_t micros;
+};
+
+static void last_revert(void *owner, const void *payload)
+{
+	struct last_step step;
+	memcpy(&step, payload, sizeof step);
+	struct class *class = class_find(owner, step.class_number);
+	class->is.last_micros = step.micros;
+	class->is.last_trade = step.trade;
+}
+
+static void last_set(struct market *market, struct undo *undo, struct class *class, const struct event_traded *said)
+{
+	struct last_step step = {class->is.class_number, class->is.last_trade, class->is.last_micros};
+	undo_push(undo, last_revert, market, &step, sizeof step);
+	market->look |= class->is.last_micros != said->price_micros;
+	class->is.last_micros = said->price_micros;
+	class->is.last_trade = said->trade;
+}
+
+/* Delivery versus payment: the legs of a trade. */
+static enum err settle(struct market *market, struct ledger *ledger, struct undo *undo, const struct event *event,
+	struct err_info *info)
+{
+	const struct event_traded *said = &event->traded;
+	uint64_t asset = market->venues[said->market - 1].asset;
+	struct ledger_place house = held(market->venues[said->market - 1].is.house), seller = held(said->seller),
+			    buyer = held(said->buyer), money = reserved(said->buyer);
+	enum err err = ranges_move(ledger, undo, &event->lists, said->kg, listed(said->seller), buyer, info);
+	if (!err)
+		err = pay(ledger, undo, asset, said->amount_micros, money, seller, info);
+	if (!err)
+		err = pay(ledger, undo, asset, said->buyer_fee_micros, said->buyer_fee_micros > 0 ? money : buyer,
+			house, info);
+	if (!err)
+		err = pay(ledger, undo, asset, said->seller_fee_micros, seller, house, info);
+	if (!err)
+		err = pay(ledger, undo, asset, said->released_micros, money, buyer, info);
+	return err;
+}
+
+static enum err apply_traded(struct market *market, struct ledger *ledger, struct undo *undo, const struct event *event,
+	struct err_info *info)
+{
+	const struct event_traded *said = &event->traded;
+	struct order *maker = order_find(market, said->maker), *taker = order_find(market, said->taker);
+	struct class *class = class_find(market, said->class_number);
+	if (!maker || !taker || !class || said->trade != market->trade_number + 1 || said->kg <= 0 ||
+		maker->is.left_kg < said->kg || taker->is.left_kg < said->kg || maker->is.state != ORDER_RESTS ||
+		!venue_find(market, said->market))
+		return invalid(info, "a trade names orders that cannot trade");
+	enum err err = settle(market, ledger, undo, event, info);
+	if (err)
+		return err;
+	number_set(market, undo, &market->trade_number, said->trade);
+	struct event_state_order makes = maker->is, takes = taker->is;
+	struct event_state_order *buys = said->taker_side == ORDER_BUY ? &takes : &makes;
+	buys->reserved_micros -=
+		said->amount_micros + said->released_micros + (said->buyer_fee_micros > 0 ? said->buyer_fee_micros : 0);
+	makes.left_kg -= said->kg;
+	takes.left_kg -= said->kg;
+	makes.shown_now_kg = said->maker_shown_kg;
+	takes.shown_now_kg = takes.shown_kg < takes.left_kg ? takes.shown_kg : takes.left_kg;
+	if (said->refreshed)
+		makes.rank = event->header.number;
+	order_become(market, undo, maker, &makes);
+	order_become(market, undo, order_find(market, said->taker), &takes);
+	last_set(market, undo, class, said);
+	return ERR_OK;
+}
+
+static enum err apply_order_rested(
+	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
+{
+	struct order *order = order_find(market, event->order_rested.order);
+	if (!order || order->is.state != ORDER_TAKES || order->is.left_kg != event->order_rested.kg)
+		return invalid(info, "an order rests that did not come");
+	struct event_state_order is = order->is;
+	is.state = ORDER_RESTS;
+	is.rank = event->header.number;
+	order_become(market, undo, order, &is);
+	return ERR_OK;
+}
+
+static enum err apply_order_reduced(struct market *market, struct ledger *ledger, struct undo *undo,
+	const struct event *event, struct err_info *info)
+{
+	const struct event_order_reduced *said = &event->order_reduced;
+	struct order *order = order_find(market, said->order);
+	if (!order || said->kg <= 0 || order->is.left_kg - said->kg != said->left_kg || said->left_kg < 0)
+		return invalid(info, "an order loses what it does not have");
+	struct event_state_order is = order->is;
+	enum err err = is.side == ORDER_SELL
+			       ? ranges_move(ledger, undo, &event->lists, said->kg, listed(is.org), held(is.org), info)
+			       : pay(ledger, undo, order_asset(market, order), said->released_micros, reserved(is.org),
+					 held(is.org), info);
+	if (err)
+		return err;
+	is.left_kg = said->left_kg;
+	is.shown_now_kg = said->shown_kg;
+	is.reserved_micros -= said->released_micros;
+	if (is.minimum_kg > is.left_kg)
+		is.minimum_kg = is.left_kg;
+	order_become(market, undo, order, &is);
+	return ERR_OK;
+}
+
+static enum err apply_order_amended(struct market *market, struct ledger *ledger, struct undo *undo,
+	const struct event *event, struct err_info *info)
+{
+	const struct event_order_amended *said = &event->order_amended;
+	struct order *order = order_find(market, said->order);
+	if (!order || said->kg < order->is.left_kg)
+		return invalid(info, "an amendment lowers what order_reduced lowers");
+	struct event_state_order is = order->is;
+	enum err err = is.side == ORDER_SELL ? ranges_move(ledger, undo, &event->lists, said->kg - is.left_kg,
+						       held(is.org), listed(is.org), info)
+					     : pay(ledger, undo, order_asset(market, order), said->reserved_micros,
+						       held(is.org), reserved(is.org), info);
+	if (err)
+		return err;
+	bool all = is.minimum_kg && is.minimum_kg == is.left_kg, whole = is.shown_kg >= is.kg;
+	is.kg += said->kg - is.left_kg;
+	is.left_kg = said->kg;
+	is.shown_kg = whole ? is.kg : is.shown_kg;
+	is.minimum_kg = all ? is.left_kg : is.minimum_kg;
+	is.price_micros = said->price_micros;
+	is.reserved_micros += said->reserved_micros;
+	is.shown_now_kg = is.shown_kg < is.left_kg ? is.shown_kg : is.left_kg;
+	is.rank = event->header.number;
+	if (is.state == ORDER_RESTS)
+		is.state = ORDER_TAKES;
+	order_become(market, undo, order, &is);
+	return ERR_OK;
+}
+
+static enum err apply_order_woken(
+	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
+{
+	struct order *order = order_find(market, event->order_woken.order);
+	if (!order || order->is.state != ORDER_SLEEPS)
+		return invalid(info, "an order wakes that does not sleep");
+	struct event_state_order is = order->is;
+	is.state = ORDER_TAKES;
+	is.price_micros = event->order_woken.price_micros;
+	order_become(market, undo, order, &is);
+	return ERR_OK;
+}
+
+static enum err apply_order_trailed(
+	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
+{
+	struct order *order = order_find(market, event->order_trailed.order);
+	if (!order || order->is.state != ORDER_SLEEPS || !order->is.trail_micros)
+		return invalid(info, "an order trails that does not");
+	struct event_state_order is = order->is;
+	is.stop_micros = event->order_trailed.stop_micros;
+	order_become(market, undo, order, &is);
+	return ERR_OK;
+}
+
+/* ---- snapshots ---- */
+
+static enum err take_market(struct market *market, const struct event *event, struct err_info *info)
+{
+	const struct event_state_market *is = &event->state_market;
+	struct venue venue = {.is = *is, .asset = ledger_money_asset(is->currency)};
+	if (is->market != market->venue_count + 1ull || !venue.asset)
+		return invalid(info, "markets are out of order");
+	market->venues[market->venue_count++] = venue;
+	return ERR_OK;
+}
+
+static enum err take_class(struct market *market, const struct event *event, struct err_info *info)
+{
+	if (event->state_class.class_number != market->class_count + 1ull ||
+		!venue_find(market, event->state_class.market))
+		return invalid(info, "classes are out of order");
+	class_put(market, &event->state_class);
+	market->class_count++;
+	return ERR_OK;
+}
+
+static enum err take_instrument(struct market *market, const struct event *event, struct err_info *info)
+{
+	if (event->state_instrument.instrument != market->instrument_count + 1ull ||
+		!venue_find(market, event->state_instrument.market))
+		return invalid(info, "instruments are out of order");
+	instrument_put(market, &event->state_instrument);
+	market->instrument_count++;
+	return ERR_OK;
+}
+
+static enum err take_order(struct market *market, const struct event *event, struct err_info *info)
+{
+	const struct event_state_order *is = &event->state_order;
+	bool sells = is->side == ORDER_SELL, sleeps = is->state == ORDER_SLEEPS;
+	if (!venue_find(market, is->market) || id_is_none(is->order) || order_find(market, is->order) ||
+		(sells ? !class_find(market, is->class_number) : !instrument_find(market, is->instrument)) ||
+		is->left_kg <= 0 || is->shown_now_kg <= 0 || is->shown_now_kg > is->left_kg ||
+		(sleeps ? is->stop_micros : is->price_micros) <= 0 || book_find(market->book, is->number))
+		return invalid(info, "an order cannot be");
+	order_add(market, is);
+	market->look = true;
+	return ERR_OK;
+}
+
+static enum err take_trading(struct market *market, const struct event *event)
+{
+	market->order_number = event->state_trading.orders;
+	market->trade_number = event->state_trading.trades;
+	return ERR_OK;
+}
+
+static enum err take_trader(struct market *market, const struct event *event, struct err_info *info)
+{
+	if (trader_is_stopped(market, event->state_trader.org))
+		return invalid(info, "a trader is stopped twice");
+	trader_flip(market, &event->state_trader.org);
+	return ERR_OK;
+}
+
+enum err market_apply(struct market *market, struct ledger *ledger, struct undo *undo, const struct event *event,
+	struct err_info *info)
+{
+	switch (event->header.type) {
+	case EVENT_MARKET_OPENED: return apply_market_opened(market, undo, event, info);
+	case EVENT_MARKET_HALTED: return apply_market_halted(market, undo, event, info);
+	case EVENT_CLASS_OPENED: return apply_class_opened(market, undo, event, info);
+	case EVENT_INSTRUMENT_LISTED: return apply_instrument_listed(market, undo, event, info);
+	case EVENT_TRADER_STOPPED: return apply_trader_stopped(market, undo, event, info);
+	case EVENT_ORDER_PLACED: return apply_order_placed(market, ledger, undo, event, info);
+	case EVENT_TRADED: return apply_traded(market, ledger, undo, event, info);
+	case EVENT_ORDER_RESTED: return apply_order_rested(market, undo, event, info);
+	case EVENT_ORDER_REDUCED: return apply_order_reduced(market, ledger, undo, event, info);
+	case EVENT_ORDER_AMENDED: return apply_order_amended(market, ledger, undo, event, info);
+	case EVENT_ORDER_WOKEN: return apply_order_woken(market, undo, event, info);
+	case EVENT_ORDER_TRAILED: return apply_order_trailed(market, undo, event, info);
+	case EVENT_STATE_MARKET: return take_market(market, event, info);
+	case EVENT_STATE_CLASS: return take_class(market, event, info);
+	case EVENT_STATE_INSTRUMENT: return take_instrument(market, event, info);
+	case EVENT_STATE_ORDER: return take_order(market, event, info);
+	case EVENT_STATE_TRADING: return take_trading(market, event);
+	case EVENT_STATE_TRADER: return take_trader(market, event, info);
+	default: return invalid(info, "an event is not the market's");
+	}
+}

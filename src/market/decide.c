@@ -1,0 +1,661 @@
+/* Decides commands: what may be asked, and what follows. The state's thread. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "carbond/base/clock.h"
+#include "carbond/base/decimal.h"
+#include "state.h"
+
+struct deciding {
+	struct market *market;
+	struct ledger *ledger;
+	const struct market_register *batches;
+	struct decision *call;
+	struct err_info *info;
+};
+
+/* ---- markets and instruments ---- */
+
+static enum err decide_market_open(const struct deciding *at)
+{
+	const struct command_market_open *asked = &at->call->command->market_open;
+	struct err_info *info = at->info;
+	if (!ledger_money_asset(asked->currency))
+		return REFUSE(
+			info, ERR_INVALID_FIELD, "/currency", "/currency must be 1..7 of A-Z and 0-9, a letter first");
+	if (asked->kind >= CREDIT_KIND_COUNT)
+		return REFUSE(info, ERR_INVALID_FIELD, "/kind", "/kind must be removal or reduction");
+	if (asked->tick_micros < 1000 || asked->tick_micros % 1000 || asked->tick_micros > MARKET_PRICE_MAX)
+		return REFUSE(info, ERR_INVALID_FIELD, "/tick", "/tick must be a multiple of 0.001");
+	if (asked->lot_kg < 1000 || asked->lot_kg % 1000 || asked->lot_kg > MARKET_KG_MAX)
+		return REFUSE(info, ERR_INVALID_FIELD, "/lot_kg", "/lot_kg must be a multiple of 1000, 1000..%lld",
+			(long long)MARKET_KG_MAX);
+	if (asked->taker_ppm < 0 || asked->taker_ppm > MARKET_FEE_MAX_PPM || asked->maker_ppm > MARKET_FEE_MAX_PPM ||
+		asked->maker_ppm < -asked->taker_ppm)
+		return REFUSE(info, ERR_INVALID_FIELD, "/maker_ppm",
+			"/taker_ppm must be 0..%d, /maker_ppm -taker_ppm..%d", MARKET_FEE_MAX_PPM, MARKET_FEE_MAX_PPM);
+	if (asked->collar_ppm < 0 || asked->collar_ppm > 900000)
+		return REFUSE(info, ERR_INVALID_FIELD, "/collar_ppm", "/collar_ppm must be 0..900000");
+	if (id_is_none(ledger_house(at->ledger)))
+		return REFUSE(info, ERR_NOT_FOUND, "", "the registry has not named its house, which takes the fees");
+	for (uint32_t i = 0; i < at->market->venue_count; i++) {
+		const struct event_state_market *is = &at->market->venues[i].is;
+		if (is->kind == asked->kind && memcmp(&is->currency, &asked->currency, sizeof is->currency) == 0)
+			return REFUSE(info, ERR_DUPLICATE, "/currency", "market %llu is that of this kind and currency",
+				(unsigned long long)is->market);
+	}
+	at->call->number = at->market->venue_count + 1ull;
+	struct event event = {.market_opened = {.market = at->call->number,
+				      .currency = asked->currency,
+				      .tick_micros = asked->tick_micros,
+				      .lot_kg = asked->lot_kg,
+				      .maker_ppm = asked->maker_ppm,
+				      .taker_ppm = asked->taker_ppm,
+				      .collar_ppm = asked->collar_ppm,
+				      .house = ledger_house(at->ledger),
+				      .kind = asked->kind}};
+	return decision_emit(at->call, EVENT_MARKET_OPENED, &event, info);
+}
+
+static enum err decide_market_halt(const struct deciding *at)
+{
+	const struct command_market_halt *asked = &at->call->command->market_halt;
+	const struct venue *venue = venue_find(at->market, asked->market);
+	if (!venue)
+		return REFUSE(at->info, ERR_NOT_FOUND, "/market", "there is no such market");
+	if (asked->state >= MARKET_STATE_COUNT || asked->state == venue->is.state)
+		return REFUSE(at->info, ERR_INVALID_FIELD, "/state",
+			"the market is in this state, or there is no such state");
+	struct event event = {.market_halted = {.market = asked->market, .state = asked->state}};
+	return decision_emit(at->call, EVENT_MARKET_HALTED, &event, at->info);
+}
+
+static enum err decide_instrument_list(const struct deciding *at)
+{
+	const struct command_instrument_list *asked = &at->call->command->instrument_list;
+	struct err_info *info = at->info;
+	const struct venue *venue = venue_find(at->market, asked->market);
+	struct market_attributes attributes;
+	uint32_t version = 1;
+	if (!venue)
+		return REFUSE(info, ERR_NOT_FOUND, "/market", "there is no such market");
+	if (!asked->code.text[0])
+		return REFUSE(info, ERR_MISSING_FIELD, "/code", "an instrument has a code");
+	if (asked->durabilities >> DURABILITY_COUNT)
+		return REFUSE(
+			info, ERR_INVALID_FIELD, "/durabilities", "/durabilities names a class that is not known");
+	if (asked->vintage_to && asked->vintage_to < asked->vintage_from)
+		return REFUSE(info, ERR_INVALID_FIELD, "/vintage_to", "/vintage_to must not be before /vintage_from");
+	if (asked->batch && (!at->batches->attributes(at->batches->context, asked->batch, &attributes) ||
+				    (uint32_t)attributes.kind != venue->is.kind))
+		return REFUSE(info, ERR_NOT_FOUND, "/batch", "there is no such batch of the market's kind");
+	for (uint32_t i = 0; i < at->market->instrument_count; i++) {
+		const struct event_state_instrument *is = &at->market->instruments[i].is;
+		if (memcmp(&is->code, &asked->code, sizeof is->code) == 0)
+			version = is->version + 1;
+	}
+	at->call->number = at->market->instrument_count + 1ull;
+	struct event event = {.instrument_listed = {.instrument = at->call->number,
+				      .market = asked->market,
+				      .code = asked->code,
+				      .batch = asked->batch,
+				      .methodology = asked->methodology,
+				      .country = asked->country,
+				      .durabilities = asked->durabilities,
+				      .vintage_from = asked->vintage_from,
+				      .vintage_to = asked->vintage_to,
+				      .version = version}};
+	return decision_emit(at->call, EVENT_INSTRUMENT_LISTED, &event, info);
+}
+
+/* ---- placing ---- */
+
+static bool is_newest(const struct market *market, const struct instrument *instrument)
+{
+	for (uint32_t i = (uint32_t)instrument->is.instrument; i < market->instrument_count; i++)
+		if (memcmp(&market->instruments[i].is.code, &instrument->is.code, sizeof instrument->is.code) == 0)
+			return false;
+	return true;
+}
+
+static enum err quantity_check(const char *pointer, int64_t kg, int64_t lot_kg, int64_t most, struct err_info *info)
+{
+	if (kg < lot_kg || kg % lot_kg || kg > most)
+		return REFUSE(info, ERR_INVALID_FIELD, pointer, "%s must be a multiple of %lld kg, %lld..%lld", pointer,
+			(long long)lot_kg, (long long)lot_kg, (long long)most);
+	return ERR_OK;
+}
+
+static enum err price_check(const char *pointer, int64_t price, int64_t tick, struct err_info *info)
+{
+	if (price < tick || price % tick || price > MARKET_PRICE_MAX)
+		return REFUSE(info, ERR_INVALID_FIELD, pointer,
+			"%s must be a multiple of the tick of %lld micros, up to %lld", pointer, (long long)tick,
+			(long long)MARKET_PRICE_MAX);
+	return ERR_OK;
+}
+
+static bool has_limit(uint32_t type)
+{
+	return type == ORDER_LIMIT || type == ORDER_STOP_LIMIT;
+}
+
+static bool has_stop(uint32_t type)
+{
+	return type == ORDER_STOP || type == ORDER_STOP_LIMIT || type == ORDER_TRAILING_STOP;
+}
+
+static enum err shape_check(const struct command_order_place *asked, const struct event_state_market *rules,
+	int64_t now_us, struct err_info *info)
+{
+	int64_t tick = rules->tick_micros;
+	if (asked->side >= ORDER_SIDE_COUNT || asked->type >= ORDER_TYPE_COUNT || asked->tif >= ORDER_TIF_COUNT ||
+		asked->stp >= ORDER_STP_COUNT || asked->post_only > 1 || asked->hidden > 1)
+		return REFUSE(info, ERR_INVALID_FIELD, "",
+			"an order's side, type, time in force or self-trade rule is not known");
+	enum err err = quantity_check("/kg", asked->kg, rules->lot_kg, MARKET_KG_MAX, info);
+	if (!err && asked->shown_kg)
+		err = quantity_check("/shown_kg", asked->shown_kg, rules->lot_kg, asked->kg, info);
+	if (!err && asked->minimum_kg)
+		err = quantity_check("/minimum_kg", asked->minimum_kg, rules->lot_kg, asked->kg, info);
+	if (!err && asked->minimum_kg && asked->shown_kg && asked->shown_kg < asked->kg)
+		err = REFUSE(info, ERR_INVALID_FIELD, "/minimum_kg", "an iceberg has no minimum");
+	if (!err && has_limit(asked->type))
+		err = price_check("/price", asked->price_micros, tick, info);
+	else if (!err && asked->price_micros)
+		err = REFUSE(info, ERR_INVALID_FIELD, "/price", "a market, stop or trailing order has no limit");
+	if (!err && (asked->type == ORDER_STOP || asked->type == ORDER_STOP_LIMIT))
+		err = price_check("/stop_price", asked->stop_micros, tick, info);
+	else if (!err && asked->stop_micros)
+		err = REFUSE(info, ERR_INVALID_FIELD, "/stop_price", "only a stop order has a stop");
+	if (!err && asked->type == ORDER_TRAILING_STOP)
+		err = price_check("/trail", asked->trail_micros, tick, info);
+	else if (!err && asked->trail_micros)
+		err = REFUSE(info, ERR_INVALID_FIELD, "/trail", "only a trailing stop trails");
+	if (!err && (asked->tif == ORDER_GTD) != (asked->expires_us != 0))
+		err = REFUSE(info, ERR_INVALID_FIELD, "/expires_at", "/expires_at belongs to gtd, and gtd to it");
+	if (!err && asked->tif == ORDER_GTD && asked->expires_us <= now_us)
+		err = REFUSE(info, ERR_INVALID_FIELD, "/expires_at", "/expires_at must lie in the future");
+	if (!err && asked->type == ORDER_MARKET && asked->tif != ORDER_IOC && asked->tif != ORDER_FOK)
+		err = REFUSE(info, ERR_INVALID_FIELD, "/tif", "a market order is ioc or fok");
+	if (!err && asked->post_only &&
+		(asked->type != ORDER_LIMIT || asked->tif == ORDER_IOC || asked->tif == ORDER_FOK))
+		err = REFUSE(info, ERR_INVALID_FIELD, "/post_only", "only a limit order that may rest is post-only");
+	if (!err && has_stop(asked->type) && (asked->tif == ORDER_IOC || asked->tif == ORDER_FOK))
+		err = REFUSE(info, ERR_INVALID_FIELD, "/tif", "a stop order sleeps: it is gtc, gtd or day");
+	return err;
+}
+
+/* Where the order is: market and, of a sell order, class; the class is opened where it is the first of its kind. */
+static enum err place_find(const struct deciding *at, struct event_state_order *is)
+{
+	const struct command *command = at->call->command;
+	const struct command_order_place *asked = &command->order_place;
+	struct err_info *info = at->info;
+	if (asked->side == ORDER_BUY) {
+		const struct instrument *instrument = instrument_find(at->market, asked->instrument);
+		if (!instrument || asked->batch || asked->market)
+			return REFUSE(info, instrument ? ERR_INVALID_FIELD : ERR_NOT_FOUND, "/instrument",
+				"a buy order names an instrument that is listed, and neither batch nor market");
+		if (!is_newest(at->market, instrument))
+			return REFUSE(info, ERR_INVALID_FIELD, "/instrument", "the instrument has a newer version");
+		is->instrument = asked->instrument;
+		is->market = instrument->is.market;
+		return at->batches->movable(at->batches->context, command->org, 0, info);
+	}
+	const struct venue *venue = venue_find(at->market, asked->market);
+	struct market_attributes attributes;
+	if (!venue || asked->instrument)
+		return REFUSE(info, venue ? ERR_INVALID_FIELD : ERR_NOT_FOUND, "/market",
+			"a sell order names a market and a batch, and no instrument");
+	if (!at->batches->attributes(at->batches->context, asked->batch, &attributes))
+		return REFUSE(info, ERR_NOT_FOUND, "/batch", "there is no such batch");
+	if ((uint32_t)attributes.kind != venue->is.kind)
+		return REFUSE(info, ERR_INVALID_FIELD, "/batch", "the batch is not of the market's kind");
+	is->market = asked->market;
+	is->batch = asked->batch;
+	enum err err = at->batches->movable(at->batches->context, command->org, asked->batch, info);
+	if (err)
+		return err;
+	const struct class *class = class_of(at->market, asked->market, &attributes);
+	is->class_number = class ? class->is.class_number : at->market->class_count + 1ull;
+	if (class)
+		return ERR_OK;
+	struct event event = {.class_opened = {.class_number = is->class_number,
+				      .market = asked->market,
+				      .methodology = attributes.methodology,
+				      .country = attributes.country,
+				      .durability = (uint32_t)attributes.durability,
+				      .vintage = attributes.vintage}};
+	return decision_emit(at->call, EVENT_CLASS_OPENED, &event, info);
+}
+
+/* The last trade that an order's stop looks at: in its class, or the newest in a class of its instrument; 0: none. */
+static int64_t last_of(const struct market *market, const struct event_state_order *is)
+{
+	if (is->side == ORDER_SELL)
+		return market->classes[is->class_number - 1].is.last_micros;
+	const struct event_state_class *newest = NULL;
+	for (uint32_t i = 0; i < market->class_count; i++) {
+		const struct class *class = &market->classes[i];
+		if (class->is.last_trade && (!newest || class->is.last_trade > newest->last_trade) &&
+			instrument_takes(&market->instruments[is->instrument - 1], class))
+			newest = &class->is;
+	}
+	return newest ? newest->last_micros : 0;
+}
+
+static int64_t worst_reserve(const struct market *market, const struct event_state_order *is, int64_t price, int64_t kg)
+{
+	int64_t ppm = is->maker_ppm > is->taker_ppm ? is->maker_ppm : is->taker_ppm;
+	return market_reserve_micros(price, kg, ppm, market->venues[is->market - 1].is.lot_kg);
+}
+
+/* The collar of a stop that has no limit: what it may cost more it does not buy. */
+static int64_t stop_collar(const struct event_state_market *rules, const struct event_state_order *is)
+{
+	int64_t off = 0, tick = rules->tick_micros;
+	bool fits = muldiv_floor(is->stop_micros, rules->collar_ppm, 1000000, &off);
+	assert(fits);
+	int64_t price = (is->side == ORDER_BUY ? is->stop_micros + off : is->stop_micros - off) / tick * tick;
+	price = price < tick ? tick : price;
+	return price > MARKET_PRICE_MAX ? MARKET_PRICE_MAX / tick * tick : price;
+}
+
+/* The price of an order that has no limit, and whether it comes at once, sleeps or rests. */
+static enum err entry_find(const struct deciding *at, struct event_state_order *is)
+{
+	const struct market *market = at->market;
+	struct err_info *info = at->info;
+	const struct event_state_market *rules = &market->venues[is->market - 1].is;
+	struct order order = {.is = *is};
+	uint32_t trades;
+	if (is->type == ORDER_TRAILING_STOP) {
+		int64_t last = last_of(market, is);
+		if (!last)
+			return REFUSE(
+				info, ERR_NO_LIQUIDITY, "/trail", "there is no trade yet that a stop could trail");
+		is->stop_micros = is->side == ORDER_SELL ? last - is->trail_micros : last + is->trail_micros;
+		if (is->stop_micros < rules->tick_micros || is->stop_micros > MARKET_PRICE_MAX)
+			return REFUSE(info, ERR_INVALID_FIELD, "/trail", "/trail leads past the allowed prices");
+	}
+	if (has_stop(is->type)) {
+		is->state = ORDER_SLEEPS;
+		if (!has_limit(is->type))
+			is->price_micros = stop_collar(rules, is);
+		return ERR_OK;
+	}
+	if (is->type == ORDER_MARKET) {
+		is->price_micros = order_collar(market, &order);
+		if (!is->price_micros)
+			return REFUSE(info, ERR_NO_LIQUIDITY, "", "there is no order on the other side");
+		order.is = *is;
+	}
+	order.is.minimum_kg = 0;
+	int64_t fillable = order_fillable(market, at->batches, &order, is->left_kg, &trades);
+	if (is->post_only && fillable)
+		return REFUSE(info, ERR_WOULD_TRADE, "/post_only", "the order would trade at once");
+	if (is->tif == ORDER_FOK && fillable < is->left_kg)
+		return REFUSE(info, ERR_NOT_FILLABLE, "/kg", "%lld kg can be filled at its price", (long long)fillable);
+	if (is->tif == ORDER_FOK && trades > MARKET_TRADES_MOST)
+		return REFUSE(info, ERR_COMMAND_TOO_LARGE, "/kg", "it would take more than %d trades at once",
+			MARKET_TRADES_MOST);
+	is->state = ORDER_TAKES;
+	return ERR_OK;
+}
+
+static enum err order_emit(const struct deciding *at, const struct event_state_order *is)
+{
+	struct serial_range ranges[EVENTS_RANGES_MAX];
+	size_t count = 0;
+	struct err_info *info = at->info;
+	if (is->side == ORDER_SELL) {
+		struct ledger_place place = {.org = is->org, .state = KG_HELD};
+		enum err err = ledger_pick(at->ledger, is->batch, place, is->kg, ranges, EVENTS_RANGES_MAX, &count);
+		if (err == ERR_INSUFFICIENT_KG)
+			return REFUSE(info, err, "/kg", "the organisation holds %lld kg of batch %llu",
+				(long long)ledger_amount(at->ledger, is->batch, place), (unsigned long long)is->batch);
+		if (err)
+			return REFUSE(
+				info, err, "/kg", "that many kilograms lie in more than %d ranges", EVENTS_RANGES_MAX);
+	}
+	struct event event = {.order_placed = {.order = is->order,
+				      .org = is->org,
+				      .number = is->number,
+				      .market = is->market,
+				      .class_number = is->class_number,
+				      .batch = is->batch,
+				      .instrument = is->instrument,
+				      .price_micros = is->price_micros,
+				      .stop_micros = is->stop_micros,
+				      .trail_micros = is->trail_micros,
+				      .kg = is->kg,
+				      .shown_kg = is->shown_kg,
+				      .minimum_kg = is->minimum_kg,
+				      .reserved_micros = is->reserved_micros,
+				      .expires_us = is->expires_us,
+				      .maker_ppm = is->maker_ppm,
+				      .taker_ppm = is->taker_ppm,
+				      .side = is->side,
+				      .type = is->type,
+				      .tif = is->tif,
+				      .stp = is->stp,
+				      .post_only = is->post_only,
+				      .hidden = is->hidden,
+				      .state = is->state},
+		.lists = {.ranges = ranges, .range_count = count}};
+	return decision_emit(at->call, EVENT_ORDER_PLACED, &event, info);
+}
+
+static enum err decide_order_place(const struct deciding *at)
+{
+	struct market *market = at->market;
+	const struct command *command = at->call->command;
+	const struct command_order_place *asked = &command->order_place;
+	struct err_info *info = at->info;
+	struct event_state_order is = {.order = command->id, .org = command->org, .number = market->order_number + 1};
+	if (id_is_none(command->org))
+		return REFUSE(info, ERR_FORBIDDEN, "", "only an organisation trades");
+	if (trader_is_stopped(market, command->org))
+		return REFUSE(info, ERR_TRADER_STOPPED, "", "the organisation's trading is stopped");
+	if (order_find(market, command->id))
+		return REFUSE(info, ERR_DUPLICATE, "", "there is an order with this id");
+	enum err err = place_find(at, &is);
+	if (err)
+		return err;
+	const struct event_state_market rules = market->venues[is.market - 1].is;
+	if (rules.state != MARKET_OPEN)
+		return REFUSE(info, ERR_MARKET_CLOSED, "", "the market is halted");
+	err = shape_check(asked, &rules, at->call->now_us, info);
+	if (err)
+		return err;
+	is.price_micros = asked->price_micros;
+	is.stop_micros = asked->stop_micros;
+	is.trail_micros = asked->trail_micros;
+	is.kg = is.left_kg = asked->kg;
+	is.shown_kg = is.shown_now_kg = asked->shown_kg ? asked->shown_kg : asked->kg;
+	is.minimum_kg = asked->tif == ORDER_FOK ? asked->kg : asked->minimum_kg;
+	is.expires_us = asked->expires_us;
+	if (asked->tif == ORDER_DAY)
+		is.expires_us = (at->call->now_us / CLOCK_US_PER_DAY + 1) * CLOCK_US_PER_DAY;
+	is.maker_ppm = rules.maker_ppm;
+	is.taker_ppm = rules.taker_ppm;
+	is.side = asked->side;
+	is.type = asked->type;
+	is.tif = asked->tif;
+	is.stp = asked->stp;
+	is.post_only = asked->post_only;
+	is.hidden = asked->hidden;
+	err = entry_find(at, &is);
+	if (err)
+		return err;
+	if (is.side == ORDER_BUY)
+		is.reserved_micros = worst_reserve(market, &is, is.price_micros, is.kg);
+	err = order_emit(at, &is);
+	at->call->number = is.number;
+	return err || is.state == ORDER_SLEEPS ? err
+					       : order_take(market, at->ledger, at->batches, at->call, is.order, info);
+}
+
+/* ---- changing and ending ---- */
+
+static enum err own_order(const struct deciding *at, struct id id, struct order **ret_order)
+{
+	struct order *order = order_find(at->market, id);
+	if (!order || !id_equal(order->is.org, at->call->command->org))
+		return REFUSE(at->info, ERR_ORDER_DONE, "", "the organisation has no such order, or it is done");
+	*ret_order = order;
+	return ERR_OK;
+}
+
+static enum err order_raise(const struct deciding *at, const struct order *order, int64_t price, int64_t kg)
+{
+	const struct event_state_order is = order->is;
+	struct serial_range ranges[EVENTS_RANGES_MAX];
+	struct event event = {.order_amended = {.order = is.order, .price_micros = price, .kg = kg}};
+	enum err err = at->batches->movable(at->batches->context, is.org, is.batch, at->info);
+	if (!err && is.side == ORDER_BUY) {
+		event.order_amended.reserved_micros = worst_reserve(at->market, &is, price, kg) - is.reserved_micros;
+	} else if (!err && kg > is.left_kg) {
+		struct ledger_place place = {.org = is.org, .state = KG_HELD};
+		size_t count = 0;
+		err = ledger_pick(at->ledger, is.batch, place, kg - is.left_kg, ranges, EVENTS_RANGES_MAX, &count);
+		if (err)
+			return REFUSE(at->info, err, "/kg", "the organisation does not hold so much more of the batch");
+		event.lists = (struct record_lists){.ranges = ranges, .range_count = count};
+	}
+	if (!err)
+		err = decision_emit(at->call, EVENT_ORDER_AMENDED, &event, at->info);
+	if (err || is.state == ORDER_SLEEPS)
+		return err;
+	return order_take(at->market, at->ledger, at->batches, at->call, is.order, at->info);
+}
+
+static enum err decide_order_amend(const struct deciding *at)
+{
+	const struct command_order_amend *asked = &at->call->command->order_amend;
+	struct order *order = NULL;
+	enum err err = own_order(at, asked->order, &order);
+	if (err)
+		return err;
+	const struct event_state_order is = order->is;
+	const struct event_state_market rules = at->market->venues[is.market - 1].is;
+	int64_t price = asked->price_micros ? asked->price_micros : is.price_micros;
+	int64_t kg = asked->kg ? asked->kg : is.left_kg;
+	if (rules.state != MARKET_OPEN)
+		return REFUSE(at->info, ERR_MARKET_CLOSED, "", "the market is halted");
+	if (is.state == ORDER_TAKES)
+		return REFUSE(at->info, ERR_BUSY, "", "the order trades now");
+	err = quantity_check("/kg", kg, rules.lot_kg, MARKET_KG_MAX, at->info);
+	if (!err && asked->price_micros)
+		err = has_limit(is.type) ? price_check("/price", price, rules.tick_micros, at->info)
+					 : REFUSE(at->info, ERR_INVALID_FIELD, "/price", "the order has no limit");
+	if (err)
+		return err;
+	at->call->number = is.number;
+	if (price == is.price_micros && kg == is.left_kg)
+		return REFUSE(at->info, ERR_INVALID_FIELD, "", "the order has this price and quantity");
+	if (kg < is.left_kg)
+		err = order_reduce(at->market, at->ledger, at->call, order, is.left_kg - kg, ORDER_AMENDED, at->info);
+	if (err || (price == is.price_micros && kg <= is.left_kg))
+		return err;
+	if (is.post_only) {
+		struct order moved = {.is = order->is};
+		uint32_t trades;
+		moved.is.price_micros = price;
+		if (order_fillable(at->market, at->batches, &moved, kg, &trades))
+			return REFUSE(at->info, ERR_WOULD_TRADE, "/price", "a post-only order would trade at once");
+	}
+	return order_raise(at, order, price, kg);
+}
+
+static enum err decide_order_cancel(const struct deciding *at)
+{
+	struct order *order = NULL;
+	enum err err = own_order(at, at->call->command->order_cancel.order, &order);
+	if (err)
+		return err;
+	at->call->number = order->is.number;
+	return order_reduce(at->market, at->ledger, at->call, order, order->is.left_kg, ORDER_CANCELLED, at->info);
+}
+
+struct ending {
+	int64_t deadline_us;
+	uint64_t number;
+	struct id order;
+};
+
+static int ending_compare(const void *a, const void *b)
+{
+	const struct ending *first = a, *second = b;
+	if (first->deadline_us != second->deadline_us)
+		return first->deadline_us < second->deadline_us ? -1 : 1;
+	return first->number < second->number ? -1 : first->number > second->number;
+}
+
+/* Ends all orders for which `is_meant`, in (deadline, number) order, and at most MARKET_CANCEL_MOST of them. */
+static enum err orders_end(struct market *market, struct ledger *ledger, struct decision *call,
+	bool (*is_meant)(const struct event_state_order *is, const void *what), const void *what, bool by_deadline,
+	enum order_reason reason, struct err_info *info)
+{
+	struct ending *endings = malloc(((size_t)market->order_count + 1) * sizeof *endings);
+	size_t count = 0;
+	if (!endings)
+		return ERR_NO_MEMORY;
+	for (uint32_t i = 1; i <= market->order_used; i++) {
+		const struct event_state_order *is = &market->orders[i].is;
+		if (!id_is_none(is->order) && is_meant(is, what))
+			endings[count++] = (struct ending){by_deadline ? is->expires_us : 0, is->number, is->order};
+	}
+	qsort(endings, count, sizeof *endings, ending_compare);
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < count && i < MARKET_CANCEL_MOST && !err; i++) {
+		const struct order *order = order_find(market, endings[i].order);
+		err = order_reduce(market, ledger, call, order, order->is.left_kg, reason, info);
+	}
+	free(endings);
+	return err;
+}
+
+struct whose {
+	struct id org;
+	uint64_t market, batch;
+};
+
+static bool is_theirs(const struct event_state_order *is, const void *what)
+{
+	const struct whose *whose = what;
+	return (id_is_none(whose->org) || id_equal(is->org, whose->org)) &&
+	       (!whose->market || is->market == whose->market) && (!whose->batch || is->batch == whose->batch);
+}
+
+static enum err decide_order_cancel_all(const struct deciding *at)
+{
+	const struct command_order_cancel_all *asked = &at->call->command->order_cancel_all;
+	struct whose whose = {.org = asked->org, .market = asked->market};
+	if (id_is_none(asked->org) || asked->kill > 2)
+		return REFUSE(at->info, ERR_INVALID_FIELD, "/org_id", "a mass cancellation names an organisation");
+	bool stopped = trader_is_stopped(at->market, asked->org);
+	enum err err = ERR_OK;
+	if (asked->kill && stopped != (asked->kill == 1)) {
+		struct event event = {.trader_stopped = {.org = asked->org, .stopped = asked->kill == 1}};
+		err = decision_emit(at->call, EVENT_TRADER_STOPPED, &event, at->info);
+	}
+	return err || asked->kill == 2 ? err
+				       : orders_end(at->market, at->ledger, at->call, is_theirs, &whose, false,
+						 asked->kill ? ORDER_KILLED : ORDER_CANCELLED, at->info);
+}
+
+static bool is_over(const struct event_state_order *is, const void *what)
+{
+	return is->expires_us && is->expires_us <= *(const int64_t *)what;
+}
+
+enum err market_tick(
+	struct market *market, struct ledger *ledger, struct decision *call, int64_t due_us, struct err_info *info)
+{
+	if (due_us < market->next_expiry_us)
+		return ERR_OK;
+	enum err err = orders_end(market, ledger, call, is_over, &due_us, true, ORDER_EXPIRED, info);
+	market->next_expiry_us = INT64_MAX;
+	for (uint32_t i = 1; i <= market->order_used; i++) {
+		const struct event_state_order *is = &market->orders[i].is;
+		if (!id_is_none(is->order) && is->expires_us && is->expires_us < market->next_expiry_us)
+			market->next_expiry_us = is->expires_us;
+	}
+	return err;
+}
+
+enum err market_recall(struct market *market, struct ledger *ledger, struct decision *call, struct id org,
+	uint64_t batch, struct err_info *info)
+{
+	struct whose whose = {.org = org, .batch = batch};
+	return orders_end(market, ledger, call, is_theirs, &whose, false, ORDER_RECALLED, info);
+}
+
+/* ---- what goes on by itself ---- */
+
+static bool stop_reached(const struct market *market, const struct event_state_order *is)
+{
+	int64_t last = last_of(market, is);
+	return last && (is->side == ORDER_SELL ? last <= is->stop_micros : last >= is->stop_micros);
+}
+
+/* Where a trailing stop stands after the last trade; 0: where it was. */
+static int64_t trailed_to(const struct market *market, const struct event_state_order *is)
+{
+	int64_t last = last_of(market, is);
+	if (!is->trail_micros || !last)
+		return 0;
+	int64_t stop = is->side == ORDER_SELL ? last - is->trail_micros : last + is->trail_micros;
+	bool moves = is->side == ORDER_SELL ? stop > is->stop_micros : stop < is->stop_micros;
+	return moves && stop > 0 && stop <= MARKET_PRICE_MAX ? stop : 0;
+}
+
+static bool is_due(const struct market *market, const struct event_state_order *is)
+{
+	if (market->venues[is->market - 1].is.state != MARKET_OPEN)
+		return false;
+	return is->state == ORDER_TAKES ||
+	       (is->state == ORDER_SLEEPS && (stop_reached(market, is) || trailed_to(market, is)));
+}
+
+bool market_due(struct market *market, struct id *ret_order)
+{
+	if (!market->look || !market->waiting)
+		return false;
+	const struct event_state_order *first = NULL;
+	for (uint32_t i = 1; i <= market->order_used; i++) {
+		const struct event_state_order *is = &market->orders[i].is;
+		if (id_is_none(is->order) || is->state == ORDER_RESTS || !is_due(market, is))
+			continue;
+		/* one that trades goes before one that sleeps, then the older one */
+		if (!first || (is->state == ORDER_TAKES) > (first->state == ORDER_TAKES) ||
+			(is->state == first->state && is->number < first->number))
+			first = is;
+	}
+	market->look = first != NULL;
+	if (first)
+		*ret_order = first->order;
+	return first != NULL;
+}
+
+static enum err decide_order_work(const struct deciding *at)
+{
+	struct id id = at->call->command->order_work.order;
+	const struct order *order = order_find(at->market, id);
+	struct event event = {0};
+	if (!order || !is_due(at->market, &order->is))
+		return REFUSE(at->info, ERR_ORDER_DONE, "", "the order is not due");
+	const struct event_state_order is = order->is;
+	if (is.state == ORDER_SLEEPS && !stop_reached(at->market, &is)) {
+		event.order_trailed =
+			(struct event_order_trailed){.order = id, .stop_micros = trailed_to(at->market, &is)};
+		return decision_emit(at->call, EVENT_ORDER_TRAILED, &event, at->info);
+	}
+	if (is.state == ORDER_SLEEPS) {
+		const struct event_state_market *rules = &at->market->venues[is.market - 1].is;
+		event.order_woken = (struct event_order_woken){.order = id,
+			.last_micros = last_of(at->market, &is),
+			.price_micros = has_limit(is.type) ? is.price_micros : stop_collar(rules, &is)};
+		enum err err = decision_emit(at->call, EVENT_ORDER_WOKEN, &event, at->info);
+		if (err)
+			return err;
+	}
+	return order_take(at->market, at->ledger, at->batches, at->call, id, at->info);
+}
+
+enum err market_decide(struct market *market, struct ledger *ledger, const struct market_register *batches,
+	struct decision *call, struct err_info *info)
+{
+	const struct deciding at = {market, ledger, batches, call, info};
+	static enum err (*const deciders[COMMAND_KIND_COUNT])(const struct deciding *) = {
+#define RECORD(name, NAME, type, version, lists, doc) [type] = decide_##name,
+#define RECORD_END(name, NAME)
+#include "carbond/record_fields_none.def"
+#include "carbond/records/market_commands.def"
+#include "carbond/record_undef.def"
+	};
+	return deciders[call->command->kind](&at);
+}

@@ -1,0 +1,190 @@
+/* Life cycle, memory, finding, snapshots. The state's thread. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "state.h"
+
+struct market *market_new(uint64_t seed)
+{
+	struct market *market = calloc(1, sizeof *market);
+	if (!market)
+		return NULL;
+	market->seed = seed;
+	market->next_expiry_us = INT64_MAX;
+	market->book = book_new(seed);
+	if (!market->book)
+		market_free(&market);
+	return market;
+}
+
+void market_free(struct market **market)
+{
+	struct market *old = *market;
+	*market = NULL;
+	if (!old)
+		return;
+	book_free(&old->book);
+	map_free(&old->order_map);
+	free(old->venues);
+	free(old->classes);
+	free(old->instruments);
+	free(old->orders);
+	free(old->stopped);
+	free(old);
+}
+
+static bool room(void **array, uint32_t *capacity, uint32_t count, size_t item_size)
+{
+	if (count < *capacity)
+		return true;
+	if (*capacity > UINT32_MAX / 4)
+		return false;
+	uint32_t grown_capacity = (*capacity + 8) * 2;
+	void *grown = realloc(*array, grown_capacity * item_size);
+	if (!grown)
+		return false;
+	*array = grown;
+	*capacity = grown_capacity;
+	return true;
+}
+
+#define ROOM(market, array, count, capacity)                                                                 \
+	({                                                                                                   \
+		void *items_ = (market)->array;                                                              \
+		bool enough_ = room(&items_, &(market)->capacity, (market)->count, sizeof *(market)->array); \
+		(market)->array = items_;                                                                    \
+		enough_;                                                                                     \
+	})
+
+/* An event moves two orders at most, and an undo moves them back. */
+enum { EVENT_PUTS = 2, EVENT_LADDERS = 2, EVENTS_UNDONE = 2 * EVENTS_PER_COMMAND_MAX };
+
+enum err market_reserve(struct market *market)
+{
+	uint32_t orders = market->order_used + 2; /* [0] is not used */
+	void *items = market->orders;
+	bool enough = room(&items, &market->order_capacity, orders, sizeof *market->orders);
+	market->orders = items;
+	enough = enough && ROOM(market, venues, venue_count, venue_capacity) &&
+		 ROOM(market, classes, class_count, class_capacity) &&
+		 ROOM(market, instruments, instrument_count, instrument_capacity) &&
+		 ROOM(market, stopped, stopped_count, stopped_capacity) && map_reserve(&market->order_map, 1) &&
+		 book_reserve(market->book, EVENT_PUTS + EVENTS_UNDONE, EVENT_LADDERS);
+	return enough ? ERR_OK : ERR_NO_MEMORY;
+}
+
+/* ---- finding ---- */
+
+static bool order_equal(const void *context, uint32_t item, const void *key)
+{
+	return memcmp(&((const struct market *)context)->orders[item].is.order, key, sizeof(struct id)) == 0;
+}
+
+struct order *order_find(const struct market *market, struct id id)
+{
+	uint32_t item =
+		map_find(&market->order_map, map_hash_bytes(market->seed, &id, sizeof id), order_equal, market, &id);
+	return item == MAP_NONE ? NULL : &market->orders[item];
+}
+
+struct venue *venue_find(const struct market *market, uint64_t number)
+{
+	return number >= 1 && number <= market->venue_count ? &market->venues[number - 1] : NULL;
+}
+
+struct class *class_find(const struct market *market, uint64_t number)
+{
+	return number >= 1 && number <= market->class_count ? &market->classes[number - 1] : NULL;
+}
+
+struct instrument *instrument_find(const struct market *market, uint64_t number)
+{
+	return number >= 1 && number <= market->instrument_count ? &market->instruments[number - 1] : NULL;
+}
+
+struct class *class_of(const struct market *market, uint64_t venue, const struct market_attributes *attributes)
+{
+	for (uint32_t i = 0; i < market->class_count; i++) {
+		const struct event_state_class *is = &market->classes[i].is;
+		if (is->market == venue && is->durability == (uint32_t)attributes->durability &&
+			is->vintage == attributes->vintage &&
+			memcmp(&is->country, &attributes->country, sizeof is->country) == 0 &&
+			memcmp(&is->methodology, &attributes->methodology, sizeof is->methodology) == 0)
+			return &market->classes[i];
+	}
+	return NULL;
+}
+
+uint32_t order_ladder(const struct market *market, const struct order *order)
+{
+	const struct event_state_order *is = &order->is;
+	bool sleeps = is->state == ORDER_SLEEPS;
+	if (is->side == ORDER_SELL) {
+		const struct class *class = &market->classes[is->class_number - 1];
+		return sleeps ? class->sell_stops : class->asks;
+	}
+	const struct instrument *instrument = &market->instruments[is->instrument - 1];
+	return sleeps ? instrument->buy_stops : instrument->bids;
+}
+
+uint32_t market_order_count(const struct market *market)
+{
+	return market->order_count;
+}
+
+/* ---- snapshots ---- */
+
+static int order_compare(const void *a, const void *b)
+{
+	const struct order *first = *(const struct order *const *)a, *second = *(const struct order *const *)b;
+	return first->is.number < second->is.number ? -1 : first->is.number > second->is.number;
+}
+
+typedef enum err emit_function(void *context, struct event *event, struct err_info *info);
+
+static enum err orders_put(const struct market *market, emit_function *emit, void *context, struct err_info *info)
+{
+	const struct order **sorted = calloc(market->order_count + 1, sizeof *sorted);
+	size_t count = 0;
+	if (!sorted)
+		return ERR_NO_MEMORY;
+	for (uint32_t i = 1; i <= market->order_used; i++)
+		if (!id_is_none(market->orders[i].is.order))
+			sorted[count++] = &market->orders[i];
+	qsort(sorted, count, sizeof *sorted, order_compare);
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < count && !err; i++) {
+		struct event event = {.header.type = EVENT_STATE_ORDER, .state_order = sorted[i]->is};
+		err = emit(context, &event, info);
+	}
+	free(sorted);
+	return err;
+}
+
+enum err market_snapshot(const struct market *market, emit_function *emit, void *context, struct err_info *info)
+{
+	enum err err = ERR_OK;
+	for (uint32_t i = 0; i < market->venue_count && !err; i++) {
+		struct event event = {.header.type = EVENT_STATE_MARKET, .state_market = market->venues[i].is};
+		err = emit(context, &event, info);
+	}
+	for (uint32_t i = 0; i < market->class_count && !err; i++) {
+		struct event event = {.header.type = EVENT_STATE_CLASS, .state_class = market->classes[i].is};
+		err = emit(context, &event, info);
+	}
+	for (uint32_t i = 0; i < market->instrument_count && !err; i++) {
+		struct event event = {
+			.header.type = EVENT_STATE_INSTRUMENT, .state_instrument = market->instruments[i].is};
+		err = emit(context, &event, info);
+	}
+	if (!err && (market->order_number || market->trade_number)) {
+		struct event event = {.header.type = EVENT_STATE_TRADING,
+			.state_trading = {.orders = market->order_number, .trades = market->trade_number}};
+		err = emit(context, &event, info);
+	}
+	for (uint32_t i = 0; i < market->stopped_count && !err; i++) {
+		struct event event = {.header.type = EVENT_STATE_TRADER, .state_trader.org = market->stopped[i]};
+		err = emit(context, &event, info);
+	}
+	return err ? err : orders_put(market, emit, context, info);
+}

@@ -1,0 +1,80 @@
+/* The market's state. An order is in `orders` until it is done; in the book where it rests, or where it sleeps under its stop. */
+#ifndef MARKET_STATE_H
+#define MARKET_STATE_H
+
+#include "book.h"
+#include "carbond/base/map.h"
+#include "carbond/market.h"
+
+struct order {
+	struct event_state_order is; /* as snapshots have it; order zero: the place is free */
+	uint32_t slot;               /* in the book; 0: it takes */
+	uint32_t next_free;
+};
+
+struct venue {
+	struct event_state_market is;
+	uint64_t asset; /* of its currency */
+};
+
+struct class
+{
+	struct event_state_class is;
+	uint32_t asks, sell_stops; /* ladders */
+};
+
+struct instrument {
+	struct event_state_instrument is;
+	uint32_t bids, buy_stops;
+};
+
+struct market {
+	uint64_t seed;
+	struct book *book;
+	struct venue *venues;
+	struct class *classes;
+	struct instrument *instruments; /* number − 1, all three */
+	uint32_t venue_count, venue_capacity;
+	uint32_t class_count, class_capacity;
+	uint32_t instrument_count, instrument_capacity;
+	struct order *orders;
+	uint32_t order_used, order_capacity, order_free, order_count; /* [0] is not used */
+	uint32_t waiting;                                             /* orders that do not rest */
+	struct map order_map;                                         /* by id */
+	struct id *stopped; /* organisations that may place no orders, sorted */
+	uint32_t stopped_count, stopped_capacity;
+	uint64_t order_number, trade_number;
+	int64_t next_expiry_us; /* none ends before it; a hint */
+	bool look;              /* an order may be due; a hint that apply sets and market_due clears */
+};
+
+#define REFUSE(info, code, pointer, ...) err_set((info), (code), (pointer), __VA_ARGS__)
+
+struct order *order_find(const struct market *market, struct id id);              /* NULL: none */
+struct venue *venue_find(const struct market *market, uint64_t number);           /* NULL: none */
+struct instrument *instrument_find(const struct market *market, uint64_t number); /* NULL: none */
+struct class *class_find(const struct market *market, uint64_t number);           /* NULL: none */
+struct class *class_of(const struct market *market, uint64_t venue, const struct market_attributes *attributes);
+bool trader_is_stopped(const struct market *market, struct id org);
+/* Whether an instrument asks for what a class has; a single batch is looked at by itself. */
+bool instrument_takes(const struct instrument *instrument, const struct class *class);
+/* The ladder in which an order rests, or sleeps. */
+uint32_t order_ladder(const struct market *market, const struct order *order);
+static inline uint64_t order_asset(const struct market *market, const struct order *order)
+{
+	return market->venues[order->is.market - 1].asset;
+}
+
+/* match.c: trades an order that takes until it is done or rests, or MARKET_TRADES_MOST. */
+enum err order_take(struct market *market, struct ledger *ledger, const struct market_register *batches,
+	struct decision *call, struct id order, struct err_info *info) MUST_CHECK;
+/* Takes `kg` out of an order; all of it: it is done. */
+enum err order_reduce(struct market *market, struct ledger *ledger, struct decision *call, const struct order *order,
+	int64_t kg, enum order_reason reason, struct err_info *info) MUST_CHECK;
+/* The collar of a market order that would come now: its price, or 0 where nothing is on the other side. */
+int64_t order_collar(const struct market *market, const struct order *order);
+/* Kilograms that an order would trade at once, at most `most`; *ret_trades: in how many trades. */
+int64_t order_fillable(const struct market *market, const struct market_register *batches, const struct order *order,
+	int64_t most, uint32_t *ret_trades);
+
+#endif

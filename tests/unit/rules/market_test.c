@@ -1,0 +1,543 @@
+/* Orders, from the text of decisions 18 to 22 and docs/MARKET.md: what trades with what, at which price, and where kilograms and
+ * money are afterwards. The real machine (rules_execute); a replica replays each event, and both states must be one (P8). After every
+ * command P1, P2 and P3 hold, and each is tried with a fault at each of its events first, which must leave nothing behind. */
+#include "world.h"
+
+#define SELLER 0
+#define BUYER  1
+#define OTHER  2
+#define PRICE  INT64_C(100000000) /* 100 a tonne */
+#define TICK   INT64_C(1000000)
+#define MAKER  2000
+#define TAKER  5000
+
+struct place {
+	struct world world;
+	uint64_t batch;
+	struct code8 currency;
+	uint64_t money;
+	struct id house;
+};
+
+static struct place at;
+
+static enum err give(struct command *command)
+{
+	struct world *world = &at.world;
+	world->now_us += CLOCK_US_PER_SECOND;
+	if (command->source == COMMAND_SOURCE_CLIENT)
+		command->id = world_id(world);
+	struct hash before = world_state(world->rules);
+	for (uint32_t event = 1;; event++) {
+		rules_fail_event(world->rules, event);
+		enum err err = world_execute(world, command);
+		rules_fail_event(world->rules, 0);
+		if (err != ERR_NO_MEMORY) {
+			world_check(world);
+			return err;
+		}
+		struct hash after = world_state(world->rules);
+		assert_memory_equal(&before, &after, sizeof before); /* undone without a trace */
+	}
+}
+
+static void must(struct command *command)
+{
+	if (give(command))
+		fail_msg("%s: %s", command_kind_name(command->kind), at.world.info.detail);
+}
+
+/* What follows by itself, as the engine has it. */
+static void follow(void)
+{
+	struct command command;
+	for (int i = 0; rules_due(at.world.rules, &command); i++) {
+		assert_true(i < 1000);
+		must(&command);
+	}
+}
+
+static struct command order(int org, enum order_side side, int64_t price, int64_t kg)
+{
+	struct command command = world_command(&at.world, COMMAND_ORDER_PLACE, org);
+	command.order_place = (struct command_order_place){.market = side == ORDER_SELL,
+		.batch = side == ORDER_SELL ? at.batch : 0,
+		.instrument = side == ORDER_BUY,
+		.price_micros = price,
+		.kg = kg,
+		.side = (uint32_t)side};
+	return command;
+}
+
+static struct id place(int org, enum order_side side, int64_t price, int64_t kg)
+{
+	struct command command = order(org, side, price, kg);
+	must(&command);
+	follow();
+	return command.id;
+}
+
+static int64_t kg_of(int org, enum kg_state state)
+{
+	return world_kg(&at.world, org, at.batch, state);
+}
+
+static int64_t money_of(struct id org, enum kg_state state)
+{
+	return ledger_amount(rules_ledger(at.world.rules), at.money, (struct ledger_place){.org = org, .state = state});
+}
+
+static uint32_t open_orders(void)
+{
+	return market_order_count(rules_market(at.world.rules));
+}
+
+static void deposit(int org, int64_t micros)
+{
+	struct command command = world_command(&at.world, COMMAND_MONEY_DEPOSIT, -1);
+	command.money_deposit = (struct command_money_deposit){
+		.to = at.world.orgs[org], .currency = at.currency, .amount_micros = micros};
+	must(&command);
+}
+
+static void list(const char *code, uint64_t batch, uint32_t vintage)
+{
+	struct command command = world_command(&at.world, COMMAND_INSTRUMENT_LIST, -1);
+	command.instrument_list = (struct command_instrument_list){
+		.market = 1, .batch = batch, .vintage_from = vintage, .vintage_to = vintage};
+	assert_true(code32_set(&command.instrument_list.code, code));
+	must(&command);
+}
+
+static int start(void **state)
+{
+	(void)state;
+	world_start(&at.world, 7);
+	at.batch = world_issue(&at.world, SELLER, 24, 1000000, NULL);
+	at.house = world_id(&at.world);
+	assert_true(code8_set(&at.currency, "EUR"));
+	at.money = ledger_money_asset(at.currency);
+	struct command command = world_command(&at.world, COMMAND_HOUSE_NAME, -1);
+	command.house_name.org = at.house;
+	must(&command);
+	command = world_command(&at.world, COMMAND_MARKET_OPEN, -1);
+	command.market_open = (struct command_market_open){.currency = at.currency,
+		.tick_micros = TICK,
+		.lot_kg = 1000,
+		.maker_ppm = MAKER,
+		.taker_ppm = TAKER,
+		.collar_ppm = 50000,
+		.kind = CREDIT_REMOVAL};
+	must(&command);
+	list("REMOVAL", 0, 0);
+	for (int org = 0; org < 3; org++)
+		deposit(org, INT64_C(100000000000)); /* 100,000 */
+	assert_int_equal(world_transfer(&at.world, SELLER, OTHER, at.batch, 100000), ERR_OK);
+	assert_int_equal(world_transfer(&at.world, SELLER, BUYER, at.batch, 100000), ERR_OK);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	/* a snapshot of whatever rests gives the same state */
+	world_check(&at.world);
+	world_stop(&at.world);
+	return 0;
+}
+
+/* ---- settlement ---- */
+
+static void a_trade_moves_kilograms_money_and_fees_in_one_entry(void **state)
+{
+	(void)state;
+	int64_t seller = money_of(at.world.orgs[SELLER], KG_HELD), buyer = money_of(at.world.orgs[BUYER], KG_HELD);
+	int64_t had = kg_of(BUYER, KG_HELD);
+	place(SELLER, ORDER_SELL, PRICE, 5000);
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 5000);
+	place(BUYER, ORDER_BUY, PRICE + 3 * TICK, 3000); /* trades at the maker's price */
+	int64_t amount = PRICE * 3;
+	assert_int_equal(kg_of(BUYER, KG_HELD), had + 3000);
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 2000);
+	assert_int_equal(money_of(at.world.orgs[SELLER], KG_HELD), seller + amount - amount * MAKER / 1000000);
+	assert_int_equal(money_of(at.world.orgs[BUYER], KG_HELD), buyer - amount - amount * TAKER / 1000000);
+	assert_int_equal(money_of(at.world.orgs[BUYER], KG_RESERVED), 0); /* nothing is left behind */
+	assert_int_equal(money_of(at.house, KG_HELD), amount * (MAKER + TAKER) / 1000000);
+}
+
+static void fees_are_rounded_up_and_rebates_down(void **state)
+{
+	(void)state;
+	assert_int_equal(market_fee(1, 1), 1);
+	assert_int_equal(market_fee(1000001, 1000), 1001);
+	assert_int_equal(market_fee(1000001, -1000), -1000);
+	assert_int_equal(market_fee(999, -1000), 0);
+	assert_int_equal(market_amount(1000, 1000), 1000);
+}
+
+static void price_then_time_decides(void **state)
+{
+	(void)state;
+	place(SELLER, ORDER_SELL, PRICE, 1000);
+	place(OTHER, ORDER_SELL, PRICE, 1000);
+	place(OTHER, ORDER_SELL, PRICE - TICK, 1000);
+	int64_t seller = kg_of(SELLER, KG_LISTED), other = kg_of(OTHER, KG_LISTED);
+	place(BUYER, ORDER_BUY, PRICE, 2000);
+	assert_int_equal(kg_of(OTHER, KG_LISTED), other - 1000);   /* the better price */
+	assert_int_equal(kg_of(SELLER, KG_LISTED), seller - 1000); /* then the older of two */
+}
+
+static void what_cannot_be_paid_or_delivered_is_refused(void **state)
+{
+	(void)state;
+	struct command command = order(BUYER, ORDER_BUY, PRICE, 1000000);
+	assert_int_equal(give(&command), ERR_INSUFFICIENT_FUNDS);
+	command = order(BUYER, ORDER_SELL, PRICE, 200000);
+	assert_int_equal(give(&command), ERR_INSUFFICIENT_KG);
+	command = order(BUYER, ORDER_BUY, PRICE + 1, 1000);
+	assert_int_equal(give(&command), ERR_INVALID_FIELD);
+	command = order(BUYER, ORDER_BUY, PRICE, 1500);
+	assert_int_equal(give(&command), ERR_INVALID_FIELD);
+	assert_int_equal(open_orders(), 0);
+}
+
+/* ---- the classic mistakes ---- */
+
+static void an_ioc_never_rests(void **state)
+{
+	(void)state;
+	place(SELLER, ORDER_SELL, PRICE, 1000);
+	struct command command = order(BUYER, ORDER_BUY, PRICE, 3000);
+	command.order_place.tif = ORDER_IOC;
+	must(&command);
+	assert_int_equal(open_orders(), 0);
+	assert_int_equal(money_of(at.world.orgs[BUYER], KG_RESERVED), 0);
+}
+
+static void a_fok_is_filled_whole_or_refused(void **state)
+{
+	(void)state;
+	place(SELLER, ORDER_SELL, PRICE, 1000);
+	place(OTHER, ORDER_SELL, PRICE + TICK, 1000);
+	struct command command = order(BUYER, ORDER_BUY, PRICE, 2000);
+	command.order_place.tif = ORDER_FOK;
+	assert_int_equal(give(&command), ERR_NOT_FILLABLE);
+	command.order_place.price_micros = PRICE + TICK;
+	must(&command);
+	assert_int_equal(open_orders(), 0);
+}
+
+static void an_aon_trades_whole_at_the_makers_price_and_never_blocks(void **state)
+{
+	(void)state;
+	int64_t seller = money_of(at.world.orgs[SELLER], KG_HELD);
+	struct command command = order(SELLER, ORDER_SELL, PRICE, 5000);
+	command.order_place.minimum_kg = 5000;
+	must(&command);
+	place(OTHER, ORDER_SELL, PRICE + TICK, 3000);
+	place(BUYER, ORDER_BUY, PRICE + TICK, 3000); /* passes the larger one over */
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 5000);
+	assert_int_equal(kg_of(OTHER, KG_LISTED), 0);
+	place(BUYER, ORDER_BUY, PRICE + 2 * TICK, 5000); /* takes it whole */
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 0);
+	assert_int_equal(money_of(at.world.orgs[SELLER], KG_HELD), seller + PRICE * 5 - PRICE * 5 * MAKER / 1000000);
+}
+
+static void a_minimum_is_of_all_that_an_order_takes_at_once(void **state)
+{
+	(void)state;
+	place(SELLER, ORDER_SELL, PRICE, 3000);
+	place(OTHER, ORDER_SELL, PRICE, 4000);
+	struct command command = order(BUYER, ORDER_BUY, PRICE, 10000);
+	command.order_place.minimum_kg = 8000;
+	must(&command); /* 7,000 are too few: it rests and takes nothing */
+	assert_int_equal(open_orders(), 3);
+	command = order(BUYER, ORDER_BUY, PRICE, 10000);
+	command.order_place.minimum_kg = 5000;
+	int64_t had = kg_of(BUYER, KG_HELD);
+	must(&command);
+	assert_int_equal(kg_of(BUYER, KG_HELD), had + 7000);
+}
+
+static void a_post_only_that_would_trade_is_refused(void **state)
+{
+	(void)state;
+	place(SELLER, ORDER_SELL, PRICE, 1000);
+	struct command command = order(BUYER, ORDER_BUY, PRICE, 1000);
+	command.order_place.post_only = 1;
+	assert_int_equal(give(&command), ERR_WOULD_TRADE);
+	command.order_place.price_micros = PRICE - TICK;
+	must(&command);
+	command = world_command(&at.world, COMMAND_ORDER_AMEND, BUYER);
+	struct id resting = command.id;
+	(void)resting;
+	assert_int_equal(open_orders(), 2);
+}
+
+static void an_iceberg_shows_its_next_part_behind_all_others(void **state)
+{
+	(void)state;
+	struct command command = order(SELLER, ORDER_SELL, PRICE, 3000);
+	command.order_place.shown_kg = 1000;
+	must(&command);
+	place(OTHER, ORDER_SELL, PRICE, 1000);
+	place(BUYER, ORDER_BUY, PRICE, 1000); /* the iceberg's first part */
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 2000);
+	place(BUYER, ORDER_BUY, PRICE, 1000); /* now the other is in front */
+	assert_int_equal(kg_of(OTHER, KG_LISTED), 0);
+	place(BUYER, ORDER_BUY, PRICE, 2000); /* all that is hidden */
+	assert_int_equal(open_orders(), 0);
+}
+
+static void a_market_order_trades_within_its_collar(void **state)
+{
+	(void)state;
+	struct command command = order(BUYER, ORDER_BUY, 0, 3000);
+	command.order_place.type = ORDER_MARKET;
+	command.order_place.tif = ORDER_IOC;
+	assert_int_equal(give(&command), ERR_NO_LIQUIDITY);
+	place(SELLER, ORDER_SELL, PRICE, 1000);
+	place(SELLER, ORDER_SELL, PRICE + 5 * TICK, 1000);
+	place(SELLER, ORDER_SELL, PRICE + 6 * TICK, 1000); /* beyond 5 % */
+	int64_t had = kg_of(BUYER, KG_HELD);
+	must(&command);
+	assert_int_equal(kg_of(BUYER, KG_HELD), had + 2000);
+	assert_int_equal(open_orders(), 1);
+}
+
+/* ---- stops ---- */
+
+static void trade_at(int64_t price)
+{
+	struct id ask = place(OTHER, ORDER_SELL, price, 1000);
+	(void)ask;
+	place(BUYER, ORDER_BUY, price, 1000);
+}
+
+static void a_stop_wakes_when_the_last_trade_reaches_it(void **state)
+{
+	(void)state;
+	trade_at(PRICE);
+	struct command command = order(SELLER, ORDER_SELL, 0, 2000);
+	command.order_place.type = ORDER_STOP;
+	command.order_place.stop_micros = PRICE - 5 * TICK;
+	must(&command);
+	struct id bid = place(BUYER, ORDER_BUY, PRICE - 6 * TICK, 2000);
+	(void)bid;
+	trade_at(PRICE - 4 * TICK);
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 2000); /* not yet */
+	trade_at(PRICE - 5 * TICK);
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 0); /* sold to the bid at −6 */
+	assert_int_equal(open_orders(), 0);
+}
+
+static void a_trailing_stop_moves_more_than_once_and_never_back(void **state)
+{
+	(void)state;
+	trade_at(PRICE);
+	struct command command = order(SELLER, ORDER_SELL, 0, 1000);
+	command.order_place.type = ORDER_TRAILING_STOP;
+	command.order_place.trail_micros = 5 * TICK;
+	must(&command);
+	trade_at(PRICE + 2 * TICK);
+	trade_at(PRICE + 4 * TICK); /* its stop is now at −1 */
+	trade_at(PRICE + TICK);
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 1000);
+	place(BUYER, ORDER_BUY, PRICE - 2 * TICK, 1000);
+	trade_at(PRICE - TICK);
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 0);
+}
+
+/* ---- self-trade ---- */
+
+static void self_trade(enum order_stp stp, int64_t rests, int64_t comes, int64_t rests_left, int64_t comes_left)
+{
+	int64_t listed = kg_of(BUYER, KG_LISTED), had = kg_of(BUYER, KG_HELD);
+	place(BUYER, ORDER_SELL, PRICE, rests);
+	struct command command = order(BUYER, ORDER_BUY, PRICE, comes);
+	command.order_place.stp = (uint32_t)stp;
+	must(&command);
+	follow();
+	assert_int_equal(kg_of(BUYER, KG_LISTED), listed + rests_left);
+	assert_int_equal(kg_of(BUYER, KG_HELD), had - rests_left); /* nothing was traded */
+	assert_int_equal(open_orders(), (rests_left > 0) + (comes_left > 0));
+	command = world_command(&at.world, COMMAND_ORDER_CANCEL_ALL, BUYER);
+	command.order_cancel_all.org = at.world.orgs[BUYER];
+	must(&command);
+	assert_int_equal(open_orders(), 0);
+	assert_int_equal(money_of(at.world.orgs[BUYER], KG_RESERVED), 0);
+}
+
+static void no_organisation_trades_with_itself_and_no_remainder_rests_wrongly(void **state)
+{
+	(void)state;
+	self_trade(STP_NEWEST, 2000, 3000, 2000, 0);
+	self_trade(STP_OLDEST, 2000, 3000, 0, 3000);
+	self_trade(STP_BOTH, 2000, 3000, 0, 0);
+	self_trade(STP_DECREMENT, 2000, 3000, 0, 1000);
+	self_trade(STP_DECREMENT, 3000, 2000, 1000, 0);
+}
+
+/* ---- changing and ending ---- */
+
+static struct command amend(int org, struct id id, int64_t price, int64_t kg)
+{
+	struct command command = world_command(&at.world, COMMAND_ORDER_AMEND, org);
+	command.order_amend = (struct command_order_amend){.order = id, .price_micros = price, .kg = kg};
+	return command;
+}
+
+static void an_order_keeps_its_place_only_where_its_quantity_falls(void **state)
+{
+	(void)state;
+	struct id first = place(SELLER, ORDER_SELL, PRICE, 3000);
+	struct id second = place(OTHER, ORDER_SELL, PRICE, 1000);
+	struct command command = amend(SELLER, first, 0, 1000);
+	must(&command);
+	place(BUYER, ORDER_BUY, PRICE, 1000);
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 0); /* still in front */
+	first = place(SELLER, ORDER_SELL, PRICE, 1000);
+	command = amend(OTHER, second, 0, 2000);
+	must(&command); /* goes behind */
+	place(BUYER, ORDER_BUY, PRICE, 1000);
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 0);
+	assert_int_equal(kg_of(OTHER, KG_LISTED), 2000);
+}
+
+static void a_move_may_trade(void **state)
+{
+	(void)state;
+	place(SELLER, ORDER_SELL, PRICE, 1000);
+	struct id bid = place(BUYER, ORDER_BUY, PRICE - 3 * TICK, 2000);
+	struct command command = amend(BUYER, bid, PRICE, 0);
+	must(&command);
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 0);
+	assert_int_equal(open_orders(), 1);
+	command = amend(SELLER, bid, PRICE, 1000);
+	assert_int_equal(give(&command), ERR_ORDER_DONE); /* another's */
+}
+
+static void orders_end_when_their_time_is_over(void **state)
+{
+	(void)state;
+	struct command command = order(SELLER, ORDER_SELL, PRICE, 1000);
+	command.order_place.tif = ORDER_GTD;
+	command.order_place.expires_us = at.world.now_us + CLOCK_US_PER_HOUR;
+	must(&command);
+	command = order(SELLER, ORDER_SELL, PRICE, 1000);
+	command.order_place.tif = ORDER_DAY;
+	must(&command);
+	place(SELLER, ORDER_SELL, PRICE, 1000);
+	const int64_t waits_us[] = {CLOCK_US_PER_MINUTE, CLOCK_US_PER_HOUR, CLOCK_US_PER_DAY};
+	const uint32_t left[] = {3, 2, 1};
+	for (int i = 0; i < 3; i++) {
+		at.world.now_us += waits_us[i];
+		command = (struct command){.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE};
+		command.tick.due_us = at.world.now_us;
+		must(&command);
+		assert_int_equal(open_orders(), left[i]);
+	}
+}
+
+static void what_is_held_leaves_the_market(void **state)
+{
+	(void)state;
+	place(SELLER, ORDER_SELL, PRICE, 1000);
+	place(BUYER, ORDER_BUY, PRICE - TICK, 1000);
+	struct command command = world_command(&at.world, COMMAND_BATCH_HOLD, -1);
+	command.batch_hold = (struct command_batch_hold){.batch = at.batch, .reason_hash = world_hash(&at.world)};
+	must(&command);
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 0);
+	assert_int_equal(open_orders(), 1);
+	command = order(SELLER, ORDER_SELL, PRICE, 1000);
+	assert_int_equal(give(&command), ERR_BATCH_HELD);
+	command = world_command(&at.world, COMMAND_ACCOUNT_HOLD, -1);
+	command.account_hold =
+		(struct command_account_hold){.org = at.world.orgs[BUYER], .reason_hash = world_hash(&at.world)};
+	must(&command);
+	assert_int_equal(open_orders(), 0);
+	assert_int_equal(money_of(at.world.orgs[BUYER], KG_RESERVED), 0);
+}
+
+static void the_kill_switch_stops_an_organisation(void **state)
+{
+	(void)state;
+	place(SELLER, ORDER_SELL, PRICE, 1000);
+	struct command command = world_command(&at.world, COMMAND_ORDER_CANCEL_ALL, -1);
+	command.order_cancel_all = (struct command_order_cancel_all){.org = at.world.orgs[SELLER], .kill = 1};
+	must(&command);
+	assert_int_equal(open_orders(), 0);
+	struct command again = order(SELLER, ORDER_SELL, PRICE, 1000);
+	assert_int_equal(give(&again), ERR_TRADER_STOPPED);
+	command.order_cancel_all.kill = 2;
+	must(&command);
+	must(&again);
+}
+
+static void a_halted_market_takes_cancellations_alone(void **state)
+{
+	(void)state;
+	struct id id = place(SELLER, ORDER_SELL, PRICE, 1000);
+	struct command command = world_command(&at.world, COMMAND_MARKET_HALT, -1);
+	command.market_halt = (struct command_market_halt){.market = 1, .state = MARKET_HALTED};
+	must(&command);
+	struct command other = order(BUYER, ORDER_BUY, PRICE, 1000);
+	assert_int_equal(give(&other), ERR_MARKET_CLOSED);
+	other = world_command(&at.world, COMMAND_ORDER_CANCEL, SELLER);
+	other.order_cancel.order = id;
+	must(&other);
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 0);
+}
+
+/* ---- instruments ---- */
+
+static void a_predicate_takes_what_it_asks_for_alone(void **state)
+{
+	(void)state;
+	list("REMOVAL-2030", 0, 2030);
+	list("BATCH", at.batch, 0);
+	place(SELLER, ORDER_SELL, PRICE, 2000);
+	struct command command = order(BUYER, ORDER_BUY, PRICE, 1000);
+	command.order_place.instrument = 2;
+	must(&command);
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 2000); /* of another year */
+	command.order_place.instrument = 3;
+	must(&command);
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 1000);
+	list("BATCH", at.batch, 2026);
+	assert_int_equal(give(&command), ERR_INVALID_FIELD); /* there is a newer version */
+}
+
+static void too_many_trades_for_one_command_go_on_by_themselves(void **state)
+{
+	(void)state;
+	for (int i = 0; i < MARKET_TRADES_MOST + 10; i++)
+		place(SELLER, ORDER_SELL, PRICE, 1000);
+	int64_t had = kg_of(BUYER, KG_HELD);
+	struct command command = order(BUYER, ORDER_BUY, PRICE, (MARKET_TRADES_MOST + 12) * 1000);
+	must(&command);
+	assert_int_equal(kg_of(BUYER, KG_HELD), had + MARKET_TRADES_MOST * 1000);
+	follow();
+	assert_int_equal(kg_of(BUYER, KG_HELD), had + (MARKET_TRADES_MOST + 10) * 1000);
+	assert_int_equal(open_orders(), 1); /* the rest rests */
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
+	const struct CMUnitTest tests[] = {CASE(a_trade_moves_kilograms_money_and_fees_in_one_entry),
+		CASE(fees_are_rounded_up_and_rebates_down), CASE(price_then_time_decides),
+		CASE(what_cannot_be_paid_or_delivered_is_refused), CASE(an_ioc_never_rests),
+		CASE(a_fok_is_filled_whole_or_refused), CASE(an_aon_trades_whole_at_the_makers_price_and_never_blocks),
+		CASE(a_minimum_is_of_all_that_an_order_takes_at_once), CASE(a_post_only_that_would_trade_is_refused),
+		CASE(an_iceberg_shows_its_next_part_behind_all_others), CASE(a_market_order_trades_within_its_collar),
+		CASE(a_stop_wakes_when_the_last_trade_reaches_it),
+		CASE(a_trailing_stop_moves_more_than_once_and_never_back),
+		CASE(no_organisation_trades_with_itself_and_no_remainder_rests_wrongly),
+		CASE(an_order_keeps_its_place_only_where_its_quantity_falls), CASE(a_move_may_trade),
+		CASE(orders_end_when_their_time_is_over), CASE(what_is_held_leaves_the_market),
+		CASE(the_kill_switch_stops_an_organisation), CASE(a_halted_market_takes_cancellations_alone),
+		CASE(a_predicate_takes_what_it_asks_for_alone),
+		CASE(too_many_trades_for_one_command_go_on_by_themselves)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
