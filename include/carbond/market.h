@@ -74,7 +74,8 @@ int64_t market_fee(int64_t amount_micros, int64_t ppm);
 /* What a buy order reserves for `kg`: the amount, the larger fee, and a micro a lot for each trade's rounding. */
 int64_t market_reserve_micros(int64_t price_micros, int64_t kg, int64_t ppm, int64_t lot_kg);
 
-/* The number of orders that are not done. */
+/* The number of orders that are not done, and of trades that were made. */
 uint32_t market_order_count(const struct market *market);
+uint64_t market_trade_count(const struct market *market);
 
 #endif

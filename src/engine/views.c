@@ -669,6 +669,46 @@ static enum err on_retired(struct projector *projector, const struct event *even
 	return err;
 }
 
+/* ---- the market: where kilograms are ---- */
+
+static enum err ranges_move(
+	struct projector *projector, const struct event *event, struct ledger_place from, struct ledger_place to)
+{
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < event->lists.range_count && !err; i++)
+		err = range_move(projector, &event->lists.ranges[i], from, to, (struct id){0});
+	return err;
+}
+
+static enum err listed(struct projector *projector, const struct event *event, struct id org)
+{
+	return ranges_move(projector, event, (struct ledger_place){.org = org, .state = KG_HELD},
+		(struct ledger_place){.org = org, .state = KG_LISTED});
+}
+
+static enum err on_order_placed(struct projector *projector, const struct event *event)
+{
+	return listed(projector, event, event->order_placed.org);
+}
+
+static enum err on_order_amended(struct projector *projector, const struct event *event)
+{
+	return listed(projector, event, event->order_amended.org);
+}
+
+static enum err on_order_reduced(struct projector *projector, const struct event *event)
+{
+	struct id org = event->order_reduced.org;
+	return ranges_move(projector, event, (struct ledger_place){.org = org, .state = KG_LISTED},
+		(struct ledger_place){.org = org, .state = KG_HELD});
+}
+
+static enum err on_traded(struct projector *projector, const struct event *event)
+{
+	return ranges_move(projector, event, (struct ledger_place){.org = event->traded.seller, .state = KG_LISTED},
+		(struct ledger_place){.org = event->traded.buyer, .state = KG_HELD});
+}
+
 static enum err on_account_held(struct projector *projector, const struct event *event)
 {
 	const struct event_account_held *said = &event->account_held;
@@ -713,6 +753,10 @@ static enum err (*const handlers[])(struct projector *projector, const struct ev
 	[EVENT_RETIRED] = on_retired,
 	[EVENT_ACCOUNT_HELD] = on_account_held,
 	[EVENT_ACCOUNT_RELEASED] = on_account_released,
+	[EVENT_ORDER_PLACED] = on_order_placed,
+	[EVENT_ORDER_AMENDED] = on_order_amended,
+	[EVENT_ORDER_REDUCED] = on_order_reduced,
+	[EVENT_TRADED] = on_traded,
 };
 
 /* ---- chunks ---- */

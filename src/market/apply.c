@@ -454,7 +454,9 @@ static enum err apply_traded(struct market *market, struct ledger *ledger, struc
 	struct class *class = class_find(market, said->class_number);
 	if (!maker || !taker || !class || said->trade != market->trade_number + 1 || said->kg <= 0 ||
 		maker->is.left_kg < said->kg || taker->is.left_kg < said->kg || maker->is.state != ORDER_RESTS ||
-		!venue_find(market, said->market))
+		!venue_find(market, said->market) ||
+		!id_equal(said->taker_side == ORDER_BUY ? said->buyer : said->seller, taker->is.org) ||
+		!id_equal(said->taker_side == ORDER_BUY ? said->seller : said->buyer, maker->is.org))
 		return invalid(info, "a trade names orders that cannot trade");
 	enum err err = settle(market, ledger, undo, event, info);
 	if (err)
@@ -494,7 +496,8 @@ static enum err apply_order_reduced(struct market *market, struct ledger *ledger
 {
 	const struct event_order_reduced *said = &event->order_reduced;
 	struct order *order = order_find(market, said->order);
-	if (!order || said->kg <= 0 || order->is.left_kg - said->kg != said->left_kg || said->left_kg < 0)
+	if (!order || !id_equal(order->is.org, said->org) || said->kg <= 0 ||
+		order->is.left_kg - said->kg != said->left_kg || said->left_kg < 0)
 		return invalid(info, "an order loses what it does not have");
 	struct event_state_order is = order->is;
 	enum err err = is.side == ORDER_SELL
@@ -517,7 +520,7 @@ static enum err apply_order_amended(struct market *market, struct ledger *ledger
 {
 	const struct event_order_amended *said = &event->order_amended;
 	struct order *order = order_find(market, said->order);
-	if (!order || said->kg < order->is.left_kg)
+	if (!order || !id_equal(order->is.org, said->org) || said->kg < order->is.left_kg)
 		return invalid(info, "an amendment lowers what order_reduced lowers");
 	struct event_state_order is = order->is;
 	enum err err = is.side == ORDER_SELL ? ranges_move(ledger, undo, &event->lists, said->kg - is.left_kg,

@@ -413,7 +413,7 @@ static enum err order_raise(const struct deciding *at, const struct order *order
 {
 	const struct event_state_order is = order->is;
 	struct serial_range ranges[EVENTS_RANGES_MAX];
-	struct event event = {.order_amended = {.order = is.order, .price_micros = price, .kg = kg}};
+	struct event event = {.order_amended = {.order = is.order, .org = is.org, .price_micros = price, .kg = kg}};
 	enum err err = at->batches->movable(at->batches->context, is.org, is.batch, at->info);
 	if (!err && is.side == ORDER_BUY) {
 		event.order_amended.reserved_micros = worst_reserve(at->market, &is, price, kg) - is.reserved_micros;

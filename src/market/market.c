@@ -132,6 +132,11 @@ uint32_t market_order_count(const struct market *market)
 	return market->order_count;
 }
 
+uint64_t market_trade_count(const struct market *market)
+{
+	return market->trade_number;
+}
+
 /* ---- snapshots ---- */
 
 static int order_compare(const void *a, const void *b)

@@ -187,9 +187,11 @@ enum err order_reduce(struct market *market, struct ledger *ledger, struct decis
 	const struct event_state_order *is = &order->is;
 	const struct event_state_market *rules = &venue_find(market, is->market)->is;
 	struct serial_range ranges[EVENTS_RANGES_MAX];
-	struct event event = {
-		.order_reduced = {
-			.order = is->order, .kg = kg, .left_kg = is->left_kg - kg, .reason = (uint32_t)reason}};
+	struct event event = {.order_reduced = {.org = is->org,
+				      .order = is->order,
+				      .kg = kg,
+				      .left_kg = is->left_kg - kg,
+				      .reason = (uint32_t)reason}};
 	int64_t left = is->left_kg - kg;
 	event.order_reduced.shown_kg = is->shown_now_kg < left ? is->shown_now_kg : left;
 	if (is->side == ORDER_BUY) {

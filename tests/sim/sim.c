@@ -226,6 +226,8 @@ static void check_refused(
 	bool allowed = is_passing(code) || code == ERR_COMMAND_ID_INVALID || code == ERR_SOURCE_POSITION;
 	if (was_done && !allowed && !(copy->other && code == ERR_COMMAND_REUSED))
 		failed("a repeat of %s was refused with %s", command_kind_name(command->kind), err_row(code)->slug);
+	if (code == ERR_JOURNAL_INVALID || code == ERR_INTERNAL)
+		failed("%s was decided into what cannot be: %s", command_kind_name(command->kind), err_row(code)->slug);
 	if (done && request->sent == 1 && code != ERR_STORE_LATCHED)
 		failed("%s was refused with %s and is done", command_kind_name(command->kind), err_row(code)->slug);
 	(void)sim;
@@ -677,9 +679,11 @@ static int run_one(uint64_t seed, int times)
 		if (i == 0)
 			faults_print(fired);
 		printf("seed %" PRIu64 ": %" PRId64 " events, %" PRIu64 " starts (%" PRIu64 " from snapshots), %" PRIu64
-		       " answers (%" PRIu64 " repeats), %" PRIu64 " refusals\n  state %s trace %016" PRIx64 "\n",
+		       " answers (%" PRIu64 " repeats), %" PRIu64 " refusals, %" PRIu64
+		       " trades\n  state %s trace %016" PRIx64 "\n",
 			seed, oracle_position(sim.oracle), sim.starts, sim.from_snapshots, sim.answers, sim.repeats,
-			sim.refusals, hex_text(state.bytes, sizeof state.bytes, text), sim.trace);
+			sim.refusals, market_trade_count(rules_market(oracle_rules(sim.oracle))),
+			hex_text(state.bytes, sizeof state.bytes, text), sim.trace);
 		if (i && (!hash_equal(state, first) || sim.trace != first_trace))
 			failed("the same seed led elsewhere");
 		first = state;

@@ -229,6 +229,154 @@ static void make_account_release(struct world *world, const struct rules *rules,
 		(struct command_account_release){.org = world->orgs[some_org(world)], .reason_hash = world_hash(world)};
 }
 
+/* ---- money and orders ---- */
+
+#define SIM_TICK INT64_C(1000000)
+
+static struct code8 some_currency(void)
+{
+	struct code8 currency;
+	code8_set(&currency, "EUR");
+	return currency;
+}
+
+/* Orders that were answered; most of them are done by now. */
+#define ORDERS_KNOWN 64
+static struct {
+	struct id order;
+	struct id org;
+} orders[ORDERS_KNOWN];
+static size_t order_count;
+
+static void make_house(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_HOUSE_NAME, -1);
+	work->command.house_name.org = world->orgs[WORLD_ORGS - 1];
+}
+
+static void make_deposit(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_MONEY_DEPOSIT, -1);
+	work->command.money_deposit = (struct command_money_deposit){.to = world->orgs[some_org(world)],
+		.currency = some_currency(),
+		.amount_micros = SIM_TICK * (1 + world_below(world, 1000000)),
+		.reference_hash = world_hash(world)};
+}
+
+static void make_payment(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_MONEY_TRANSFER, some_org(world));
+	work->command.money_transfer = (struct command_money_transfer){.to = world->orgs[some_org(world)],
+		.currency = some_currency(),
+		.amount_micros = SIM_TICK * (1 + world_below(world, 1000)),
+		.balancing = world_below(world, 4) == 0};
+}
+
+static void make_market(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_MARKET_OPEN, -1);
+	work->command.market_open = (struct command_market_open){.currency = some_currency(),
+		.tick_micros = SIM_TICK,
+		.lot_kg = 1000,
+		.maker_ppm = -500,
+		.taker_ppm = 2000,
+		.collar_ppm = 100000,
+		.kind = CREDIT_REMOVAL};
+}
+
+static void make_halt(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_MARKET_HALT, -1);
+	work->command.market_halt = (struct command_market_halt){
+		.market = 1, .state = world_below(world, 8) == 0 ? MARKET_HALTED : MARKET_OPEN};
+}
+
+static void make_instrument(struct world *world, const struct rules *rules, struct work *work)
+{
+	work->command = world_command(world, COMMAND_INSTRUMENT_LIST, -1);
+	work->command.instrument_list = (struct command_instrument_list){
+		.market = 1, .batch = world_below(world, 3) == 0 ? some_batch(world, rules) : 0};
+	code32_set(&work->command.instrument_list.code, work->command.instrument_list.batch ? "BATCH" : "REMOVAL");
+}
+
+static void make_order(struct world *world, const struct rules *rules, struct work *work)
+{
+	uint64_t batch = some_batch(world, rules);
+	int64_t held_kg;
+	bool sells = world_below(world, 2) == 0;
+	int org = sells ? some_holder(world, rules, batch, &held_kg) : some_org(world);
+	work->command = world_command(world, COMMAND_ORDER_PLACE, org);
+	struct command_order_place *asked = &work->command.order_place;
+	*asked = (struct command_order_place){.market = sells,
+		.batch = sells ? batch : 0,
+		.instrument = sells ? 0 : 1 + (uint64_t)world_below(world, 4),
+		.price_micros = SIM_TICK * (95 + world_below(world, 11)),
+		.kg = 1000 * (1 + world_below(world, 12)),
+		.side = sells ? ORDER_SELL : ORDER_BUY,
+		.type = world_below(world, 3) ? ORDER_LIMIT : (uint32_t)world_below(world, ORDER_TYPE_COUNT),
+		.tif = world_below(world, 2) ? ORDER_GTC : (uint32_t)world_below(world, ORDER_TIF_COUNT),
+		.stp = (uint32_t)world_below(world, ORDER_STP_COUNT),
+		.post_only = world_below(world, 10) == 0};
+	if (asked->tif == ORDER_GTD)
+		asked->expires_us = world->now_us + world_below(world, CLOCK_US_PER_HOUR);
+	if (world_below(world, 5) == 0)
+		asked->shown_kg = 1000;
+	else if (world_below(world, 5) == 0)
+		asked->minimum_kg = 1000 * (1 + world_below(world, asked->kg / 1000));
+	if (asked->type == ORDER_STOP || asked->type == ORDER_STOP_LIMIT)
+		asked->stop_micros = SIM_TICK * (95 + world_below(world, 11));
+	if (asked->type == ORDER_TRAILING_STOP)
+		asked->trail_micros = SIM_TICK * (1 + world_below(world, 5));
+	if (asked->type != ORDER_LIMIT && asked->type != ORDER_STOP_LIMIT)
+		asked->price_micros = 0;
+	if (asked->type == ORDER_MARKET)
+		asked->tif = ORDER_IOC;
+}
+
+static void order_known(struct world *world, const struct work *work)
+{
+	size_t at = order_count < ORDERS_KNOWN ? order_count++ : (size_t)world_below(world, ORDERS_KNOWN);
+	orders[at].order = work->command.id;
+	orders[at].org = work->command.org;
+}
+
+static void make_amendment(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_ORDER_AMEND, some_org(world));
+	if (order_count) {
+		size_t at = (size_t)world_below(world, (int64_t)order_count);
+		work->command.org = orders[at].org;
+		work->command.order_amend = (struct command_order_amend){.order = orders[at].order,
+			.price_micros = world_below(world, 2) ? SIM_TICK * (95 + world_below(world, 11)) : 0,
+			.kg = world_below(world, 2) ? 1000 * (1 + world_below(world, 12)) : 0};
+	}
+}
+
+static void make_cancellation(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_ORDER_CANCEL, some_org(world));
+	if (order_count) {
+		size_t at = (size_t)world_below(world, (int64_t)order_count);
+		work->command.org = orders[at].org;
+		work->command.order_cancel.order = orders[at].order;
+	}
+}
+
+static void make_mass_cancellation(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_ORDER_CANCEL_ALL, -1);
+	work->command.order_cancel_all = (struct command_order_cancel_all){.org = world->orgs[some_org(world)],
+		.kill = world_below(world, 4) ? 2 : (uint32_t)world_below(world, 2)};
+}
+
 /* ---- the table ---- */
 
 static const struct {
@@ -237,12 +385,16 @@ static const struct {
 } kinds[] = {{2, make_verifier}, {6, make_submission}, {7, make_attestation}, {8, make_issue}, {1, make_withdrawal},
 	{1, make_refusal}, {2, make_period_hold}, {60, make_transfer}, {6, make_chain_transfer}, {40, make_retirement},
 	{2, make_reversal}, {3, make_top_up}, {2, make_batch_hold}, {4, make_batch_release}, {2, make_account_hold},
-	{6, make_account_release}};
+	{6, make_account_release}, {1, make_house}, {12, make_deposit}, {6, make_payment}, {1, make_market},
+	{2, make_halt}, {1, make_instrument}, {80, make_order}, {12, make_amendment}, {12, make_cancellation},
+	{1, make_mass_cancellation}};
 
 void work_start(void)
 {
 	memset(periods, 0, sizeof periods);
 	period_count = 0;
+	memset(orders, 0, sizeof orders);
+	order_count = 0;
 }
 
 void work_make(struct world *world, const struct rules *rules, struct work *ret_work)
@@ -263,6 +415,8 @@ void work_done(struct world *world, const struct work *work, uint64_t number)
 {
 	(void)number;
 	const struct command *command = &work->command;
+	if (command->kind == COMMAND_ORDER_PLACE)
+		order_known(world, work);
 	if (command->kind == COMMAND_PERIOD_SUBMIT) {
 		size_t at = period_count < PERIODS_MOST ? period_count++ : (size_t)world_below(world, PERIODS_MOST);
 		periods[at].period = command->period_submit.period;
