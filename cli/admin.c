@@ -243,11 +243,15 @@ bool cli_daemon_line(const char *verb, char *line, size_t size)
 		_exit(127);
 	}
 	close(ends[1]);
-	for (ssize_t got = 1; child > 0 && got > 0 && used + 1 < size; used += got > 0 ? (size_t)got : 0)
-		got = read(ends[0], line + used, size - 1 - used);
+	char text[4096];
+	for (ssize_t got = 1; child > 0 && got > 0 && used + 1 < sizeof text; used += got > 0 ? (size_t)got : 0)
+		got = read(ends[0], text + used, sizeof text - 1 - used);
 	close(ends[0]);
-	line[used] = 0;
-	line[strcspn(line, "\n")] = 0;
+	while (used && text[used - 1] == '\n')
+		used--;
+	text[used] = 0;
+	const char *last = strrchr(text, '\n'); /* before it a library may have said something of its own */
+	snprintf(line, size, "%s", last ? last + 1 : text);
 	return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 

@@ -74,7 +74,7 @@ int cli_checkpoint(int argc, char **argv);
 int cli_confirm_clock(int argc, char **argv);
 int cli_backup(int argc, char **argv);
 int cli_daemon_verb(int argc, char **argv);
-/* Runs a verb of the carbond binary: the first line that it prints, and whether it ended well. */
+/* Runs a verb of the carbond binary: the last line that it prints, and whether it ended well. */
 bool cli_daemon_line(const char *verb, char *line, size_t size);
 /* pages.c: what is made from the table. */
 int cli_help(int argc, char **argv);
