@@ -97,8 +97,9 @@ enum order_reason {
 	ORDER_EXPIRED,
 	ORDER_NOT_FILLED, /* ioc, fok, market: nothing more to take */
 	ORDER_SELF_TRADE,
-	ORDER_RECALLED, /* its batch or account is held */
-	ORDER_KILLED,   /* by a mass cancellation */
+	ORDER_RECALLED,  /* its batch or account is held */
+	ORDER_KILLED,    /* by a mass cancellation, or its organisation is stopped */
+	ORDER_SCATTERED, /* a lot of it lies in more than 256 ranges */
 	ORDER_REASON_COUNT
 };
 

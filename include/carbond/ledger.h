@@ -62,6 +62,11 @@ struct ledger_place {
 enum err ledger_move(struct ledger *ledger, struct undo *undo, const struct serial_range *range,
 	struct ledger_place from, struct ledger_place to) MUST_CHECK;
 
+/* Moves all ranges of a record, `kg` in all and above 0. ERR_INSUFFICIENT_KG, with the number of the range in `info`;
+ * ERR_JOURNAL_INVALID where they are not `kg`. */
+enum err ledger_move_all(struct ledger *ledger, struct undo *undo, const struct record_lists *lists, int64_t kg,
+	struct ledger_place from, struct ledger_place to, struct err_info *info) MUST_CHECK;
+
 /* Says that kilograms come to this account soon: asks memory for its place in the index, then, once that is here, for the account
  * and the end of what it holds. */
 enum ledger_prefetch { LEDGER_PREFETCH_SLOT, LEDGER_PREFETCH_HELD };

@@ -17,7 +17,7 @@ void market_free(struct market **market);
 #define MARKET_KG_MAX      INT64_C(1000000000)    /* a million tonnes in one order */
 #define MARKET_FEE_MAX_PPM 100000                 /* a tenth */
 #define MARKET_TRADES_MOST 64                     /* of one command; then an order_work goes on */
-#define MARKET_CANCEL_MOST 4000                   /* orders that one command takes out */
+#define MARKET_CANCEL_MOST 2000                   /* orders that one command takes out, with 256 ranges at most */
 
 /* What a class has of a batch. */
 struct market_attributes {
@@ -50,11 +50,12 @@ enum err market_decide(struct market *market, struct ledger *ledger, const struc
 enum err market_tick(struct market *market, struct ledger *ledger, struct decision *call, int64_t due_us,
 	struct err_info *info) MUST_CHECK;
 
-/* Takes the orders of a held batch (0: any) of a held organisation (zero: any) out, so that all of it is held again. */
+/* Takes the orders of a held batch (0: any) of a held organisation (zero: any) out, MARKET_CANCEL_MOST of them at most; those that
+ * stay trade with nobody, and end when they are met. */
 enum err market_recall(struct market *market, struct ledger *ledger, struct decision *call, struct id org,
 	uint64_t batch, struct err_info *info) MUST_CHECK;
 
-/* The order that an order_work is due for, by state alone: one that still takes, a stop that was reached, a trailing stop that
+/* The order that an order_work is due for, by state alone: one that still takes or ends in parts, a stop that was reached, a trailing stop that
  * moves. False: none. */
 bool market_due(struct market *market, struct id *ret_order);
 

@@ -621,6 +621,21 @@ static enum err on_buffer_topped_up(struct projector *projector, const struct ev
 	return err ? err : debt_add(projector, said->org, -said->kg);
 }
 
+static struct ledger_place place(struct id org, enum kg_state state)
+{
+	return (struct ledger_place){.org = org, .state = state};
+}
+
+/* All ranges of a record; `retirement` is that which they went into, or zero. */
+static enum err ranges_move(struct projector *projector, const struct event *event, struct ledger_place from,
+	struct ledger_place to, struct id retirement)
+{
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < event->lists.range_count && !err; i++)
+		err = range_move(projector, &event->lists.ranges[i], from, to, retirement);
+	return err;
+}
+
 static enum err on_transferred(struct projector *projector, const struct event *event)
 {
 	const struct event_transferred *said = &event->transferred;
@@ -636,9 +651,7 @@ static enum err on_transferred(struct projector *projector, const struct event *
 			err = actor_of(projector, event, &row->made_by);
 	}
 	struct ledger_place from = {.org = said->from, .state = KG_HELD}, to = {.org = said->to, .state = KG_HELD};
-	for (size_t i = 0; i < event->lists.range_count && !err; i++)
-		err = range_move(projector, &event->lists.ranges[i], from, to, (struct id){0});
-	return err;
+	return err ? err : ranges_move(projector, event, from, to, (struct id){0});
 }
 
 static enum err on_retired(struct projector *projector, const struct event *event)
@@ -664,49 +677,34 @@ static enum err on_retired(struct projector *projector, const struct event *even
 			err = actor_of(projector, event, &row->made_by);
 	}
 	struct ledger_place from = {.org = said->org, .state = KG_HELD}, to = {.org = said->org, .state = KG_RETIRED};
-	for (size_t i = 0; i < event->lists.range_count && !err; i++)
-		err = range_move(projector, &event->lists.ranges[i], from, to, event->header.command);
-	return err;
+	return err ? err : ranges_move(projector, event, from, to, event->header.command);
 }
 
 /* ---- the market: where kilograms are ---- */
 
-static enum err ranges_move(
-	struct projector *projector, const struct event *event, struct ledger_place from, struct ledger_place to)
-{
-	enum err err = ERR_OK;
-	for (size_t i = 0; i < event->lists.range_count && !err; i++)
-		err = range_move(projector, &event->lists.ranges[i], from, to, (struct id){0});
-	return err;
-}
-
-static enum err listed(struct projector *projector, const struct event *event, struct id org)
-{
-	return ranges_move(projector, event, (struct ledger_place){.org = org, .state = KG_HELD},
-		(struct ledger_place){.org = org, .state = KG_LISTED});
-}
-
 static enum err on_order_placed(struct projector *projector, const struct event *event)
 {
-	return listed(projector, event, event->order_placed.org);
+	struct id org = event->order_placed.org;
+	return ranges_move(projector, event, place(org, KG_HELD), place(org, KG_LISTED), (struct id){0});
 }
 
 static enum err on_order_amended(struct projector *projector, const struct event *event)
 {
-	return listed(projector, event, event->order_amended.org);
+	struct id org = event->order_amended.org;
+	return ranges_move(projector, event, place(org, KG_HELD), place(org, KG_LISTED), (struct id){0});
 }
 
 static enum err on_order_reduced(struct projector *projector, const struct event *event)
 {
 	struct id org = event->order_reduced.org;
-	return ranges_move(projector, event, (struct ledger_place){.org = org, .state = KG_LISTED},
-		(struct ledger_place){.org = org, .state = KG_HELD});
+	return ranges_move(projector, event, place(org, KG_LISTED), place(org, KG_HELD), (struct id){0});
 }
 
 static enum err on_traded(struct projector *projector, const struct event *event)
 {
-	return ranges_move(projector, event, (struct ledger_place){.org = event->traded.seller, .state = KG_LISTED},
-		(struct ledger_place){.org = event->traded.buyer, .state = KG_HELD});
+	const struct event_traded *said = &event->traded;
+	return ranges_move(
+		projector, event, place(said->seller, KG_LISTED), place(said->buyer, KG_HELD), (struct id){0});
 }
 
 static enum err on_account_held(struct projector *projector, const struct event *event)

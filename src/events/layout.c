@@ -61,7 +61,7 @@ const char *const event_order_tif_names[] = {"gtc", "gtd", "day", "ioc", "fok", 
 const char *const event_order_stp_names[] = {"cancel_newest", "cancel_oldest", "cancel_both", "decrement", NULL};
 const char *const event_order_state_names[] = {"rests", "takes", "sleeps", NULL};
 const char *const event_order_reason_names[] = {
-	"cancelled", "amended", "expired", "not_filled", "self_trade", "recalled", "killed", NULL};
+	"cancelled", "amended", "expired", "not_filled", "self_trade", "recalled", "killed", "scattered", NULL};
 const char *const event_command_source_names[] = {"client", "evidence", "transfer", "payment", "chain", "engine", NULL};
 const char *const event_command_kind_names[] = {[COMMAND_NONE] = "none",
 #define RECORD(name, NAME, type, version, lists, doc) [type] = #name,

@@ -287,6 +287,21 @@ enum err ledger_move(struct ledger *ledger, struct undo *undo, const struct seri
 	return ERR_OK;
 }
 
+enum err ledger_move_all(struct ledger *ledger, struct undo *undo, const struct record_lists *lists, int64_t kg,
+	struct ledger_place from, struct ledger_place to, struct err_info *info)
+{
+	int64_t sum = 0;
+	for (size_t i = 0; i < lists->range_count; i++) {
+		enum err err = ledger_move(ledger, undo, &lists->ranges[i], from, to);
+		if (err)
+			return err_set(
+				info, err, "/ranges", "range %zu: the organisation does not hold these serials", i);
+		if (!add_checked(sum, lists->ranges[i].length, &sum))
+			return err_set(info, ERR_JOURNAL_INVALID, "", "ranges overflow");
+	}
+	return sum == kg && kg > 0 ? ERR_OK : err_set(info, ERR_JOURNAL_INVALID, "", "ranges do not add up");
+}
+
 struct pay_step {
 	uint64_t asset;
 	int64_t amount;

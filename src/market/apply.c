@@ -145,19 +145,6 @@ static void number_set(struct market *market, struct undo *undo, uint64_t *numbe
 
 /* ---- ledger legs ---- */
 
-static enum err ranges_move(struct ledger *ledger, struct undo *undo, const struct record_lists *lists, int64_t kg,
-	struct ledger_place from, struct ledger_place to, struct err_info *info)
-{
-	int64_t sum = 0;
-	for (size_t i = 0; i < lists->range_count; i++) {
-		enum err err = ledger_move(ledger, undo, &lists->ranges[i], from, to);
-		if (err)
-			return err_set(info, err, "/kg", "the organisation does not hold these serials");
-		sum += lists->ranges[i].length;
-	}
-	return sum == kg ? ERR_OK : invalid(info, "ranges do not add up");
-}
-
 static enum err pay(struct ledger *ledger, struct undo *undo, uint64_t asset, int64_t micros, struct ledger_place from,
 	struct ledger_place to, struct err_info *info)
 {
@@ -251,17 +238,13 @@ static enum err apply_market_halted(
 	return ERR_OK;
 }
 
-/* Ladders are taken along by undo: a ladder without orders is as good as none, but numbers must not depend on it. */
-static uint32_t ladder(struct market *market, enum book_side side)
-{
-	return book_ladder_add(market->book, side);
-}
-
 static void class_put(struct market *market, const struct event_state_class *is)
 {
 	uint32_t item = market->class_count;
 	struct class *class = &market->classes[item];
-	*class = (struct class){.is = *is, .asks = ladder(market, BOOK_ASK), .sell_stops = ladder(market, BOOK_BID)};
+	*class = (struct class){.is = *is,
+		.asks = book_ladder_add(market->book, BOOK_ASK),
+		.sell_stops = book_ladder_add(market->book, BOOK_BID)};
 }
 
 static enum err apply_class_opened(
@@ -283,8 +266,9 @@ static enum err apply_class_opened(
 static void instrument_put(struct market *market, const struct event_state_instrument *is)
 {
 	struct instrument *instrument = &market->instruments[market->instrument_count];
-	*instrument =
-		(struct instrument){.is = *is, .bids = ladder(market, BOOK_BID), .buy_stops = ladder(market, BOOK_ASK)};
+	*instrument = (struct instrument){.is = *is,
+		.bids = book_ladder_add(market->book, BOOK_BID),
+		.buy_stops = book_ladder_add(market->book, BOOK_ASK)};
 }
 
 static enum err apply_instrument_listed(
@@ -362,7 +346,7 @@ static enum err apply_order_placed(struct market *market, struct ledger *ledger,
 		(sells ? !class_find(market, said->class_number) : !instrument_find(market, said->instrument)))
 		return invalid(info, "an order is out of order");
 	enum err err =
-		sells ? ranges_move(ledger, undo, &event->lists, said->kg, held(said->org), listed(said->org), info)
+		sells ? ledger_move_all(ledger, undo, &event->lists, said->kg, held(said->org), listed(said->org), info)
 		      : pay(ledger, undo, market->venues[said->market - 1].asset, said->reserved_micros,
 				held(said->org), reserved(said->org), info);
 	if (err)
@@ -433,7 +417,7 @@ static enum err settle(struct market *market, struct ledger *ledger, struct undo
 	uint64_t asset = market->venues[said->market - 1].asset;
 	struct ledger_place house = held(market->venues[said->market - 1].is.house), seller = held(said->seller),
 			    buyer = held(said->buyer), money = reserved(said->buyer);
-	enum err err = ranges_move(ledger, undo, &event->lists, said->kg, listed(said->seller), buyer, info);
+	enum err err = ledger_move_all(ledger, undo, &event->lists, said->kg, listed(said->seller), buyer, info);
 	if (!err)
 		err = pay(ledger, undo, asset, said->amount_micros, money, seller, info);
 	if (!err)
@@ -500,10 +484,10 @@ static enum err apply_order_reduced(struct market *market, struct ledger *ledger
 		order->is.left_kg - said->kg != said->left_kg || said->left_kg < 0)
 		return invalid(info, "an order loses what it does not have");
 	struct event_state_order is = order->is;
-	enum err err = is.side == ORDER_SELL
-			       ? ranges_move(ledger, undo, &event->lists, said->kg, listed(is.org), held(is.org), info)
-			       : pay(ledger, undo, order_asset(market, order), said->released_micros, reserved(is.org),
-					 held(is.org), info);
+	enum err err = is.side == ORDER_SELL ? ledger_move_all(ledger, undo, &event->lists, said->kg, listed(is.org),
+						       held(is.org), info)
+					     : pay(ledger, undo, order_asset(market, order), said->released_micros,
+						       reserved(is.org), held(is.org), info);
 	if (err)
 		return err;
 	is.left_kg = said->left_kg;
@@ -511,6 +495,8 @@ static enum err apply_order_reduced(struct market *market, struct ledger *ledger
 	is.reserved_micros -= said->released_micros;
 	if (is.minimum_kg > is.left_kg)
 		is.minimum_kg = is.left_kg;
+	if (order_is_ending(market, &is))
+		is.state = ORDER_TAKES; /* it leaves the book, and an order_work takes the rest */
 	order_become(market, undo, order, &is);
 	return ERR_OK;
 }
@@ -523,10 +509,13 @@ static enum err apply_order_amended(struct market *market, struct ledger *ledger
 	if (!order || !id_equal(order->is.org, said->org) || said->kg < order->is.left_kg)
 		return invalid(info, "an amendment lowers what order_reduced lowers");
 	struct event_state_order is = order->is;
-	enum err err = is.side == ORDER_SELL ? ranges_move(ledger, undo, &event->lists, said->kg - is.left_kg,
-						       held(is.org), listed(is.org), info)
-					     : pay(ledger, undo, order_asset(market, order), said->reserved_micros,
-						       held(is.org), reserved(is.org), info);
+	int64_t more_kg = said->kg - is.left_kg;
+	enum err err = ERR_OK;
+	if (is.side == ORDER_SELL && more_kg)
+		err = ledger_move_all(ledger, undo, &event->lists, more_kg, held(is.org), listed(is.org), info);
+	else if (is.side == ORDER_BUY)
+		err = pay(ledger, undo, order_asset(market, order), said->reserved_micros, held(is.org),
+			reserved(is.org), info);
 	if (err)
 		return err;
 	bool all = is.minimum_kg && is.minimum_kg == is.left_kg, whole = is.shown_kg >= is.kg;

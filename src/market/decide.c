@@ -293,7 +293,7 @@ static enum err entry_find(const struct deciding *at, struct event_state_order *
 		order.is = *is;
 	}
 	order.is.minimum_kg = 0;
-	int64_t fillable = order_fillable(market, at->batches, &order, is->left_kg, &trades);
+	int64_t fillable = order_fillable(market, &order, is->left_kg, &trades);
 	if (is->post_only && fillable)
 		return REFUSE(info, ERR_WOULD_TRADE, "/post_only", "the order would trade at once");
 	if (is->tif == ORDER_FOK && fillable < is->left_kg)
@@ -456,15 +456,17 @@ static enum err decide_order_amend(const struct deciding *at)
 	at->call->number = is.number;
 	if (price == is.price_micros && kg == is.left_kg)
 		return REFUSE(at->info, ERR_INVALID_FIELD, "", "the order has this price and quantity");
+	size_t room = EVENTS_RANGES_MAX;
 	if (kg < is.left_kg)
-		err = order_reduce(at->market, at->ledger, at->call, order, is.left_kg - kg, ORDER_AMENDED, at->info);
+		err = order_reduce(
+			at->market, at->ledger, at->call, order, is.left_kg - kg, ORDER_AMENDED, &room, at->info);
 	if (err || (price == is.price_micros && kg <= is.left_kg))
 		return err;
 	if (is.post_only) {
 		struct order moved = {.is = order->is};
 		uint32_t trades;
 		moved.is.price_micros = price;
-		if (order_fillable(at->market, at->batches, &moved, kg, &trades))
+		if (order_fillable(at->market, &moved, kg, &trades))
 			return REFUSE(at->info, ERR_WOULD_TRADE, "/price", "a post-only order would trade at once");
 	}
 	return order_raise(at, order, price, kg);
@@ -476,8 +478,10 @@ static enum err decide_order_cancel(const struct deciding *at)
 	enum err err = own_order(at, at->call->command->order_cancel.order, &order);
 	if (err)
 		return err;
+	size_t room = EVENTS_RANGES_MAX;
 	at->call->number = order->is.number;
-	return order_reduce(at->market, at->ledger, at->call, order, order->is.left_kg, ORDER_CANCELLED, at->info);
+	return order_reduce(
+		at->market, at->ledger, at->call, order, order->is.left_kg, ORDER_CANCELLED, &room, at->info);
 }
 
 struct ending {
@@ -494,7 +498,7 @@ static int ending_compare(const void *a, const void *b)
 	return first->number < second->number ? -1 : first->number > second->number;
 }
 
-/* Ends all orders for which `is_meant`, in (deadline, number) order, and at most MARKET_CANCEL_MOST of them. */
+/* Ends the orders for which `is_meant`, in (deadline, number) order: MARKET_CANCEL_MOST of them, and 256 ranges, at most. */
 static enum err orders_end(struct market *market, struct ledger *ledger, struct decision *call,
 	bool (*is_meant)(const struct event_state_order *is, const void *what), const void *what, bool by_deadline,
 	enum order_reason reason, struct err_info *info)
@@ -510,9 +514,10 @@ static enum err orders_end(struct market *market, struct ledger *ledger, struct 
 	}
 	qsort(endings, count, sizeof *endings, ending_compare);
 	enum err err = ERR_OK;
-	for (size_t i = 0; i < count && i < MARKET_CANCEL_MOST && !err; i++) {
+	size_t room = EVENTS_RANGES_MAX;
+	for (size_t i = 0; i < count && i < MARKET_CANCEL_MOST && room && !err; i++) {
 		const struct order *order = order_find(market, endings[i].order);
-		err = order_reduce(market, ledger, call, order, order->is.left_kg, reason, info);
+		err = order_reduce(market, ledger, call, order, order->is.left_kg, reason, &room, info);
 	}
 	free(endings);
 	return err;
@@ -595,6 +600,8 @@ static int64_t trailed_to(const struct market *market, const struct event_state_
 
 static bool is_due(const struct market *market, const struct event_state_order *is)
 {
+	if (order_is_ending(market, is))
+		return true;
 	if (market->venues[is->market - 1].is.state != MARKET_OPEN)
 		return false;
 	return is->state == ORDER_TAKES ||

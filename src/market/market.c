@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "carbond/base/array.h"
 #include "state.h"
 
 struct market *market_new(uint64_t seed)
@@ -33,27 +34,13 @@ void market_free(struct market **market)
 	free(old);
 }
 
-static bool room(void **array, uint32_t *capacity, uint32_t count, size_t item_size)
-{
-	if (count < *capacity)
-		return true;
-	if (*capacity > UINT32_MAX / 4)
-		return false;
-	uint32_t grown_capacity = (*capacity + 8) * 2;
-	void *grown = realloc(*array, grown_capacity * item_size);
-	if (!grown)
-		return false;
-	*array = grown;
-	*capacity = grown_capacity;
-	return true;
-}
-
-#define ROOM(market, array, count, capacity)                                                                 \
-	({                                                                                                   \
-		void *items_ = (market)->array;                                                              \
-		bool enough_ = room(&items_, &(market)->capacity, (market)->count, sizeof *(market)->array); \
-		(market)->array = items_;                                                                    \
-		enough_;                                                                                     \
+/* Room for one more in an array of the market. */
+#define ROOM(market, array, count, capacity)                                                               \
+	({                                                                                                 \
+		void *items_ = (market)->array;                                                            \
+		bool enough_ = array_room(&items_, &(market)->capacity, (count), sizeof *(market)->array); \
+		(market)->array = items_;                                                                  \
+		enough_;                                                                                   \
 	})
 
 /* An event moves two orders at most, and an undo moves them back. */
@@ -61,15 +48,13 @@ enum { EVENT_PUTS = 2, EVENT_LADDERS = 2, EVENTS_UNDONE = 2 * EVENTS_PER_COMMAND
 
 enum err market_reserve(struct market *market)
 {
-	uint32_t orders = market->order_used + 2; /* [0] is not used */
-	void *items = market->orders;
-	bool enough = room(&items, &market->order_capacity, orders, sizeof *market->orders);
-	market->orders = items;
-	enough = enough && ROOM(market, venues, venue_count, venue_capacity) &&
-		 ROOM(market, classes, class_count, class_capacity) &&
-		 ROOM(market, instruments, instrument_count, instrument_capacity) &&
-		 ROOM(market, stopped, stopped_count, stopped_capacity) && map_reserve(&market->order_map, 1) &&
-		 book_reserve(market->book, EVENT_PUTS + EVENTS_UNDONE, EVENT_LADDERS);
+	bool enough = ROOM(market, orders, market->order_used + 2, order_capacity) && /* [0] is not used */
+		      ROOM(market, venues, market->venue_count, venue_capacity) &&
+		      ROOM(market, classes, market->class_count, class_capacity) &&
+		      ROOM(market, instruments, market->instrument_count, instrument_capacity) &&
+		      ROOM(market, stopped, market->stopped_count, stopped_capacity) &&
+		      map_reserve(&market->order_map, 1) &&
+		      book_reserve(market->book, EVENT_PUTS + EVENTS_UNDONE, EVENT_LADDERS);
 	return enough ? ERR_OK : ERR_NO_MEMORY;
 }
 
@@ -125,6 +110,11 @@ uint32_t order_ladder(const struct market *market, const struct order *order)
 	}
 	const struct instrument *instrument = &market->instruments[is->instrument - 1];
 	return sleeps ? instrument->buy_stops : instrument->bids;
+}
+
+bool order_is_ending(const struct market *market, const struct event_state_order *is)
+{
+	return is->left_kg % market->venues[is->market - 1].is.lot_kg != 0;
 }
 
 uint32_t market_order_count(const struct market *market)

@@ -56,7 +56,6 @@ bool instrument_takes(const struct instrument *instrument, const struct class *c
 
 struct crossing {
 	const struct market *market;
-	const struct market_register *batches;
 	const struct event_state_order *is; /* the order that comes */
 	int64_t left;
 	bool past_own; /* orders of its own organisation are passed over */
@@ -140,11 +139,9 @@ static uint32_t crossing_next(const struct crossing *crossing)
 	return best;
 }
 
-int64_t order_fillable(const struct market *market, const struct market_register *batches, const struct order *order,
-	int64_t most, uint32_t *ret_trades)
+int64_t order_fillable(const struct market *market, const struct order *order, int64_t most, uint32_t *ret_trades)
 {
-	struct crossing crossing = {
-		.market = market, .batches = batches, .is = &order->is, .left = most, .past_own = true};
+	struct crossing crossing = {.market = market, .is = &order->is, .left = most, .past_own = true};
 	int64_t filled = 0;
 	*ret_trades = 0;
 	/* in any order of ladders: the sum does not depend on it but for minimums, which are judged by what is left */
@@ -181,50 +178,61 @@ int64_t order_collar(const struct market *market, const struct order *order)
 
 /* ---- what trades ---- */
 
-enum err order_reduce(struct market *market, struct ledger *ledger, struct decision *call, const struct order *order,
-	int64_t kg, enum order_reason reason, struct err_info *info)
-{
-	const struct event_state_order *is = &order->is;
-	const struct event_state_market *rules = &venue_find(market, is->market)->is;
-	struct serial_range ranges[EVENTS_RANGES_MAX];
-	struct event event = {.order_reduced = {.org = is->org,
-				      .order = is->order,
-				      .kg = kg,
-				      .left_kg = is->left_kg - kg,
-				      .reason = (uint32_t)reason}};
-	int64_t left = is->left_kg - kg;
-	event.order_reduced.shown_kg = is->shown_now_kg < left ? is->shown_now_kg : left;
-	if (is->side == ORDER_BUY) {
-		event.order_reduced.released_micros =
-			is->reserved_micros -
-			(left ? market_reserve_micros(is->price_micros, left, worst_ppm(is), rules->lot_kg) : 0);
-	} else {
-		size_t count = 0;
-		struct ledger_place place = {.org = is->org, .state = KG_LISTED};
-		enum err err = ledger_pick(ledger, is->batch, place, kg, ranges, EVENTS_RANGES_MAX, &count);
-		if (err)
-			return err_set(
-				info, err, "", "the listed kilograms lie in more than %d ranges", EVENTS_RANGES_MAX);
-		event.lists = (struct record_lists){.ranges = ranges, .range_count = count};
-	}
-	return decision_emit(call, EVENT_ORDER_REDUCED, &event, info);
-}
-
-/* The seller's lowest listed serials. Where so many kilograms lie in too many ranges it is as many lots as 256 of them hold. */
-static enum err serials_pick(const struct ledger *ledger, const struct event_state_order *sell, int64_t lot_kg,
-	int64_t *kg, struct serial_range ranges[EVENTS_RANGES_MAX], size_t *ret_count, struct err_info *info)
+/* The seller's lowest listed serials that make `*kg`, or as many kilograms as `room` ranges hold. */
+static enum err serials_pick(const struct ledger *ledger, const struct event_state_order *sell, size_t room,
+	int64_t *kg, struct serial_range ranges[EVENTS_RANGES_MAX], size_t *ret_count)
 {
 	struct ledger_place place = {.org = sell->org, .state = KG_LISTED};
-	enum err err = ledger_pick(ledger, sell->batch, place, *kg, ranges, EVENTS_RANGES_MAX, ret_count);
+	enum err err = ledger_pick(ledger, sell->batch, place, *kg, ranges, room, ret_count);
 	if (err != ERR_COMMAND_TOO_LARGE)
 		return err;
-	int64_t holds = 0;
-	for (size_t i = 0; i < EVENTS_RANGES_MAX; i++)
-		holds += ranges[i].length;
-	*kg = holds / lot_kg * lot_kg;
-	if (*kg == 0)
-		return err_set(info, err, "", "a lot lies in more than %d ranges", EVENTS_RANGES_MAX);
-	return ledger_pick(ledger, sell->batch, place, *kg, ranges, EVENTS_RANGES_MAX, ret_count);
+	*kg = 0;
+	for (*ret_count = 0; *ret_count < room; ++*ret_count)
+		*kg += ranges[*ret_count].length;
+	return ERR_OK;
+}
+
+/* Leaves the last kilogram of a pick out. */
+static void pick_less(struct serial_range *ranges, size_t *count, int64_t *kg)
+{
+	--*kg;
+	if (--ranges[*count - 1].length == 0)
+		--*count;
+}
+
+enum err order_reduce(struct market *market, struct ledger *ledger, struct decision *call, const struct order *order,
+	int64_t kg, enum order_reason reason, size_t *room, struct err_info *info)
+{
+	const struct event_state_order *is = &order->is;
+	int64_t lot_kg = venue_find(market, is->market)->is.lot_kg, picked_kg = kg;
+	struct serial_range ranges[EVENTS_RANGES_MAX];
+	size_t count = 0;
+	if (is->side == ORDER_SELL) {
+		enum err err = serials_pick(ledger, is, *room, &picked_kg, ranges, &count);
+		if (err)
+			return err_set(info, err, "", "an order has listed more than it holds");
+		if (picked_kg < kg && reason == ORDER_AMENDED)
+			return REFUSE(info, ERR_COMMAND_TOO_LARGE, "/kg",
+				"so many kilograms lie in more than %d ranges: lower it in steps", EVENTS_RANGES_MAX);
+		if (picked_kg && picked_kg < kg && (is->left_kg - picked_kg) % lot_kg == 0)
+			pick_less(ranges, &count, &picked_kg); /* so that it is seen to end */
+		*room = picked_kg < kg ? 0 : *room - count;
+		if (picked_kg == 0)
+			return ERR_OK; /* another command takes it */
+	}
+	int64_t left = is->left_kg - picked_kg;
+	struct event event = {.order_reduced = {.order = is->order,
+				      .org = is->org,
+				      .kg = picked_kg,
+				      .left_kg = left,
+				      .shown_kg = is->shown_now_kg < left ? is->shown_now_kg : left,
+				      .reason = (uint32_t)reason},
+		.lists = {.ranges = ranges, .range_count = count}};
+	if (is->side == ORDER_BUY)
+		event.order_reduced.released_micros =
+			is->reserved_micros -
+			(left ? market_reserve_micros(is->price_micros, left, worst_ppm(is), lot_kg) : 0);
+	return decision_emit(call, EVENT_ORDER_REDUCED, &event, info);
 }
 
 /* `*room` is how many ranges the command may touch yet; where they do not do, nothing happens and it becomes 0. */
@@ -232,18 +240,27 @@ static enum err trade(struct market *market, struct ledger *ledger, struct decis
 	const struct event_state_order *taker, const struct event_state_order *maker, int64_t kg, size_t *room,
 	struct err_info *info)
 {
-	bool buys = taker->side == ORDER_BUY;
+	bool buys = taker->side == ORDER_BUY, whole = taker->minimum_kg || maker->minimum_kg;
 	const struct event_state_order *buy = buys ? taker : maker, *sell = buys ? maker : taker;
 	const struct event_state_market *rules = &venue_find(market, taker->market)->is;
 	struct serial_range ranges[EVENTS_RANGES_MAX];
 	size_t count = 0;
-	enum err err = serials_pick(ledger, sell, rules->lot_kg, &kg, ranges, &count, info);
-	if (err)
-		return err;
-	if (count > *room) {
-		*room = 0;
-		return ERR_OK;
+	int64_t picked_kg = kg;
+	enum err err = serials_pick(ledger, sell, *room, &picked_kg, ranges, &count);
+	if (!err && picked_kg < kg) {
+		kg = whole ? 0 : picked_kg / rules->lot_kg * rules->lot_kg;
+		if (kg == 0 && *room == EVENTS_RANGES_MAX) /* no command could trade it */
+			return order_reduce(market, ledger, call, order_find(market, sell->order), sell->left_kg,
+				ORDER_SCATTERED, room, info);
+		if (kg == 0) {
+			*room = 0;
+			return ERR_OK;
+		}
+		picked_kg = kg;
+		err = serials_pick(ledger, sell, *room, &picked_kg, ranges, &count);
 	}
+	if (err)
+		return err_set(info, err, "", "an order has listed more than it holds");
 	*room -= count;
 	int64_t amount = market_amount(maker->price_micros, kg);
 	int64_t buyer_fee = market_fee(amount, buys ? buy->taker_ppm : buy->maker_ppm);
@@ -276,7 +293,8 @@ static enum err trade(struct market *market, struct ledger *ledger, struct decis
 
 /* Two orders of one organisation met. */
 static enum err self_trade(struct market *market, struct ledger *ledger, struct decision *call,
-	const struct event_state_order *taker, const struct event_state_order *maker, struct err_info *info)
+	const struct event_state_order *taker, const struct event_state_order *maker, size_t *room,
+	struct err_info *info)
 {
 	enum err err = ERR_OK;
 	int64_t both = taker->left_kg < maker->left_kg ? taker->left_kg : maker->left_kg;
@@ -285,62 +303,90 @@ static enum err self_trade(struct market *market, struct ledger *ledger, struct 
 		taker_kg = maker_kg = both;
 	if (taker->stp != STP_NEWEST)
 		err = order_reduce(
-			market, ledger, call, order_find(market, maker->order), maker_kg, ORDER_SELF_TRADE, info);
+			market, ledger, call, order_find(market, maker->order), maker_kg, ORDER_SELF_TRADE, room, info);
 	if (!err && taker->stp != STP_OLDEST)
 		err = order_reduce(
-			market, ledger, call, order_find(market, taker->order), taker_kg, ORDER_SELF_TRADE, info);
+			market, ledger, call, order_find(market, taker->order), taker_kg, ORDER_SELF_TRADE, room, info);
 	return err;
 }
 
 /* What an order does that has nothing more to trade with. */
 static enum err settle_down(struct market *market, struct ledger *ledger, struct decision *call,
-	const struct order *order, struct err_info *info)
+	const struct order *order, size_t *room, struct err_info *info)
 {
 	const struct event_state_order *is = &order->is;
 	bool rests = is->tif != ORDER_IOC && is->tif != ORDER_FOK && is->type != ORDER_MARKET &&
 		     is->type != ORDER_STOP && is->type != ORDER_TRAILING_STOP;
 	if (!rests)
-		return order_reduce(market, ledger, call, order, is->left_kg, ORDER_NOT_FILLED, info);
+		return order_reduce(market, ledger, call, order, is->left_kg, ORDER_NOT_FILLED, room, info);
 	struct event event = {.order_rested = {.order = is->order, .kg = is->left_kg}};
 	return decision_emit(call, EVENT_ORDER_RESTED, &event, info);
 }
 
 /* Whether what an order would trade at once is less than it must be. */
-static bool is_too_little(const struct market *market, const struct market_register *batches, const struct order *order)
+static bool is_too_little(const struct market *market, const struct order *order)
 {
 	uint32_t trades;
 	int64_t left = order->is.left_kg, least = order->is.minimum_kg < left ? order->is.minimum_kg : left;
-	return least && (order_fillable(market, batches, order, left, &trades) < least ||
-				(least == left && trades > MARKET_TRADES_MOST));
+	return least &&
+	       (order_fillable(market, order, left, &trades) < least || (least == left && trades > MARKET_TRADES_MOST));
+}
+
+/* Why an order may trade with nobody: what a recall or the kill switch left over. ORDER_REASON_COUNT: it may. */
+static enum order_reason barred(
+	const struct market *market, const struct market_register *batches, const struct event_state_order *is)
+{
+	struct err_info why;
+	if (trader_is_stopped(market, is->org))
+		return ORDER_KILLED;
+	return batches->movable(batches->context, is->org, is->batch, &why) ? ORDER_RECALLED : ORDER_REASON_COUNT;
+}
+
+static enum err trade_next(struct market *market, struct ledger *ledger, const struct market_register *batches,
+	struct decision *call, const struct event_state_order *taker, uint32_t slot, int64_t kg, size_t *room,
+	struct err_info *info)
+{
+	const struct order *rests = &market->orders[book_at(market->book, slot)->detail];
+	const struct event_state_order maker = rests->is;
+	enum order_reason bar = barred(market, batches, &maker);
+	if (bar != ORDER_REASON_COUNT)
+		return order_reduce(market, ledger, call, rests, maker.left_kg, bar, room, info);
+	if (id_equal(maker.org, taker->org))
+		return self_trade(market, ledger, call, taker, &maker, room, info);
+	return trade(market, ledger, call, taker, &maker, kg, room, info);
 }
 
 enum err order_take(struct market *market, struct ledger *ledger, const struct market_register *batches,
 	struct decision *call, struct id id, struct err_info *info)
 {
 	const struct order *order = order_find(market, id);
-	if (is_too_little(market, batches, order))
-		return settle_down(market, ledger, call, order, info);
-	enum err err = ERR_OK;
+	enum order_reason bar = barred(market, batches, &order->is);
 	size_t room = EVENTS_RANGES_MAX;
-	for (int trades = 0; !err && room; trades++) {
+	enum err err = ERR_OK;
+	if (order_is_ending(market, &order->is) || bar != ORDER_REASON_COUNT)
+		return order_reduce(market, ledger, call, order, order->is.left_kg,
+			bar == ORDER_REASON_COUNT ? ORDER_NOT_FILLED : bar, &room, info);
+	if (is_too_little(market, order))
+		return settle_down(market, ledger, call, order, &room, info);
+	for (int trades = 0; !err && room && trades <= MARKET_TRADES_MOST; trades++) {
 		order = order_find(market, id);
-		if (!order)
-			break; /* done */
-		struct event_state_order taker = order->is;
-		struct crossing crossing = {.market = market,
-			.batches = batches,
-			.is = &taker,
-			.left = taker.left_kg,
-			.past_own = taker.minimum_kg > 0};
+		if (!order || order_is_ending(market, &order->is))
+			return ERR_OK;
+		const struct event_state_order taker = order->is;
+		struct crossing crossing = {
+			.market = market, .is = &taker, .left = taker.left_kg, .past_own = taker.minimum_kg > 0};
 		uint32_t slot = crossing_next(&crossing);
 		if (!slot)
-			return settle_down(market, ledger, call, order, info);
+			return settle_down(market, ledger, call, order, &room, info);
 		if (trades == MARKET_TRADES_MOST)
-			break; /* an order_work goes on */
-		struct event_state_order maker = market->orders[book_at(market->book, slot)->detail].is;
-		err = id_equal(maker.org, taker.org) ? self_trade(market, ledger, call, &taker, &maker, info)
-						     : trade(market, ledger, call, &taker, &maker,
-							       crossing_kg(&crossing, &maker), &room, info);
+			break;
+		int64_t kg = crossing_kg(&crossing, &market->orders[book_at(market->book, slot)->detail].is);
+		err = trade_next(market, ledger, batches, call, &taker, slot, kg, &room, info);
 	}
-	return err;
+	order = order_find(market, id); /* an order_work goes on */
+	return !err && order && order->is.tif == ORDER_FOK
+		       ? REFUSE(info, ERR_COMMAND_TOO_LARGE, "/kg",
+				 "its serials lie in more than %d ranges: it cannot be filled whole at once",
+				 EVENTS_RANGES_MAX)
+		       : err;
 }

@@ -65,16 +65,20 @@ static inline uint64_t order_asset(const struct market *market, const struct ord
 	return market->venues[order->is.market - 1].asset;
 }
 
-/* match.c: trades an order that takes until it is done or rests, or MARKET_TRADES_MOST. */
+/* An order that ends in parts, for its kilograms lie in more ranges than one command may touch: what is left of it is no multiple of
+ * the lot. It is in no book. */
+bool order_is_ending(const struct market *market, const struct event_state_order *is);
+
+/* match.c: trades an order that takes until it is done or rests, or as much as one command may. */
 enum err order_take(struct market *market, struct ledger *ledger, const struct market_register *batches,
 	struct decision *call, struct id order, struct err_info *info) MUST_CHECK;
-/* Takes `kg` out of an order; all of it: it is done. */
+/* Takes `kg` out of an order; all of it: it is done. `*room` is how many ranges the command may touch yet. Where they do not do, an
+ * amendment is refused (ERR_COMMAND_TOO_LARGE); for any other reason the order ends in parts. */
 enum err order_reduce(struct market *market, struct ledger *ledger, struct decision *call, const struct order *order,
-	int64_t kg, enum order_reason reason, struct err_info *info) MUST_CHECK;
+	int64_t kg, enum order_reason reason, size_t *room, struct err_info *info) MUST_CHECK;
 /* The collar of a market order that would come now: its price, or 0 where nothing is on the other side. */
 int64_t order_collar(const struct market *market, const struct order *order);
 /* Kilograms that an order would trade at once, at most `most`; *ret_trades: in how many trades. */
-int64_t order_fillable(const struct market *market, const struct market_register *batches, const struct order *order,
-	int64_t most, uint32_t *ret_trades);
+int64_t order_fillable(const struct market *market, const struct order *order, int64_t most, uint32_t *ret_trades);
 
 #endif

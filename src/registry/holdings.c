@@ -137,22 +137,6 @@ enum err decide_transfer(struct registry *registry, struct ledger *ledger, struc
 	return decision_emit(call, EVENT_TRANSFERRED, &event, info);
 }
 
-/* Moves all ranges; the sum must be `kg`. A place that does not hold them is the client's fault when deciding. */
-static enum err ranges_move(struct ledger *ledger, struct undo *undo, const struct record_lists *lists, int64_t kg,
-	struct ledger_place from, struct ledger_place to, struct err_info *info)
-{
-	int64_t sum = 0;
-	for (size_t i = 0; i < lists->range_count; i++) {
-		enum err err = ledger_move(ledger, undo, &lists->ranges[i], from, to);
-		if (err)
-			return err_set(
-				info, err, "/ranges", "range %zu: the organisation does not hold these serials", i);
-		if (!add_checked(sum, lists->ranges[i].length, &sum))
-			return journal_invalid(info, "ranges overflow");
-	}
-	return sum == kg && kg > 0 ? ERR_OK : journal_invalid(info, "ranges do not add up");
-}
-
 enum err apply_transferred(struct registry *registry, struct ledger *ledger, struct undo *undo,
 	const struct event *event, struct err_info *info)
 {
@@ -160,7 +144,7 @@ enum err apply_transferred(struct registry *registry, struct ledger *ledger, str
 	const struct event_transferred *said = &event->transferred;
 	struct ledger_place from = {.org = said->from, .state = KG_HELD};
 	struct ledger_place to = {.org = said->to, .state = KG_HELD};
-	return ranges_move(ledger, undo, &event->lists, said->kg, from, to, info);
+	return ledger_move_all(ledger, undo, &event->lists, said->kg, from, to, info);
 }
 
 /* ---- retirement ---- */
@@ -221,7 +205,7 @@ enum err apply_retired(struct registry *registry, struct ledger *ledger, struct 
 		return journal_invalid(info, "retirements are out of order");
 	struct ledger_place from = {.org = said->org, .state = KG_HELD};
 	struct ledger_place to = {.org = said->org, .state = KG_RETIRED};
-	enum err err = ranges_move(ledger, undo, &event->lists, said->kg, from, to, info);
+	enum err err = ledger_move_all(ledger, undo, &event->lists, said->kg, from, to, info);
 	if (err)
 		return err;
 	registry->retirement_count++;

@@ -52,21 +52,6 @@ uint64_t registry_retirement_count(const struct registry *registry)
 	return registry->retirement_count;
 }
 
-bool array_room(void **array, uint32_t *capacity, uint32_t count, size_t item_size)
-{
-	if (count < *capacity)
-		return true;
-	if (*capacity > UINT32_MAX / 4)
-		return false;
-	uint32_t grown_capacity = (*capacity + 8) * 2;
-	void *grown = realloc(*array, grown_capacity * item_size);
-	if (!grown)
-		return false;
-	*array = grown;
-	*capacity = grown_capacity;
-	return true;
-}
-
 /* ---- finding ---- */
 
 static bool period_equal(const void *context, uint32_t item, const void *key)

@@ -2,6 +2,7 @@
 #ifndef REGISTRY_STATE_H
 #define REGISTRY_STATE_H
 
+#include "carbond/base/array.h"
 #include "carbond/base/map.h"
 #include "carbond/ledger.h"
 #include "carbond/registry.h"
@@ -101,8 +102,6 @@ struct registry {
 	uint64_t retirement_count;
 };
 
-/* Room for one more item of an array; false without memory. */
-bool array_room(void **array, uint32_t *capacity, uint32_t count, size_t item_size);
 struct verifier *verifier_find(const struct registry *registry, struct id id);
 struct period *period_find(const struct registry *registry, struct id id);
 struct batch *batch_find(const struct registry *registry, uint64_t number); /* NULL: none */

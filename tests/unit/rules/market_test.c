@@ -268,9 +268,6 @@ static void a_post_only_that_would_trade_is_refused(void **state)
 	assert_int_equal(give(&command), ERR_WOULD_TRADE);
 	command.order_place.price_micros = PRICE - TICK;
 	must(&command);
-	command = world_command(&at.world, COMMAND_ORDER_AMEND, BUYER);
-	struct id resting = command.id;
-	(void)resting;
 	assert_int_equal(open_orders(), 2);
 }
 
@@ -309,8 +306,7 @@ static void a_market_order_trades_within_its_collar(void **state)
 
 static void trade_at(int64_t price)
 {
-	struct id ask = place(OTHER, ORDER_SELL, price, 1000);
-	(void)ask;
+	place(OTHER, ORDER_SELL, price, 1000);
 	place(BUYER, ORDER_BUY, price, 1000);
 }
 
@@ -322,8 +318,7 @@ static void a_stop_wakes_when_the_last_trade_reaches_it(void **state)
 	command.order_place.type = ORDER_STOP;
 	command.order_place.stop_micros = PRICE - 5 * TICK;
 	must(&command);
-	struct id bid = place(BUYER, ORDER_BUY, PRICE - 6 * TICK, 2000);
-	(void)bid;
+	place(BUYER, ORDER_BUY, PRICE - 6 * TICK, 2000);
 	trade_at(PRICE - 4 * TICK);
 	assert_int_equal(kg_of(SELLER, KG_LISTED), 2000); /* not yet */
 	trade_at(PRICE - 5 * TICK);
@@ -417,24 +412,30 @@ static void a_move_may_trade(void **state)
 	assert_int_equal(give(&command), ERR_ORDER_DONE); /* another's */
 }
 
+static void tick_at(int64_t time_us)
+{
+	struct command command = {.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE, .tick = {.due_us = time_us}};
+	at.world.now_us = time_us - CLOCK_US_PER_SECOND; /* which give() adds */
+	must(&command);
+}
+
 static void orders_end_when_their_time_is_over(void **state)
 {
 	(void)state;
+	int64_t day_us = (at.world.now_us / CLOCK_US_PER_DAY + 1) * CLOCK_US_PER_DAY;
 	struct command command = order(SELLER, ORDER_SELL, PRICE, 1000);
 	command.order_place.tif = ORDER_GTD;
 	command.order_place.expires_us = at.world.now_us + CLOCK_US_PER_HOUR;
 	must(&command);
+	int64_t gtd_us = command.order_place.expires_us;
 	command = order(SELLER, ORDER_SELL, PRICE, 1000);
 	command.order_place.tif = ORDER_DAY;
 	must(&command);
 	place(SELLER, ORDER_SELL, PRICE, 1000);
-	const int64_t waits_us[] = {CLOCK_US_PER_MINUTE, CLOCK_US_PER_HOUR, CLOCK_US_PER_DAY};
-	const uint32_t left[] = {3, 2, 1};
-	for (int i = 0; i < 3; i++) {
-		at.world.now_us += waits_us[i];
-		command = (struct command){.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE};
-		command.tick.due_us = at.world.now_us;
-		must(&command);
+	const int64_t times_us[] = {gtd_us - 1, gtd_us, day_us - 1, day_us, day_us + CLOCK_US_PER_DAY};
+	const uint32_t left[] = {3, 2, 2, 1, 1};
+	for (int i = 0; i < 5; i++) {
+		tick_at(times_us[i]);
 		assert_int_equal(open_orders(), left[i]);
 	}
 }
@@ -506,6 +507,23 @@ static void a_predicate_takes_what_it_asks_for_alone(void **state)
 	assert_int_equal(kg_of(SELLER, KG_LISTED), 1000);
 	list("BATCH", at.batch, 2026);
 	assert_int_equal(give(&command), ERR_INVALID_FIELD); /* there is a newer version */
+	list("OTHER-BATCH", world_issue(&at.world, OTHER, 24, 10000, NULL), 0);
+	command.order_place.instrument = 5;
+	must(&command);
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 1000); /* of the same class, and not the batch */
+}
+
+static void at_one_price_the_older_order_goes_first_over_all_instruments(void **state)
+{
+	(void)state;
+	list("YEAR", 0, 2026);
+	struct command older = order(OTHER, ORDER_BUY, PRICE, 1000), newer = order(BUYER, ORDER_BUY, PRICE, 1000);
+	older.order_place.instrument = 2;
+	must(&older);
+	must(&newer);
+	int64_t had = kg_of(OTHER, KG_HELD);
+	place(SELLER, ORDER_SELL, PRICE, 1000);
+	assert_int_equal(kg_of(OTHER, KG_HELD), had + 1000);
 }
 
 static void too_many_trades_for_one_command_go_on_by_themselves(void **state)
@@ -520,6 +538,72 @@ static void too_many_trades_for_one_command_go_on_by_themselves(void **state)
 	follow();
 	assert_int_equal(kg_of(BUYER, KG_HELD), had + (MARKET_TRADES_MOST + 10) * 1000);
 	assert_int_equal(open_orders(), 1); /* the rest rests */
+}
+
+/* Gives 200 kilograms of every other serial, each a range of its own, and 800 behind one another higher up. */
+static void scatter(int org, int64_t first, int64_t whole)
+{
+	struct serial_range ranges[201];
+	for (int i = 0; i < 200; i++)
+		ranges[i] = (struct serial_range){.batch = at.batch, .start = first + 2 * i, .length = 1};
+	ranges[200] = (struct serial_range){.batch = at.batch, .start = whole, .length = 800};
+	struct command command = world_command(&at.world, COMMAND_TRANSFER, SELLER);
+	command.transfer.to = at.world.orgs[org];
+	command.lists = (struct record_lists){.ranges = ranges, .range_count = 201};
+	must(&command);
+}
+
+/* Two orders, whose lot is then more than 256 ranges of what is listed. */
+static void place_scattered(uint32_t tif)
+{
+	assert_int_equal(world_transfer(&at.world, OTHER, BUYER, at.batch, kg_of(OTHER, KG_HELD)), ERR_OK);
+	for (int i = 0; i < 2; i++) {
+		scatter(OTHER, 800000 - i * 100000, 950000 + i * 1000);
+		struct command command = order(OTHER, ORDER_SELL, PRICE, 1000);
+		command.order_place.tif = tif;
+		must(&command);
+	}
+}
+
+static void scattered_kilograms_end_in_parts_and_stop_no_tick(void **state)
+{
+	(void)state;
+	place_scattered(ORDER_DAY);
+	assert_int_equal(open_orders(), 2);
+	at.world.now_us += CLOCK_US_PER_DAY;
+	for (int i = 0; open_orders() && i < 10; i++) {
+		tick_at(at.world.now_us + CLOCK_US_PER_SECOND);
+		follow();
+	}
+	assert_int_equal(open_orders(), 0);
+	assert_int_equal(kg_of(OTHER, KG_LISTED), 0);
+}
+
+static void a_lot_that_is_too_scattered_ends_and_the_taker_goes_on(void **state)
+{
+	(void)state;
+	place_scattered(ORDER_GTC);
+	place(BUYER, ORDER_BUY, PRICE, 1000);
+	/* the first of them ended; the other's lot lies in fewer ranges then, and trades */
+	assert_int_equal(kg_of(OTHER, KG_LISTED), 0);
+	assert_int_equal(open_orders(), 0);
+}
+
+static void what_a_recall_leaves_over_trades_with_nobody(void **state)
+{
+	(void)state;
+	const int count = EVENTS_RANGES_MAX + 20;
+	for (int i = 0; i < count; i++)
+		place(SELLER, ORDER_SELL, PRICE, 1000);
+	struct command command = world_command(&at.world, COMMAND_BATCH_HOLD, -1);
+	command.batch_hold = (struct command_batch_hold){.batch = at.batch, .reason_hash = world_hash(&at.world)};
+	must(&command);
+	assert_int_equal(open_orders(), 20);
+	int64_t had = kg_of(BUYER, KG_HELD);
+	place(BUYER, ORDER_BUY, PRICE, 1000);
+	assert_int_equal(kg_of(BUYER, KG_HELD), had);
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 0); /* they ended when they were met */
+	assert_int_equal(open_orders(), 1);
 }
 
 int main(void)
@@ -538,6 +622,10 @@ int main(void)
 		CASE(orders_end_when_their_time_is_over), CASE(what_is_held_leaves_the_market),
 		CASE(the_kill_switch_stops_an_organisation), CASE(a_halted_market_takes_cancellations_alone),
 		CASE(a_predicate_takes_what_it_asks_for_alone),
-		CASE(too_many_trades_for_one_command_go_on_by_themselves)};
+		CASE(at_one_price_the_older_order_goes_first_over_all_instruments),
+		CASE(too_many_trades_for_one_command_go_on_by_themselves),
+		CASE(scattered_kilograms_end_in_parts_and_stop_no_tick),
+		CASE(a_lot_that_is_too_scattered_ends_and_the_taker_goes_on),
+		CASE(what_a_recall_leaves_over_trades_with_nobody)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

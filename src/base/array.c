@@ -1,0 +1,19 @@
+/* Decides how far an array grows: twice what it was, and a little. */
+#include "carbond/base/array.h"
+
+#include <stdlib.h>
+
+bool array_room(void **array, uint32_t *capacity, uint32_t count, size_t item_size)
+{
+	if (count < *capacity)
+		return true;
+	if (*capacity > UINT32_MAX / 4)
+		return false;
+	uint32_t grown_capacity = (*capacity + 8) * 2;
+	void *grown = realloc(*array, grown_capacity * item_size);
+	if (!grown)
+		return false;
+	*array = grown;
+	*capacity = grown_capacity;
+	return true;
+}
