@@ -248,6 +248,9 @@ static struct {
 } orders[ORDERS_KNOWN];
 static size_t order_count;
 
+/* The newest versions of the two instruments, as far as they were answered; 0: none yet. */
+static uint64_t instruments[2];
+
 static void make_house(struct world *world, const struct rules *rules, struct work *work)
 {
 	(void)rules;
@@ -307,16 +310,18 @@ static void make_instrument(struct world *world, const struct rules *rules, stru
 static void make_order(struct world *world, const struct rules *rules, struct work *work)
 {
 	uint64_t batch = some_batch(world, rules);
-	int64_t held_kg;
+	int64_t held_kg = 0, lots = 12;
 	bool sells = world_below(world, 2) == 0;
 	int org = sells ? some_holder(world, rules, batch, &held_kg) : some_org(world);
+	if (sells && held_kg >= 1000)
+		lots = held_kg / 1000 < lots ? held_kg / 1000 : lots;
 	work->command = world_command(world, COMMAND_ORDER_PLACE, org);
 	struct command_order_place *asked = &work->command.order_place;
 	*asked = (struct command_order_place){.market = sells,
 		.batch = sells ? batch : 0,
-		.instrument = sells ? 0 : 1 + (uint64_t)world_below(world, 4),
+		.instrument = sells ? 0 : instruments[world_below(world, 2)],
 		.price_micros = SIM_TICK * (95 + world_below(world, 11)),
-		.kg = 1000 * (1 + world_below(world, 12)),
+		.kg = 1000 * (1 + world_below(world, lots)),
 		.side = sells ? ORDER_SELL : ORDER_BUY,
 		.type = world_below(world, 3) ? ORDER_LIMIT : (uint32_t)world_below(world, ORDER_TYPE_COUNT),
 		.tif = world_below(world, 2) ? ORDER_GTC : (uint32_t)world_below(world, ORDER_TIF_COUNT),
@@ -395,6 +400,7 @@ void work_start(void)
 	period_count = 0;
 	memset(orders, 0, sizeof orders);
 	order_count = 0;
+	memset(instruments, 0, sizeof instruments);
 }
 
 void work_make(struct world *world, const struct rules *rules, struct work *ret_work)
@@ -413,8 +419,9 @@ void work_make(struct world *world, const struct rules *rules, struct work *ret_
 
 void work_done(struct world *world, const struct work *work, uint64_t number)
 {
-	(void)number;
 	const struct command *command = &work->command;
+	if (command->kind == COMMAND_INSTRUMENT_LIST && number > instruments[command->instrument_list.batch != 0])
+		instruments[command->instrument_list.batch != 0] = number;
 	if (command->kind == COMMAND_ORDER_PLACE)
 		order_known(world, work);
 	if (command->kind == COMMAND_PERIOD_SUBMIT) {
