@@ -116,8 +116,22 @@ def cut_after(size):
 
 
 def cut_before_puback(direction, data, state):
-    """Nothing that follows the first acknowledgement, it included, reaches the broker."""
-    return None if direction == UP and data[0] == 0x40 else data
+    """Nothing of what comes with the first acknowledgement, or after it, reaches the broker: it may stand behind a SUBSCRIBE."""
+    if direction == UP:
+        state["up"] = state.get("up", b"") + data
+        while len(state["up"]) > 1:
+            if state["up"][0] == 0x40:
+                return None
+            length, at = 0, 1
+            while at < len(state["up"]) and at < 5:
+                length |= (state["up"][at] & 0x7F) << 7 * (at - 1)
+                at += 1
+                if state["up"][at - 1] < 0x80:
+                    break
+            if len(state["up"]) < at + length:
+                break  # the rest of the packet is still to come
+            state["up"] = state["up"][at + length:]
+    return data
 
 
 # ---- a peer that is no broker ----
