@@ -1,0 +1,57 @@
+/* What the files that know a room's events (views_<room>.c) ask of the projector (views.c). The projector's thread. */
+#ifndef ENGINE_VIEWS_H
+#define ENGINE_VIEWS_H
+
+#include "parts.h"
+
+enum sheet_name {
+#define VIEW(NAME, collection, type, key, whole)         SHEET_##NAME,
+#define VIEW_OF_TWO(NAME, collection, type, key, second, whole) SHEET_##NAME,
+#define VIEW_EVENT(NAME, name)
+#include "views.def"
+	SHEET_COUNT
+};
+
+#define VIEW(NAME, collection, type, key, whole)
+#define VIEW_OF_TWO(NAME, collection, type, key, second, whole)
+#define VIEW_EVENT(NAME, name) \
+	enum err view_on_##name(struct projector *projector, const struct event *event) MUST_CHECK;
+#include "views.def"
+
+/* A row that says which one is meant by its key's members. */
+#define KEYED(type, ...) (&(struct type){__VA_ARGS__})
+
+/* The row with the key of `key_row` for the event at hand, to be changed; NULL in *ret_row where the view is ahead of it. A row
+ * that is not stored begins with all members absent but its key. */
+enum err view_row(struct projector *projector, enum sheet_name name, const void *key_row, void *ret_row) MUST_CHECK;
+/* The row as the events before this one left it, to be read alone. ERR_NOT_FOUND. */
+enum err view_peek(struct projector *projector, enum sheet_name name, const void *key_row, void *ret_row) MUST_CHECK;
+/* Adds to a member that begins absent. */
+void view_add(int64_t *sum, int64_t amount);
+/* A copy that lives as long as the chunk's rows; NULL without memory. */
+const char *view_text(struct projector *projector, const char *text);
+/* The actor of the event at hand: its row was written with its first event, at the latest in this chunk. */
+enum err view_actor(struct projector *projector, const struct event *event, struct id *ret_actor) MUST_CHECK;
+/* Memory that lives as long as the chunk's rows, and where a fault is said. */
+struct arena *view_arena(struct projector *projector);
+struct err_info *view_info(struct projector *projector);
+/* Serials are in this place from the event at hand on; `retirement` is that which they went into, or zero. */
+enum err view_assign(struct projector *projector, const struct serial_range *range, struct ledger_place place,
+	struct id retirement) MUST_CHECK;
+
+/* ---- kilograms (views_kilograms.c) ---- */
+
+struct ledger_place view_place(struct id org, enum kg_state state);
+enum err view_range_move(struct projector *projector, const struct serial_range *range, struct ledger_place from,
+	struct ledger_place to, struct id retirement) MUST_CHECK;
+/* All ranges of a record. */
+enum err view_ranges_move(struct projector *projector, const struct event *event, struct ledger_place from,
+	struct ledger_place to, struct id retirement) MUST_CHECK;
+/* New kilograms of a batch; 0: none. */
+enum err view_range_make(struct projector *projector, struct id org, uint64_t batch, enum kg_state state, int64_t start,
+	int64_t kg) MUST_CHECK;
+/* A record's ranges as a row has them. */
+enum err view_range_items(
+	struct projector *projector, const struct record_lists *lists, struct field_list *ret_list) MUST_CHECK;
+
+#endif
