@@ -4,14 +4,27 @@
 #include <string.h>
 
 #include "carbond/api.h"
+#include "carbond/base/decimal.h"
 #include "carbond/identity.h"
 
 static const char *const method_texts[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
 
 static void write_type(FILE *out, const struct field *field)
 {
-	static const char *const kinds[] = {"", "integer", "number", "decimal string", "boolean", "text", "", "time",
-		"id", "hash", "bytes", "document", "object", "list", "list of texts"};
+	static const char *const kinds[] = {[FIELD_INT] = "integer",
+		[FIELD_REAL] = "number",
+		[FIELD_DECIMAL] = "decimal string",
+		[FIELD_MICROS] = "decimal string",
+		[FIELD_BOOL] = "boolean",
+		[FIELD_TEXT] = "text",
+		[FIELD_TIME] = "time",
+		[FIELD_ID] = "id",
+		[FIELD_HASH] = "hash",
+		[FIELD_BYTES] = "bytes",
+		[FIELD_JSON] = "document",
+		[FIELD_OBJECT] = "object",
+		[FIELD_LIST] = "list",
+		[FIELD_TEXTS] = "list of texts"};
 	if (field->kind != FIELD_ENUM) {
 		fputs(kinds[field->kind], out);
 		return;
@@ -22,10 +35,13 @@ static void write_type(FILE *out, const struct field *field)
 
 static void write_range(FILE *out, const struct field *field)
 {
+	char least[DECIMAL_TEXT_SIZE], most[DECIMAL_TEXT_SIZE];
 	bool counted = field->kind == FIELD_INT || field->kind == FIELD_TEXT || field->kind == FIELD_BYTES ||
 		       field->kind == FIELD_LIST || field->kind == FIELD_TEXTS;
 	if (counted && (field->min || field->max))
 		fprintf(out, "%lld..%lld", (long long)field->min, (long long)field->max);
+	else if (field->kind == FIELD_MICROS && (field->min || field->max))
+		fprintf(out, "%s..%s", micros_text(field->min, least), micros_text(field->max, most));
 	else if (field->kind == FIELD_REAL && field->min_real < field->max_real)
 		fprintf(out, "%g..%g", field->min_real, field->max_real);
 	if (field->unit)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define DIGITS_MAX   18
+#define MICROS_SCALE 6
 #define EXACT_DOUBLE INT64_C(9007199254740992) /* 2^53: integers up to here are doubles, so one division rounds once */
 
 static const int64_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000,
@@ -77,6 +78,23 @@ enum err decimal_rescale(struct decimal decimal, int scale, int64_t *ret_mantiss
 		return ERR_INVALID_FIELD;
 	*ret_mantissa = decimal.mantissa / power;
 	return ERR_OK;
+}
+
+enum err micros_parse(const char *text, int64_t *ret_micros)
+{
+	struct decimal decimal;
+	enum err err = decimal_parse(text, &decimal);
+	return err ? err : decimal_rescale(decimal, MICROS_SCALE, ret_micros);
+}
+
+char *micros_text(int64_t micros, char ret_text[DECIMAL_TEXT_SIZE])
+{
+	struct decimal decimal = {micros, MICROS_SCALE};
+	while (decimal.scale > 0 && decimal.mantissa % 10 == 0) {
+		decimal.mantissa /= 10;
+		decimal.scale--;
+	}
+	return decimal_text(decimal, ret_text);
 }
 
 double decimal_real(struct decimal decimal)

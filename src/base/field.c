@@ -13,6 +13,7 @@
 #include "carbond/base/limits.h"
 
 #define POINTER_BYTES sizeof(((struct err_info *)0)->pointer)
+#define MICROS_MOST   INT64_C(999999999999999999) /* what micros_parse takes */
 
 /* Where in the document the reader stands and what it needs on the way. */
 struct reader {
@@ -40,6 +41,7 @@ static void clear_member(const struct field *field, void *row)
 	switch (field->kind) {
 	case FIELD_NONE: break;
 	case FIELD_INT:
+	case FIELD_MICROS:
 	case FIELD_TIME: *(int64_t *)at = FIELD_ABSENT; break;
 	case FIELD_REAL: *(double *)at = NAN; break;
 	case FIELD_BOOL: *(bool *)at = false; break;
@@ -68,6 +70,7 @@ static bool is_absent(const struct field *field, const void *row)
 	switch (field->kind) {
 	case FIELD_NONE: return true;
 	case FIELD_INT:
+	case FIELD_MICROS:
 	case FIELD_TIME: return *(const int64_t *)at == FIELD_ABSENT;
 	case FIELD_REAL: return isnan(*(const double *)at);
 	case FIELD_BOOL: return !*(const bool *)at;
@@ -99,6 +102,16 @@ static int64_t integer_most(const struct field *field)
 static int64_t integer_least(const struct field *field)
 {
 	return field->min == 0 && field->max == 0 ? -LIMIT_JSON_INTEGER : field->min;
+}
+
+static int64_t micros_most(const struct field *field)
+{
+	return field->max == 0 && field->min >= 0 ? MICROS_MOST : field->max;
+}
+
+static int64_t micros_least(const struct field *field)
+{
+	return field->min == 0 && field->max == 0 ? -MICROS_MOST : field->min;
 }
 
 static int64_t size_most(const struct field *field)
@@ -180,6 +193,14 @@ static enum err fault_real(struct reader *reader, const struct field *field, con
 	return fault(reader, ERR_INVALID_FIELD, what);
 }
 
+static enum err fault_micros(struct reader *reader, const struct field *field)
+{
+	char what[128], least[DECIMAL_TEXT_SIZE], most[DECIMAL_TEXT_SIZE];
+	snprintf(what, sizeof what, "must be a decimal string such as \"12.50\", %s..%s",
+		micros_text(micros_least(field), least), micros_text(micros_most(field), most));
+	return fault(reader, ERR_INVALID_FIELD, what);
+}
+
 static enum err fault_size(struct reader *reader, const struct field *field, const char *noun)
 {
 	char what[96];
@@ -243,6 +264,16 @@ static enum err read_real(struct reader *reader, const struct field *field, cons
 	if (!isfinite(real) || (has_real_range(field) && (real < field->min_real || real > field->max_real)))
 		return fault_real(reader, field, "a number");
 	*ret = real;
+	return ERR_OK;
+}
+
+static enum err read_micros(struct reader *reader, const struct field *field, const json_t *value, int64_t *ret)
+{
+	int64_t micros = 0;
+	if (!json_is_string(value) || micros_parse(json_string_value(value), &micros) != ERR_OK ||
+		micros < micros_least(field) || micros > micros_most(field))
+		return fault_micros(reader, field);
+	*ret = micros;
 	return ERR_OK;
 }
 
@@ -348,6 +379,7 @@ static enum err read_value(struct reader *reader, const struct field *field, con
 	case FIELD_NONE: break;
 	case FIELD_INT: return read_int(reader, field, value, at);
 	case FIELD_REAL: return read_real(reader, field, value, at);
+	case FIELD_MICROS: return read_micros(reader, field, value, at);
 	case FIELD_DECIMAL: return read_decimal(reader, field, value, at);
 	case FIELD_BOOL:
 		if (!json_is_boolean(value))
@@ -542,6 +574,7 @@ static json_t *write_value(const struct field *field, const void *row, bool stor
 	switch (field->kind) {
 	case FIELD_NONE: break;
 	case FIELD_INT: return json_integer(*(const int64_t *)at);
+	case FIELD_MICROS: return json_string(micros_text(*(const int64_t *)at, text));
 	case FIELD_REAL: return json_real(*(const double *)at);
 	case FIELD_BOOL: return json_boolean(*(const bool *)at);
 	case FIELD_DECIMAL:
@@ -630,6 +663,7 @@ static void print_value(const struct field *field, const void *row, struct text 
 	switch (field->kind) {
 	case FIELD_NONE: break;
 	case FIELD_INT: text_add_integer(text, *(const int64_t *)at); break;
+	case FIELD_MICROS: word = micros_text(*(const int64_t *)at, short_text); break;
 	case FIELD_REAL: text_add_real(text, *(const double *)at); break;
 	case FIELD_BOOL: text_add_word(text, *(const bool *)at ? "true" : "false"); break;
 	case FIELD_DECIMAL:
@@ -717,6 +751,8 @@ static json_t *schema_of_value(const struct field *field, bool out)
 	case FIELD_NONE: break;
 	case FIELD_INT:
 	case FIELD_REAL: return schema_of_number(field);
+	case FIELD_MICROS:
+		return json_pack("{s:s, s:s}", "type", "string", "pattern", "^-?(0|[1-9][0-9]*)(\\.[0-9]{1,6})?$");
 	case FIELD_DECIMAL:
 		return json_pack("{s:s, s:s}", "type", "string", "pattern", "^-?(0|[1-9][0-9]*)(\\.[0-9]{1,12})?$");
 	case FIELD_BOOL: return json_pack("{s:s}", "type", "boolean");

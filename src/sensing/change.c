@@ -90,6 +90,7 @@ static bool member_equal(const struct field *field, const void *old_row, const v
 	case FIELD_ENUM: return *(const int *)a == *(const int *)b;
 	case FIELD_BOOL: return *(const bool *)a == *(const bool *)b;
 	case FIELD_INT:
+	case FIELD_MICROS:
 	case FIELD_TIME: return *(const int64_t *)a == *(const int64_t *)b;
 	default: return true; /* no member of another kind is fixed */
 	}

@@ -11,6 +11,7 @@ static enum value_kind kind_of(const struct field *field)
 		return VALUE_BLOB;
 	switch (field->kind) {
 	case FIELD_INT:
+	case FIELD_MICROS:
 	case FIELD_BOOL:
 	case FIELD_TIME: return VALUE_INTEGER;
 	case FIELD_REAL: return VALUE_REAL;

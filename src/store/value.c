@@ -85,6 +85,7 @@ static enum err plain_value(const struct field *field, const void *row, struct a
 	const void *member = (const char *)row + field->offset;
 	switch (field->kind) {
 	case FIELD_INT:
+	case FIELD_MICROS:
 	case FIELD_TIME: *ret_value = integer_value(*(const int64_t *)member); return ERR_OK;
 	case FIELD_BOOL: *ret_value = integer_value(*(const bool *)member); return ERR_OK;
 	case FIELD_REAL:
@@ -292,6 +293,7 @@ static enum err set_member(const struct field *field, const struct store_value *
 	bool text = value->kind == VALUE_TEXT;
 	switch (field->kind) {
 	case FIELD_INT:
+	case FIELD_MICROS:
 	case FIELD_TIME:
 	case FIELD_BOOL:
 		if (value->kind != VALUE_INTEGER)

@@ -24,6 +24,11 @@ char *decimal_text(struct decimal decimal, char ret_text[DECIMAL_TEXT_SIZE]);
 /* The mantissa at exactly `scale` digits; ERR_INVALID_FIELD where digits would be lost, ERR_OVERFLOW where it does not fit. */
 enum err decimal_rescale(struct decimal decimal, int scale, int64_t *ret_mantissa) MUST_CHECK;
 
+/* Money: a decimal with at most six digits after the point as whole micros, and the shortest text of micros: "12.5", "-0.000001".
+ * ERR_INVALID_FIELD, ERR_OVERFLOW. */
+enum err micros_parse(const char *text, int64_t *ret_micros) MUST_CHECK;
+char *micros_text(int64_t micros, char ret_text[DECIMAL_TEXT_SIZE]);
+
 /* The nearest double. */
 double decimal_real(struct decimal decimal);
 

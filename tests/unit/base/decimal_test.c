@@ -54,6 +54,28 @@ static void test_rescale(void **state)
 	assert_int_equal(mantissa, -125);
 }
 
+static void test_micros(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *shortest;
+		int64_t micros;
+	} good[] = {{"12.50", "12.5", 12500000}, {"0", "0", 0}, {"-0.000001", "-0.000001", -1},
+		{"1.0000000", "1", 1000000},
+		{"999999999999.999999", "999999999999.999999", INT64_C(999999999999999999)}, {"100", "100", 100000000}};
+	char text[DECIMAL_TEXT_SIZE];
+	int64_t micros = 77;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		assert_int_equal(micros_parse(good[i].text, &micros), ERR_OK);
+		assert_int_equal(micros, good[i].micros);
+		assert_string_equal(micros_text(micros, text), good[i].shortest);
+	}
+	assert_int_equal(micros_parse("0.0000001", &micros), ERR_INVALID_FIELD);
+	assert_int_equal(micros_parse("1e3", &micros), ERR_INVALID_FIELD);
+	assert_int_equal(micros_parse("99999999999999", &micros), ERR_OVERFLOW);
+	assert_string_equal(micros_text(INT64_MIN, text), "-9223372036854.775808");
+}
+
 static void test_real(void **state)
 {
 	(void)state;
@@ -157,7 +179,7 @@ static void test_nearest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_parse), cmocka_unit_test(test_rescale),
-		cmocka_unit_test(test_real), cmocka_unit_test(test_checked), cmocka_unit_test(test_isqrt),
-		cmocka_unit_test(test_nearest)};
+		cmocka_unit_test(test_micros), cmocka_unit_test(test_real), cmocka_unit_test(test_checked),
+		cmocka_unit_test(test_isqrt), cmocka_unit_test(test_nearest)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,7 @@ struct place {
 struct thing {
 	struct id id;
 	const char *name, *price, *secret;
-	int64_t kg, at, version, free;
+	int64_t kg, at, version, free, fee;
 	double share, ratio;
 	bool ready;
 	int state;
@@ -47,6 +47,7 @@ static const struct field thing_fields[] = {
 	FIELD(struct thing, id, FIELD_ID, .flags = FIELD_READ_ONLY, .doc = "the id"),
 	FIELD(struct thing, name, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 100, .doc = "the name"),
 	FIELD(struct thing, price, FIELD_DECIMAL, .min_real = 0, .max_real = 100),
+	FIELD(struct thing, fee, FIELD_MICROS, .min = 1, .max = 5000000),
 	FIELD(struct thing, secret, FIELD_TEXT, .flags = FIELD_SECRET),
 	FIELD(struct thing, kg, FIELD_INT, .min = 1, .max = 1000000000, .unit = "kg"),
 	FIELD(struct thing, at, FIELD_TIME), FIELD(struct thing, version, FIELD_INT, .flags = FIELD_READ_ONLY),
@@ -70,7 +71,8 @@ static json_t *parse(const char *text)
 }
 
 static const char full[] =
-	"{\"name\":\"n\\u00e4\",\"price\":\"12.50\",\"secret\":\"s\",\"kg\":7,\"at\":\"2026-11-23T10:00:00.5Z\","
+	"{\"name\":\"n\\u00e4\",\"price\":\"12.50\",\"fee\":\"1.5\",\"secret\":\"s\",\"kg\":7,\"at\":\"2026-11-23T10:"
+	"00:00.5Z\","
 	"\"free\":-5,"
 	"\"share\":1,\"ratio\":0.25,\"ready\":true,\"state\":\"closed\",\"root\":"
 	"\"00000000000000000000000000000000000000000000000000000000000000aa\",\"key\":\"AQID\",\"note\":{\"x\":[1.5]},"
@@ -99,6 +101,7 @@ static void test_round_trip(void **state)
 	assert_true(id_is_none(thing.id));
 	assert_int_equal(thing.version, FIELD_ABSENT);
 	assert_int_equal(thing.free, -5);
+	assert_int_equal(thing.fee, 1500000);
 	assert_int_equal(thing.at, INT64_C(1795428000500000));
 	assert_int_equal(thing.state, 1);
 	assert_int_equal(thing.root.bytes[31], 0xaa);
@@ -136,6 +139,7 @@ static void test_absent(void **state)
 		ERR_OK);
 	assert_int_equal(thing.kg, FIELD_ABSENT);
 	assert_int_equal(thing.at, FIELD_ABSENT);
+	assert_int_equal(thing.fee, FIELD_ABSENT);
 	assert_true(isnan(thing.share) && isnan(thing.place.latitude));
 	assert_null(thing.price);
 	assert_int_equal(thing.state, -1);
@@ -177,6 +181,12 @@ static void test_faults(void **state)
 			"/price must be a decimal string such as \"12.50\" 0..100"},
 		{"{\"name\":\"n\",\"price\":\"100.01\"}", ERR_INVALID_FIELD, "/price",
 			"/price must be a decimal string such as \"12.50\" 0..100"},
+		{"{\"name\":\"n\",\"fee\":1}", ERR_INVALID_FIELD, "/fee",
+			"/fee must be a decimal string such as \"12.50\", 0.000001..5"},
+		{"{\"name\":\"n\",\"fee\":\"5.000001\"}", ERR_INVALID_FIELD, "/fee",
+			"/fee must be a decimal string such as \"12.50\", 0.000001..5"},
+		{"{\"name\":\"n\",\"fee\":\"1.0000001\"}", ERR_INVALID_FIELD, "/fee",
+			"/fee must be a decimal string such as \"12.50\", 0.000001..5"},
 		{"{\"name\":\"n\",\"ready\":1}", ERR_INVALID_FIELD, "/ready", "/ready must be true or false"},
 		{"{\"name\":\"n\",\"state\":\"ajar\"}", ERR_INVALID_FIELD, "/state",
 			"/state must be one of \"open\", \"closed\""},
@@ -344,7 +354,7 @@ static void test_schema(void **state)
 							    "\"maximum\":1000000000,\"x-unit\":\"kg\"}")));
 	assert_true(json_equal(json_object_get(in_properties, "state"),
 		parse("{\"type\":\"string\",\"enum\":[\"open\",\"closed\"]}")));
-	assert_int_equal(json_object_size(in_properties), 16);
+	assert_int_equal(json_object_size(in_properties), 17);
 	for (const struct field *field = thing_fields; field->kind != FIELD_NONE; field++)
 		assert_true(
 			json_object_get(in_properties, field->name) || json_object_get(out_properties, field->name));
