@@ -5,7 +5,7 @@
 #include "parts.h"
 
 enum sheet_name {
-#define VIEW(NAME, collection, type, key, whole)         SHEET_##NAME,
+#define VIEW(NAME, collection, type, key, whole)                SHEET_##NAME,
 #define VIEW_OF_TWO(NAME, collection, type, key, second, whole) SHEET_##NAME,
 #define VIEW_EVENT(NAME, name)
 #include "views.def"

@@ -25,9 +25,9 @@ enum field_kind {
 	FIELD_INT,     /* int64_t; JSON integer min..max; absent: FIELD_ABSENT */
 	FIELD_REAL,    /* double; JSON number, finite, min_real..max_real (both 0: any); absent: NaN */
 	FIELD_DECIMAL, /* const char *; JSON decimal string, kept as text; absent: NULL */
-	FIELD_MICROS,  /* int64_t micros (money, prices); JSON decimal string with at most six digits after the point, min..max micros (both 0:
+	FIELD_MICROS, /* int64_t micros (money, prices); JSON decimal string with at most six digits after the point, min..max micros (both 0:
 			  any); absent: FIELD_ABSENT */
-	FIELD_BOOL,    /* bool; absent: false */
+	FIELD_BOOL, /* bool; absent: false */
 	FIELD_TEXT, /* const char *; UTF-8 without control characters but \n and \t, min..max bytes (max 0: LIMIT_TEXT_BYTES);
 			  absent: NULL */
 	FIELD_ENUM,   /* int; JSON string out of `names`, value = its index; absent: −1 */
