@@ -1,4 +1,4 @@
-/* Decides how far an array grows: twice what it was, and a little. */
+/* Decides how far an array grows: twice what it was, and a little, or more where more is asked. */
 #include "carbond/base/array.h"
 
 #include <stdlib.h>
@@ -7,9 +7,11 @@ bool array_room(void **array, uint32_t *capacity, uint32_t count, size_t item_si
 {
 	if (count < *capacity)
 		return true;
-	if (*capacity > UINT32_MAX / 4)
+	if (*capacity > UINT32_MAX / 4 || count > UINT32_MAX / 4)
 		return false;
 	uint32_t grown_capacity = (*capacity + 8) * 2;
+	if (grown_capacity <= count)
+		grown_capacity = count + count / 2;
 	void *grown = realloc(*array, grown_capacity * item_size);
 	if (!grown)
 		return false;

@@ -17,14 +17,49 @@ static uint64_t order_hash(const struct market *market, struct id id)
 	return map_hash_bytes(market->seed, &id, sizeof id);
 }
 
+/* Numbers of an order's further places in the book. */
+#define TRAIL_NUMBER (UINT64_C(1) << 63)
+#define END_NUMBER   (UINT64_C(1) << 62)
+
+static void taking_add(struct market *market, struct order *order)
+{
+	uint32_t item = (uint32_t)(order - market->orders);
+	order->previous = 0;
+	order->next = market->taking;
+	if (market->taking)
+		market->orders[market->taking].previous = item;
+	market->taking = item;
+}
+
+static void taking_remove(struct market *market, struct order *order)
+{
+	*(order->previous ? &market->orders[order->previous].next : &market->taking) = order->next;
+	if (order->next)
+		market->orders[order->next].previous = order->previous;
+	order->previous = order->next = 0;
+}
+
+/* The ladder of trailing stops that this one is in, and the last trade beyond which its stop moves. */
+static uint32_t trail_ladder(const struct market *market, const struct event_state_order *is)
+{
+	return is->side == ORDER_SELL ? market->classes[is->class_number - 1].sell_trails
+				      : market->instruments[is->instrument - 1].buy_trails;
+}
+
+static int64_t trail_mark(const struct event_state_order *is)
+{
+	return is->side == ORDER_SELL ? is->stop_micros + is->trail_micros : is->stop_micros - is->trail_micros;
+}
+
 /* Puts an order where its state says. */
 static void seat(struct market *market, struct order *order)
 {
 	const struct event_state_order *is = &order->is;
-	order->slot = 0;
-	market->waiting += is->state != ORDER_RESTS;
-	if (is->state == ORDER_TAKES)
+	order->slot = order->trail_slot = order->end_slot = 0;
+	if (is->state == ORDER_TAKES) {
+		taking_add(market, order);
 		return;
+	}
 	bool sleeps = is->state == ORDER_SLEEPS;
 	struct book_order place = {.number = is->number,
 		.rank = is->rank,
@@ -33,29 +68,48 @@ static void seat(struct market *market, struct order *order)
 		.detail = (uint32_t)(order - market->orders),
 		.ladder = order_ladder(market, order)};
 	order->slot = book_put(market->book, &place);
+	market->sleepers += sleeps;
+	if (sleeps && is->trail_micros) {
+		place.number = is->number | TRAIL_NUMBER;
+		place.price = trail_mark(is);
+		place.ladder = trail_ladder(market, is);
+		order->trail_slot = book_put(market->book, &place);
+	}
+	if (is->expires_us) {
+		place.number = is->number | END_NUMBER;
+		place.rank = is->number;
+		place.price = is->expires_us;
+		place.ladder = market->ends;
+		order->end_slot = book_put(market->book, &place);
+	}
 }
 
 static void unseat(struct market *market, struct order *order)
 {
-	market->waiting -= order->is.state != ORDER_RESTS;
-	if (order->slot)
-		book_take(market->book, order->slot);
-	order->slot = 0;
+	if (order->is.state == ORDER_TAKES) {
+		taking_remove(market, order);
+		return;
+	}
+	market->sleepers -= order->is.state == ORDER_SLEEPS;
+	book_take(market->book, order->slot);
+	if (order->trail_slot)
+		book_take(market->book, order->trail_slot);
+	if (order->end_slot)
+		book_take(market->book, order->end_slot);
+	order->slot = order->trail_slot = order->end_slot = 0;
 }
 
 static struct order *order_add(struct market *market, const struct event_state_order *is)
 {
 	uint32_t item = market->order_free;
 	if (item)
-		market->order_free = market->orders[item].next_free;
+		market->order_free = market->orders[item].next;
 	else
 		item = ++market->order_used;
 	struct order *order = &market->orders[item];
 	*order = (struct order){.is = *is};
 	map_put(&market->order_map, order_hash(market, is->order), item);
 	market->order_count++;
-	if (is->expires_us && is->expires_us < market->next_expiry_us)
-		market->next_expiry_us = is->expires_us;
 	seat(market, order);
 	return order;
 }
@@ -65,7 +119,7 @@ static void order_drop(struct market *market, struct order *order)
 	uint32_t item = (uint32_t)(order - market->orders);
 	unseat(market, order);
 	map_remove(&market->order_map, order_hash(market, order->is.order), item);
-	*order = (struct order){.next_free = market->order_free};
+	*order = (struct order){.next = market->order_free};
 	market->order_free = item;
 	market->order_count--;
 }
@@ -117,7 +171,7 @@ static void order_become(
 	order->is = *is;
 	if (!stays)
 		seat(market, order);
-	if (is->state != ORDER_RESTS)
+	if (is->state == ORDER_SLEEPS)
 		market->look = true;
 }
 
@@ -238,13 +292,54 @@ static enum err apply_market_halted(
 	return ERR_OK;
 }
 
+/* ---- which instrument takes which class ---- */
+
+static void link_add(struct market *market, uint32_t class_item, uint32_t instrument_item)
+{
+	struct class *class = &market->classes[class_item];
+	struct instrument *instrument = &market->instruments[instrument_item];
+	if (!instrument_takes(instrument, class))
+		return;
+	market->links[market->link_used] = (struct link){.class_item = class_item,
+		.instrument_item = instrument_item,
+		.next_of_class = class->first_link,
+		.next_of_instrument = instrument->first_link};
+	class->first_link = instrument->first_link = market->link_used++;
+}
+
+/* Takes the links of the newest class or instrument back. */
+static void links_drop(struct market *market, uint32_t count)
+{
+	for (; count > 0; count--) {
+		const struct link *link = &market->links[--market->link_used];
+		market->classes[link->class_item].first_link = link->next_of_class;
+		market->instruments[link->instrument_item].first_link = link->next_of_instrument;
+	}
+}
+
 static void class_put(struct market *market, const struct event_state_class *is)
 {
-	uint32_t item = market->class_count;
+	uint32_t item = market->class_count++;
 	struct class *class = &market->classes[item];
-	*class = (struct class){.is = *is,
-		.asks = book_ladder_add(market->book, BOOK_ASK),
-		.sell_stops = book_ladder_add(market->book, BOOK_BID)};
+	if (item == market->class_made) {
+		market->class_made++;
+		class->asks = book_ladder_add(market->book, BOOK_ASK);
+		class->sell_stops = book_ladder_add(market->book, BOOK_BID);
+		class->sell_trails = book_ladder_add(market->book, BOOK_ASK);
+	}
+	class->is = *is;
+	class->first_link = 0;
+	for (uint32_t i = 0; i < market->instrument_count; i++)
+		link_add(market, item, i);
+}
+
+static void class_revert(void *owner, const void *payload)
+{
+	struct market *market = owner;
+	uint32_t links;
+	memcpy(&links, payload, sizeof links);
+	links_drop(market, links);
+	market->class_count--;
 }
 
 static enum err apply_class_opened(
@@ -253,22 +348,41 @@ static enum err apply_class_opened(
 	const struct event_class_opened *said = &event->class_opened;
 	if (said->class_number != market->class_count + 1ull || !venue_find(market, said->market))
 		return invalid(info, "classes are out of order");
+	uint32_t links = market->link_used;
 	class_put(market, &(struct event_state_class){.class_number = said->class_number,
 				  .market = said->market,
 				  .methodology = said->methodology,
 				  .country = said->country,
 				  .durability = said->durability,
 				  .vintage = said->vintage});
-	array_grew(market, undo, &market->class_count);
+	links = market->link_used - links;
+	undo_push(undo, class_revert, market, &links, sizeof links);
 	return ERR_OK;
 }
 
 static void instrument_put(struct market *market, const struct event_state_instrument *is)
 {
-	struct instrument *instrument = &market->instruments[market->instrument_count];
-	*instrument = (struct instrument){.is = *is,
-		.bids = book_ladder_add(market->book, BOOK_BID),
-		.buy_stops = book_ladder_add(market->book, BOOK_ASK)};
+	uint32_t item = market->instrument_count++;
+	struct instrument *instrument = &market->instruments[item];
+	if (item == market->instrument_made) {
+		market->instrument_made++;
+		instrument->bids = book_ladder_add(market->book, BOOK_BID);
+		instrument->buy_stops = book_ladder_add(market->book, BOOK_ASK);
+		instrument->buy_trails = book_ladder_add(market->book, BOOK_BID);
+	}
+	instrument->is = *is;
+	instrument->first_link = 0;
+	for (uint32_t i = 0; i < market->class_count; i++)
+		link_add(market, i, item);
+}
+
+static void instrument_revert(void *owner, const void *payload)
+{
+	struct market *market = owner;
+	uint32_t links;
+	memcpy(&links, payload, sizeof links);
+	links_drop(market, links);
+	market->instrument_count--;
 }
 
 static enum err apply_instrument_listed(
@@ -277,6 +391,7 @@ static enum err apply_instrument_listed(
 	const struct event_instrument_listed *said = &event->instrument_listed;
 	if (said->instrument != market->instrument_count + 1ull || !venue_find(market, said->market))
 		return invalid(info, "instruments are out of order");
+	uint32_t links = market->link_used;
 	instrument_put(market, &(struct event_state_instrument){.instrument = said->instrument,
 				       .market = said->market,
 				       .code = said->code,
@@ -287,7 +402,8 @@ static enum err apply_instrument_listed(
 				       .vintage_from = said->vintage_from,
 				       .vintage_to = said->vintage_to,
 				       .version = said->version});
-	array_grew(market, undo, &market->instrument_count);
+	links = market->link_used - links;
+	undo_push(undo, instrument_revert, market, &links, sizeof links);
 	return ERR_OK;
 }
 
@@ -381,7 +497,7 @@ static enum err apply_order_placed(struct market *market, struct ledger *ledger,
 		.state = said->state};
 	order_add(market, &is);
 	undo_push(undo, order_add_revert, market, &is.order, sizeof is.order);
-	if (is.state != ORDER_RESTS)
+	if (is.state == ORDER_SLEEPS)
 		market->look = true;
 	return ERR_OK;
 }
@@ -404,7 +520,7 @@ static void last_set(struct market *market, struct undo *undo, struct class *cla
 {
 	struct last_step step = {class->is.class_number, class->is.last_trade, class->is.last_micros};
 	undo_push(undo, last_revert, market, &step, sizeof step);
-	market->look |= class->is.last_micros != said->price_micros;
+	market->look = true; /* at the class's old price, too: it may be new for an instrument of several classes */
 	class->is.last_micros = said->price_micros;
 	class->is.last_trade = said->trade;
 }
@@ -420,11 +536,13 @@ static enum err settle(struct market *market, struct ledger *ledger, struct undo
 	enum err err = ledger_move_all(ledger, undo, &event->lists, said->kg, listed(said->seller), buyer, info);
 	if (!err)
 		err = pay(ledger, undo, asset, said->amount_micros, money, seller, info);
-	if (!err)
-		err = pay(ledger, undo, asset, said->buyer_fee_micros, said->buyer_fee_micros > 0 ? money : buyer,
-			house, info);
+	bool rebate = said->buyer_fee_micros < 0; /* the house gives it of what the seller pays */
+	if (!err && !rebate)
+		err = pay(ledger, undo, asset, said->buyer_fee_micros, money, house, info);
 	if (!err)
 		err = pay(ledger, undo, asset, said->seller_fee_micros, seller, house, info);
+	if (!err && rebate)
+		err = pay(ledger, undo, asset, said->buyer_fee_micros, buyer, house, info);
 	if (!err)
 		err = pay(ledger, undo, asset, said->released_micros, money, buyer, info);
 	return err;
@@ -576,7 +694,6 @@ static enum err take_class(struct market *market, const struct event *event, str
 		!venue_find(market, event->state_class.market))
 		return invalid(info, "classes are out of order");
 	class_put(market, &event->state_class);
-	market->class_count++;
 	return ERR_OK;
 }
 
@@ -586,7 +703,6 @@ static enum err take_instrument(struct market *market, const struct event *event
 		!venue_find(market, event->state_instrument.market))
 		return invalid(info, "instruments are out of order");
 	instrument_put(market, &event->state_instrument);
-	market->instrument_count++;
 	return ERR_OK;
 }
 
@@ -597,7 +713,8 @@ static enum err take_order(struct market *market, const struct event *event, str
 	if (!venue_find(market, is->market) || id_is_none(is->order) || order_find(market, is->order) ||
 		(sells ? !class_find(market, is->class_number) : !instrument_find(market, is->instrument)) ||
 		is->left_kg <= 0 || is->shown_now_kg <= 0 || is->shown_now_kg > is->left_kg ||
-		(sleeps ? is->stop_micros : is->price_micros) <= 0 || book_find(market->book, is->number))
+		(sleeps ? is->stop_micros : is->price_micros) <= 0 || book_find(market->book, is->number) ||
+		(sleeps && is->trail_micros && trail_mark(is) <= 0) || is->expires_us < 0 || is->number >= END_NUMBER)
 		return invalid(info, "an order cannot be");
 	order_add(market, is);
 	market->look = true;

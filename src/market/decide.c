@@ -237,11 +237,11 @@ static int64_t last_of(const struct market *market, const struct event_state_ord
 	if (is->side == ORDER_SELL)
 		return market->classes[is->class_number - 1].is.last_micros;
 	const struct event_state_class *newest = NULL;
-	for (uint32_t i = 0; i < market->class_count; i++) {
-		const struct class *class = &market->classes[i];
-		if (class->is.last_trade && (!newest || class->is.last_trade > newest->last_trade) &&
-			instrument_takes(&market->instruments[is->instrument - 1], class))
-			newest = &class->is;
+	for (uint32_t i = market->instruments[is->instrument - 1].first_link; i;
+		i = market->links[i].next_of_instrument) {
+		const struct event_state_class *class = &market->classes[market->links[i].class_item].is;
+		if (class->last_trade && (!newest || class->last_trade > newest->last_trade))
+			newest = class;
 	}
 	return newest ? newest->last_micros : 0;
 }
@@ -269,8 +269,7 @@ static enum err entry_find(const struct deciding *at, struct event_state_order *
 	const struct market *market = at->market;
 	struct err_info *info = at->info;
 	const struct event_state_market *rules = &market->venues[is->market - 1].is;
-	struct order order = {.is = *is};
-	uint32_t trades;
+	uint32_t trades = 0;
 	if (is->type == ORDER_TRAILING_STOP) {
 		int64_t last = last_of(market, is);
 		if (!last)
@@ -287,20 +286,19 @@ static enum err entry_find(const struct deciding *at, struct event_state_order *
 		return ERR_OK;
 	}
 	if (is->type == ORDER_MARKET) {
-		is->price_micros = order_collar(market, &order);
+		is->price_micros = order_collar(market, at->batches, is);
 		if (!is->price_micros)
 			return REFUSE(info, ERR_NO_LIQUIDITY, "", "there is no order on the other side");
-		order.is = *is;
 	}
-	order.is.minimum_kg = 0;
-	int64_t fillable = order_fillable(market, &order, is->left_kg, &trades);
-	if (is->post_only && fillable)
+	if (is->post_only && order_fillable(market, at->batches, is, 1, &trades))
 		return REFUSE(info, ERR_WOULD_TRADE, "/post_only", "the order would trade at once");
-	if (is->tif == ORDER_FOK && fillable < is->left_kg)
-		return REFUSE(info, ERR_NOT_FILLABLE, "/kg", "%lld kg can be filled at its price", (long long)fillable);
-	if (is->tif == ORDER_FOK && trades > MARKET_TRADES_MOST)
+	int64_t fillable =
+		is->tif == ORDER_FOK ? order_fillable(market, at->batches, is, is->left_kg, &trades) : is->left_kg;
+	if (trades > MARKET_TRADES_MOST)
 		return REFUSE(info, ERR_COMMAND_TOO_LARGE, "/kg", "it would take more than %d trades at once",
 			MARKET_TRADES_MOST);
+	if (fillable < is->left_kg)
+		return REFUSE(info, ERR_NOT_FILLABLE, "/kg", "%lld kg can be filled at its price", (long long)fillable);
 	is->state = ORDER_TAKES;
 	return ERR_OK;
 }
@@ -394,8 +392,9 @@ static enum err decide_order_place(const struct deciding *at)
 		is.reserved_micros = worst_reserve(market, &is, is.price_micros, is.kg);
 	err = order_emit(at, &is);
 	at->call->number = is.number;
-	return err || is.state == ORDER_SLEEPS ? err
-					       : order_take(market, at->ledger, at->batches, at->call, is.order, info);
+	return err || is.state == ORDER_SLEEPS
+		       ? err
+		       : order_take(market, at->ledger, at->batches, at->call, is.order, true, info);
 }
 
 /* ---- changing and ending ---- */
@@ -429,7 +428,7 @@ static enum err order_raise(const struct deciding *at, const struct order *order
 		err = decision_emit(at->call, EVENT_ORDER_AMENDED, &event, at->info);
 	if (err || is.state == ORDER_SLEEPS)
 		return err;
-	return order_take(at->market, at->ledger, at->batches, at->call, is.order, at->info);
+	return order_take(at->market, at->ledger, at->batches, at->call, is.order, true, at->info);
 }
 
 static enum err decide_order_amend(const struct deciding *at)
@@ -463,10 +462,11 @@ static enum err decide_order_amend(const struct deciding *at)
 	if (err || (price == is.price_micros && kg <= is.left_kg))
 		return err;
 	if (is.post_only) {
-		struct order moved = {.is = order->is};
+		struct event_state_order moved = order->is;
 		uint32_t trades;
-		moved.is.price_micros = price;
-		if (order_fillable(at->market, &moved, kg, &trades))
+		moved.price_micros = price;
+		moved.left_kg = kg;
+		if (order_fillable(at->market, at->batches, &moved, 1, &trades))
 			return REFUSE(at->info, ERR_WOULD_TRADE, "/price", "a post-only order would trade at once");
 	}
 	return order_raise(at, order, price, kg);
@@ -485,7 +485,6 @@ static enum err decide_order_cancel(const struct deciding *at)
 }
 
 struct ending {
-	int64_t deadline_us;
 	uint64_t number;
 	struct id order;
 };
@@ -493,14 +492,12 @@ struct ending {
 static int ending_compare(const void *a, const void *b)
 {
 	const struct ending *first = a, *second = b;
-	if (first->deadline_us != second->deadline_us)
-		return first->deadline_us < second->deadline_us ? -1 : 1;
 	return first->number < second->number ? -1 : first->number > second->number;
 }
 
-/* Ends the orders for which `is_meant`, in (deadline, number) order: MARKET_CANCEL_MOST of them, and 256 ranges, at most. */
+/* Ends the orders for which `is_meant`, the oldest first: MARKET_CANCEL_MOST of them, and 256 ranges, at most. */
 static enum err orders_end(struct market *market, struct ledger *ledger, struct decision *call,
-	bool (*is_meant)(const struct event_state_order *is, const void *what), const void *what, bool by_deadline,
+	bool (*is_meant)(const struct event_state_order *is, const void *what), const void *what,
 	enum order_reason reason, struct err_info *info)
 {
 	struct ending *endings = malloc(((size_t)market->order_count + 1) * sizeof *endings);
@@ -510,7 +507,7 @@ static enum err orders_end(struct market *market, struct ledger *ledger, struct 
 	for (uint32_t i = 1; i <= market->order_used; i++) {
 		const struct event_state_order *is = &market->orders[i].is;
 		if (!id_is_none(is->order) && is_meant(is, what))
-			endings[count++] = (struct ending){by_deadline ? is->expires_us : 0, is->number, is->order};
+			endings[count++] = (struct ending){is->number, is->order};
 	}
 	qsort(endings, count, sizeof *endings, ending_compare);
 	enum err err = ERR_OK;
@@ -548,26 +545,21 @@ static enum err decide_order_cancel_all(const struct deciding *at)
 		err = decision_emit(at->call, EVENT_TRADER_STOPPED, &event, at->info);
 	}
 	return err || asked->kill == 2 ? err
-				       : orders_end(at->market, at->ledger, at->call, is_theirs, &whose, false,
+				       : orders_end(at->market, at->ledger, at->call, is_theirs, &whose,
 						 asked->kill ? ORDER_KILLED : ORDER_CANCELLED, at->info);
-}
-
-static bool is_over(const struct event_state_order *is, const void *what)
-{
-	return is->expires_us && is->expires_us <= *(const int64_t *)what;
 }
 
 enum err market_tick(
 	struct market *market, struct ledger *ledger, struct decision *call, int64_t due_us, struct err_info *info)
 {
-	if (due_us < market->next_expiry_us)
-		return ERR_OK;
-	enum err err = orders_end(market, ledger, call, is_over, &due_us, true, ORDER_EXPIRED, info);
-	market->next_expiry_us = INT64_MAX;
-	for (uint32_t i = 1; i <= market->order_used; i++) {
-		const struct event_state_order *is = &market->orders[i].is;
-		if (!id_is_none(is->order) && is->expires_us && is->expires_us < market->next_expiry_us)
-			market->next_expiry_us = is->expires_us;
+	enum err err = ERR_OK;
+	size_t room = EVENTS_RANGES_MAX;
+	for (int i = 0; i < MARKET_CANCEL_MOST && room && !err; i++) {
+		uint32_t slot = book_best(market->book, market->ends);
+		if (!slot || book_at(market->book, slot)->price > due_us)
+			break;
+		const struct order *order = &market->orders[book_at(market->book, slot)->detail];
+		err = order_reduce(market, ledger, call, order, order->is.left_kg, ORDER_EXPIRED, &room, info);
 	}
 	return err;
 }
@@ -576,7 +568,7 @@ enum err market_recall(struct market *market, struct ledger *ledger, struct deci
 	uint64_t batch, struct err_info *info)
 {
 	struct whose whose = {.org = org, .batch = batch};
-	return orders_end(market, ledger, call, is_theirs, &whose, false, ORDER_RECALLED, info);
+	return orders_end(market, ledger, call, is_theirs, &whose, ORDER_RECALLED, info);
 }
 
 /* ---- what goes on by itself ---- */
@@ -608,22 +600,48 @@ static bool is_due(const struct market *market, const struct event_state_order *
 	       (is->state == ORDER_SLEEPS && (stop_reached(market, is) || trailed_to(market, is)));
 }
 
+/* The older of `first` (NULL: none) and the first order of a ladder of stops, or of trailing ones, where this one is due. */
+static const struct event_state_order *older_due(
+	const struct market *market, uint32_t ladder, bool trails, const struct event_state_order *first)
+{
+	uint32_t slot = book_best(market->book, ladder);
+	if (!slot)
+		return first;
+	const struct event_state_order *is = &market->orders[book_at(market->book, slot)->detail].is;
+	bool due = market->venues[is->market - 1].is.state == MARKET_OPEN &&
+		   (trails ? trailed_to(market, is) != 0 : stop_reached(market, is));
+	return due && (!first || is->number < first->number) ? is : first;
+}
+
+/* Of those that are due: the first of each ladder of stops, and the oldest among these. */
+static const struct event_state_order *stop_due(const struct market *market)
+{
+	const struct event_state_order *first = NULL;
+	for (uint32_t i = 0; i < market->class_count; i++) {
+		first = older_due(market, market->classes[i].sell_stops, false, first);
+		first = older_due(market, market->classes[i].sell_trails, true, first);
+	}
+	for (uint32_t i = 0; i < market->instrument_count; i++) {
+		first = older_due(market, market->instruments[i].buy_stops, false, first);
+		first = older_due(market, market->instruments[i].buy_trails, true, first);
+	}
+	return first;
+}
+
 bool market_due(struct market *market, struct id *ret_order)
 {
-	if (!market->look || !market->waiting)
-		return false;
 	const struct event_state_order *first = NULL;
-	for (uint32_t i = 1; i <= market->order_used; i++) {
+	/* one that trades goes before one that sleeps, then the older one */
+	for (uint32_t i = market->taking; i; i = market->orders[i].next) {
 		const struct event_state_order *is = &market->orders[i].is;
-		if (id_is_none(is->order) || is->state == ORDER_RESTS || !is_due(market, is))
-			continue;
-		/* one that trades goes before one that sleeps, then the older one */
-		if (!first || (is->state == ORDER_TAKES) > (first->state == ORDER_TAKES) ||
-			(is->state == first->state && is->number < first->number))
+		if (is_due(market, is) && (!first || is->number < first->number))
 			first = is;
 	}
-	market->look = first != NULL;
-	if (first)
+	if (!first && market->look && market->sleepers)
+		first = stop_due(market);
+	if (!first)
+		market->look = false;
+	else
 		*ret_order = first->order;
 	return first != NULL;
 }
@@ -650,7 +668,7 @@ static enum err decide_order_work(const struct deciding *at)
 		if (err)
 			return err;
 	}
-	return order_take(at->market, at->ledger, at->batches, at->call, id, at->info);
+	return order_take(at->market, at->ledger, at->batches, at->call, id, is.state == ORDER_SLEEPS, at->info);
 }
 
 enum err market_decide(struct market *market, struct ledger *ledger, const struct market_register *batches,

@@ -11,10 +11,13 @@ struct market *market_new(uint64_t seed)
 	if (!market)
 		return NULL;
 	market->seed = seed;
-	market->next_expiry_us = INT64_MAX;
+	market->link_used = 1;
 	market->book = book_new(seed);
-	if (!market->book)
+	if (!market->book || !book_reserve(market->book, 0, 1)) {
 		market_free(&market);
+		return NULL;
+	}
+	market->ends = book_ladder_add(market->book, BOOK_ASK);
 	return market;
 }
 
@@ -29,6 +32,8 @@ void market_free(struct market **market)
 	free(old->venues);
 	free(old->classes);
 	free(old->instruments);
+	free(old->links);
+	free(old->cursors);
 	free(old->orders);
 	free(old->stopped);
 	free(old);
@@ -43,12 +48,17 @@ void market_free(struct market **market)
 		enough_;                                                                                   \
 	})
 
-/* An event moves two orders at most, and an undo moves them back. */
-enum { EVENT_PUTS = 2, EVENT_LADDERS = 2, EVENTS_UNDONE = 2 * EVENTS_PER_COMMAND_MAX };
+/* An event moves two orders at most, each of which lies in three ladders at most, and an undo moves them back. */
+enum { EVENT_PUTS = 6, EVENT_LADDERS = 3, EVENTS_UNDONE = EVENT_PUTS * EVENTS_PER_COMMAND_MAX };
 
 enum err market_reserve(struct market *market)
 {
+	/* a new class or instrument has a link to each of the other kind at most */
+	uint32_t others =
+		market->class_count > market->instrument_count ? market->class_count : market->instrument_count;
 	bool enough = ROOM(market, orders, market->order_used + 2, order_capacity) && /* [0] is not used */
+		      ROOM(market, links, market->link_used + others, link_capacity) &&
+		      ROOM(market, cursors, others, cursor_capacity) &&
 		      ROOM(market, venues, market->venue_count, venue_capacity) &&
 		      ROOM(market, classes, market->class_count, class_capacity) &&
 		      ROOM(market, instruments, market->instrument_count, instrument_capacity) &&

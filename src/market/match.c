@@ -58,8 +58,19 @@ struct crossing {
 	const struct market *market;
 	const struct event_state_order *is; /* the order that comes */
 	int64_t left;
-	bool past_own; /* orders of its own organisation are passed over */
+	bool past_own;                         /* orders of its own organisation are passed over */
+	const struct market_register *batches; /* what may not trade is passed over; NULL: it is met */
 };
+
+/* Why an order may trade with nobody: what a recall or the kill switch left over. ORDER_REASON_COUNT: it may. */
+static enum order_reason barred(
+	const struct market *market, const struct market_register *batches, const struct event_state_order *is)
+{
+	struct err_info why;
+	if (trader_is_stopped(market, is->org))
+		return ORDER_KILLED;
+	return batches->movable(batches->context, is->org, is->batch, &why) ? ORDER_RECALLED : ORDER_REASON_COUNT;
+}
 
 static bool price_crosses(const struct event_state_order *is, int64_t price)
 {
@@ -78,7 +89,10 @@ static int64_t crossing_kg(const struct crossing *crossing, const struct event_s
 		return 0;
 	int64_t kg = other->shown_now_kg < crossing->left ? other->shown_now_kg : crossing->left;
 	int64_t least = other->minimum_kg < other->left_kg ? other->minimum_kg : other->left_kg;
-	return kg < least ? 0 : kg;
+	if (kg < least ||
+		(crossing->batches && barred(crossing->market, crossing->batches, other) != ORDER_REASON_COUNT))
+		return 0;
+	return kg;
 }
 
 /* The first order of a ladder, at or behind `slot`, that would trade and whose price crosses, or 0. */
@@ -103,67 +117,132 @@ static bool is_before(const struct market *market, enum order_side side, uint32_
 	return first->rank < second->rank;
 }
 
-/* The ladder number `i` of the other side: 0 where this one has nothing for the order; false: there are no more. */
-static bool other_ladder(const struct crossing *crossing, uint32_t i, uint32_t *ret_best)
+/* The first link of what is on the other side of an order; 0: none. */
+static uint32_t link_first(const struct market *market, const struct event_state_order *is)
 {
-	const struct market *market = crossing->market;
-	const struct event_state_order *is = crossing->is;
-	*ret_best = 0;
-	if (is->side == ORDER_BUY) {
-		if (i >= market->class_count)
-			return false;
-		const struct class *class = &market->classes[i];
-		if (book_best(market->book, class->asks) &&
-			instrument_takes(&market->instruments[is->instrument - 1], class))
-			*ret_best = book_best(market->book, class->asks);
-		return true;
-	}
-	if (i >= market->instrument_count)
-		return false;
-	const struct instrument *instrument = &market->instruments[i];
-	if (book_best(market->book, instrument->bids) &&
-		instrument_takes(instrument, &market->classes[is->class_number - 1]))
-		*ret_best = book_best(market->book, instrument->bids);
-	return true;
+	return is->side == ORDER_BUY ? market->instruments[is->instrument - 1].first_link
+				     : market->classes[is->class_number - 1].first_link;
+}
+
+static uint32_t link_next(const struct market *market, const struct event_state_order *is, uint32_t link)
+{
+	return is->side == ORDER_BUY ? market->links[link].next_of_instrument : market->links[link].next_of_class;
+}
+
+/* The best order on the other side of a link; 0: none. */
+static uint32_t link_best(const struct market *market, const struct event_state_order *is, uint32_t link)
+{
+	return book_best(market->book, is->side == ORDER_BUY
+					       ? market->classes[market->links[link].class_item].asks
+					       : market->instruments[market->links[link].instrument_item].bids);
 }
 
 /* The order that this one trades with next, or 0. */
 static uint32_t crossing_next(const struct crossing *crossing)
 {
-	uint32_t best = 0, first;
-	for (uint32_t i = 0; other_ladder(crossing, i, &first); i++) {
-		uint32_t slot = first ? ladder_next(crossing, first) : 0;
-		if (slot && (!best || is_before(crossing->market, (enum order_side)crossing->is->side, slot, best)))
+	const struct market *market = crossing->market;
+	uint32_t best = 0;
+	for (uint32_t link = link_first(market, crossing->is); link; link = link_next(market, crossing->is, link)) {
+		uint32_t slot = ladder_next(crossing, link_best(market, crossing->is, link));
+		if (slot && (!best || is_before(market, (enum order_side)crossing->is->side, slot, best)))
 			best = slot;
 	}
 	return best;
 }
 
-int64_t order_fillable(const struct market *market, const struct order *order, int64_t most, uint32_t *ret_trades)
+/* ---- what would trade ---- */
+
+/* What is left of an iceberg whose part was taken: it goes behind all others of its price. */
+struct again {
+	uint32_t slot;
+	int64_t left;
+};
+
+struct preview {
+	struct crossing crossing;
+	uint32_t cursors; /* of the market's */
+	struct again again[MARKET_TRADES_MOST + 1];
+	uint32_t first, behind; /* of `again` */
+};
+
+static void preview_start(struct preview *preview)
 {
-	struct crossing crossing = {.market = market, .is = &order->is, .left = most, .past_own = true};
-	int64_t filled = 0;
-	*ret_trades = 0;
-	/* in any order of ladders: the sum does not depend on it but for minimums, which are judged by what is left */
-	for (uint32_t i = 0, slot; filled < most && other_ladder(&crossing, i, &slot); i++) {
-		while (filled < most && slot && (slot = ladder_next(&crossing, slot)) != 0) {
-			const struct event_state_order *other = &market->orders[book_at(market->book, slot)->detail].is;
-			/* an iceberg has all of it at its price */
-			int64_t kg = other->left_kg < crossing.left ? other->left_kg : crossing.left;
-			*ret_trades += (uint32_t)((kg + other->shown_kg - 1) / other->shown_kg);
-			filled += kg;
-			crossing.left -= kg;
-			slot = book_next(market->book, slot);
+	const struct market *market = preview->crossing.market;
+	const struct event_state_order *is = preview->crossing.is;
+	for (uint32_t link = link_first(market, is); link; link = link_next(market, is, link))
+		market->cursors[preview->cursors++] = link_best(market, is, link);
+}
+
+/* The cursor at the order that comes next in the ladders; NULL: none crosses. */
+static uint32_t *preview_cursor(const struct preview *preview)
+{
+	const struct market *market = preview->crossing.market;
+	enum order_side side = (enum order_side)preview->crossing.is->side;
+	uint32_t *best = NULL;
+	for (uint32_t i = 0; i < preview->cursors; i++) {
+		uint32_t *cursor = &market->cursors[i];
+		*cursor = ladder_next(&preview->crossing, *cursor);
+		if (*cursor && (!best || is_before(market, side, *cursor, *best)))
+			best = cursor;
+	}
+	return best;
+}
+
+/* The kilograms of the next trade; 0: there is none. */
+static int64_t preview_trade(struct preview *preview)
+{
+	const struct market *market = preview->crossing.market;
+	uint32_t *cursor = preview_cursor(preview);
+	struct again again = preview->again[preview->first];
+	bool comes_again =
+		preview->first < preview->behind &&
+		(!cursor || book_at(market->book, *cursor)->price != book_at(market->book, again.slot)->price);
+	if (!cursor && !comes_again)
+		return 0;
+	if (comes_again)
+		preview->first++;
+	else
+		again.slot = *cursor;
+	const struct event_state_order *other = &market->orders[book_at(market->book, again.slot)->detail].is;
+	int64_t shown = other->shown_now_kg;
+	if (comes_again)
+		shown = other->shown_kg < again.left ? other->shown_kg : again.left;
+	else
+		again.left = other->left_kg;
+	int64_t kg = shown < preview->crossing.left ? shown : preview->crossing.left;
+	again.left -= kg;
+	if (again.left && kg == shown)
+		preview->again[preview->behind++] = again;
+	if (!comes_again)
+		*cursor = book_next(market->book, *cursor);
+	return kg;
+}
+
+int64_t order_fillable(const struct market *market, const struct market_register *batches,
+	const struct event_state_order *is, int64_t enough, uint32_t *ret_trades)
+{
+	struct preview preview = {
+		.crossing = {.market = market, .batches = batches, .is = is, .left = is->left_kg, .past_own = true}};
+	preview_start(&preview);
+	int64_t filled = 0, kg;
+	for (*ret_trades = 0; filled < enough && (kg = preview_trade(&preview)) != 0; ++*ret_trades) {
+		if (*ret_trades == MARKET_TRADES_MOST) {
+			++*ret_trades;
+			break;
 		}
+		filled += kg;
+		preview.crossing.left -= kg;
 	}
 	return filled;
 }
 
-int64_t order_collar(const struct market *market, const struct order *order)
+int64_t order_collar(
+	const struct market *market, const struct market_register *batches, const struct event_state_order *order)
 {
-	struct event_state_order is = order->is;
+	struct event_state_order is = *order;
 	is.price_micros = is.side == ORDER_BUY ? MARKET_PRICE_MAX : 1;
-	struct crossing crossing = {.market = market, .is = &is, .left = is.left_kg, .past_own = true};
+	struct crossing crossing = {
+		.market = market, .batches = batches, .is = &is, .left = is.left_kg, .past_own = true};
 	uint32_t slot = crossing_next(&crossing);
 	if (!slot)
 		return 0;
@@ -324,22 +403,11 @@ static enum err settle_down(struct market *market, struct ledger *ledger, struct
 }
 
 /* Whether what an order would trade at once is less than it must be. */
-static bool is_too_little(const struct market *market, const struct order *order)
+static bool is_too_little(const struct market *market, const struct market_register *batches, const struct order *order)
 {
 	uint32_t trades;
-	int64_t left = order->is.left_kg, least = order->is.minimum_kg < left ? order->is.minimum_kg : left;
-	return least &&
-	       (order_fillable(market, order, left, &trades) < least || (least == left && trades > MARKET_TRADES_MOST));
-}
-
-/* Why an order may trade with nobody: what a recall or the kill switch left over. ORDER_REASON_COUNT: it may. */
-static enum order_reason barred(
-	const struct market *market, const struct market_register *batches, const struct event_state_order *is)
-{
-	struct err_info why;
-	if (trader_is_stopped(market, is->org))
-		return ORDER_KILLED;
-	return batches->movable(batches->context, is->org, is->batch, &why) ? ORDER_RECALLED : ORDER_REASON_COUNT;
+	int64_t least = order->is.minimum_kg < order->is.left_kg ? order->is.minimum_kg : order->is.left_kg;
+	return least && order_fillable(market, batches, &order->is, least, &trades) < least;
 }
 
 static enum err trade_next(struct market *market, struct ledger *ledger, const struct market_register *batches,
@@ -357,7 +425,7 @@ static enum err trade_next(struct market *market, struct ledger *ledger, const s
 }
 
 enum err order_take(struct market *market, struct ledger *ledger, const struct market_register *batches,
-	struct decision *call, struct id id, struct err_info *info)
+	struct decision *call, struct id id, bool comes, struct err_info *info)
 {
 	const struct order *order = order_find(market, id);
 	enum order_reason bar = barred(market, batches, &order->is);
@@ -366,7 +434,7 @@ enum err order_take(struct market *market, struct ledger *ledger, const struct m
 	if (order_is_ending(market, &order->is) || bar != ORDER_REASON_COUNT)
 		return order_reduce(market, ledger, call, order, order->is.left_kg,
 			bar == ORDER_REASON_COUNT ? ORDER_NOT_FILLED : bar, &room, info);
-	if (is_too_little(market, order))
+	if (comes && is_too_little(market, batches, order))
 		return settle_down(market, ledger, call, order, &room, info);
 	for (int trades = 0; !err && room && trades <= MARKET_TRADES_MOST; trades++) {
 		order = order_find(market, id);

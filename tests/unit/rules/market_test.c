@@ -540,6 +540,89 @@ static void too_many_trades_for_one_command_go_on_by_themselves(void **state)
 	assert_int_equal(open_orders(), 1); /* the rest rests */
 }
 
+/* A batch of another country, and so of another class, of which OTHER has 10,000 kg. */
+static uint64_t another_class(void)
+{
+	struct claim_run run;
+	struct command command = world_submission(&at.world, OTHER, at.world.next_hour[OTHER], 24, 100000, &run);
+	code8_set(&command.period_submit.country, "NO");
+	struct id period = command.period_submit.period;
+	struct hash root = command.period_submit.evidence_root;
+	must(&command);
+	at.world.next_hour[OTHER] += 24;
+	command = world_attestation(&at.world, 3, period, root);
+	must(&command);
+	command = world_command(&at.world, COMMAND_PERIOD_ISSUE, -1);
+	command.period_issue.period = period;
+	must(&command);
+	return at.world.result.number;
+}
+
+static void a_fok_is_whole_over_classes_whatever_their_minimums(void **state)
+{
+	(void)state;
+	struct command command = order(SELLER, ORDER_SELL, PRICE + TICK, 3000);
+	command.order_place.minimum_kg = 3000;
+	must(&command);
+	command = order(OTHER, ORDER_SELL, PRICE, 4000);
+	command.order_place.batch = another_class();
+	must(&command);
+	/* 4,000 at the better price leave too little for the minimum of the other */
+	command = order(BUYER, ORDER_BUY, PRICE + TICK, 5000);
+	command.order_place.tif = ORDER_FOK;
+	assert_int_equal(give(&command), ERR_NOT_FILLABLE);
+	command.order_place.kg = 7000;
+	must(&command);
+	assert_int_equal(open_orders(), 0);
+}
+
+static void a_stop_looks_at_the_newest_trade_over_all_classes_of_its_instrument(void **state)
+{
+	(void)state;
+	uint64_t other = another_class();
+	trade_at(PRICE);
+	struct command command = order(OTHER, ORDER_SELL, PRICE - 5 * TICK, 1000);
+	command.order_place.batch = other;
+	must(&command);
+	place(BUYER, ORDER_BUY, PRICE - 5 * TICK, 1000);
+	command = order(SELLER, ORDER_BUY, 0, 1000);
+	command.order_place.type = ORDER_STOP;
+	command.order_place.stop_micros = PRICE;
+	must(&command);
+	follow();
+	place(OTHER, ORDER_SELL, PRICE + TICK, 1000);
+	assert_int_equal(open_orders(), 2); /* it sleeps */
+	trade_at(PRICE);                    /* what its own class has seen before */
+	assert_int_equal(open_orders(), 0);
+}
+
+static void a_rebate_is_paid_out_of_the_fee_of_its_trade(void **state)
+{
+	(void)state;
+	struct command command = world_command(&at.world, COMMAND_MARKET_OPEN, -1);
+	command.market_open = (struct command_market_open){
+		.tick_micros = TICK, .lot_kg = 1000, .maker_ppm = -2000, .taker_ppm = 2000};
+	assert_true(code8_set(&command.market_open.currency, "USD"));
+	must(&command);
+	uint64_t dollars = ledger_money_asset(command.market_open.currency);
+	command = world_command(&at.world, COMMAND_MONEY_DEPOSIT, -1);
+	command.money_deposit = (struct command_money_deposit){.to = at.world.orgs[BUYER], .amount_micros = PRICE};
+	code8_set(&command.money_deposit.currency, "USD");
+	must(&command);
+	command = world_command(&at.world, COMMAND_INSTRUMENT_LIST, -1);
+	command.instrument_list.market = 2;
+	assert_true(code32_set(&command.instrument_list.code, "DOLLARS"));
+	must(&command);
+	command = order(BUYER, ORDER_BUY, PRICE / 2, 1000);
+	command.order_place.instrument = 2;
+	must(&command);
+	command = order(SELLER, ORDER_SELL, PRICE / 2, 1000);
+	command.order_place.market = 2;
+	must(&command); /* the house had nothing before */
+	struct ledger_place buyer = {.org = at.world.orgs[BUYER]};
+	assert_int_equal(ledger_amount(rules_ledger(at.world.rules), dollars, buyer), PRICE / 2 + PRICE / 1000);
+}
+
 /* Gives 200 kilograms of every other serial, each a range of its own, and 800 behind one another higher up. */
 static void scatter(int org, int64_t first, int64_t whole)
 {
@@ -623,6 +706,9 @@ int main(void)
 		CASE(the_kill_switch_stops_an_organisation), CASE(a_halted_market_takes_cancellations_alone),
 		CASE(a_predicate_takes_what_it_asks_for_alone),
 		CASE(at_one_price_the_older_order_goes_first_over_all_instruments),
+		CASE(a_fok_is_whole_over_classes_whatever_their_minimums),
+		CASE(a_stop_looks_at_the_newest_trade_over_all_classes_of_its_instrument),
+		CASE(a_rebate_is_paid_out_of_the_fee_of_its_trade),
 		CASE(too_many_trades_for_one_command_go_on_by_themselves),
 		CASE(scattered_kilograms_end_in_parts_and_stop_no_tick),
 		CASE(a_lot_that_is_too_scattered_ends_and_the_taker_goes_on),
