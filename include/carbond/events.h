@@ -71,6 +71,20 @@ enum purpose {
 	PURPOSE_COUNT
 };
 
+/* Why kilograms are cancelled. */
+enum cancel_reason {
+	CANCEL_CONVERSION,   /* another registry takes them */
+	CANCEL_ERROR,        /* they should not have been issued */
+	CANCEL_COMPENSATION, /* they make good for a reversal elsewhere */
+	CANCEL_VOLUNTARY,    /* given up without a claim */
+	CANCEL_DISPUTE,      /* a dispute was upheld */
+	CANCEL_AUTHORITY,    /* ordered by a court or authority */
+	CANCEL_REASON_COUNT
+};
+
+/* A project's registration. */
+enum project_state { PROJECT_REGISTERED, PROJECT_SUSPENDED, PROJECT_CLOSED, PROJECT_STATE_COUNT };
+
 enum market_state { MARKET_OPEN, MARKET_HALTED, MARKET_STATE_COUNT };
 enum order_side { ORDER_BUY, ORDER_SELL, ORDER_SIDE_COUNT };
 enum order_type {
@@ -306,6 +320,8 @@ extern const char *const event_credit_kind_names[];
 extern const char *const event_durability_names[];
 extern const char *const event_period_state_names[];
 extern const char *const event_purpose_names[];
+extern const char *const event_cancel_reason_names[];
+extern const char *const event_project_state_names[];
 extern const char *const event_market_state_names[];
 extern const char *const event_order_side_names[];
 extern const char *const event_order_type_names[];

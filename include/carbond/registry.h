@@ -38,6 +38,15 @@ struct hash registry_issuance_id(struct id registry, struct hash evidence_root);
 #define REGISTRY_CLAIM_KEY_SIZE 29
 void registry_claim_key(struct id point, uint32_t hour, uint32_t slot, uint8_t ret_key[REGISTRY_CLAIM_KEY_SIZE]);
 
+/* Where another registry's numbers are counted: a name for (origin, series), 16 bytes of SHA-256 ("carbond/origin/1"). */
+struct id registry_origin_line(struct code16 origin, struct code32 series);
+/* The guard key of one number of another registry: "origin" ‖ line ‖ low half ‖ high half of the number (big-endian u32). */
+#define REGISTRY_ORIGIN_KEY_SIZE 30
+void registry_origin_key(struct id line, uint32_t low, uint32_t high, uint8_t ret_key[REGISTRY_ORIGIN_KEY_SIZE]);
+/* What an imported batch has for an evidence root: SHA-256 ("carbond/import/1") over evidence hash and runs, little-endian. */
+struct hash registry_import_root(struct hash evidence_hash, const struct claim_run *runs, size_t count);
+#define REGISTRY_IMPORT_RUNS_MAX 256
+
 /* Quantities are whole tens of kilograms; a period has at least one ten. */
 #define REGISTRY_KG_STEP    10
 #define REGISTRY_KG_MAX     INT64_C(1000000000000) /* a billion tonnes in one batch */
@@ -63,7 +72,7 @@ enum period_state registry_period_next(enum period_state state, enum period_verb
 enum kg_effect {
 	KG_EFFECT_NONE,   /* nothing: it is out of reach */
 	KG_EFFECT_FREEZE, /* may not move while suspended */
-	KG_EFFECT_RECALL, /* the market returns it to held first, then it may not move */
+	KG_EFFECT_RECALL, /* the market returns it to held first, then as held */
 	KG_EFFECT_CANCEL, /* goes to cancelled */
 };
 enum kg_overlay { KG_OVERLAY_SUSPEND, KG_OVERLAY_REVERSE, KG_OVERLAY_CANCEL, KG_OVERLAY_COUNT };
@@ -83,9 +92,10 @@ struct id registry_id(const struct registry *registry);
 /* What the state has counted. */
 uint64_t registry_batch_count(const struct registry *registry);
 uint64_t registry_retirement_count(const struct registry *registry);
+uint64_t registry_cancellation_count(const struct registry *registry);
 
 /* Decides a command event by event. Runs of period_submit are sorted by (point, first hour) and do not overlap. The refusals of each command
- * are those of errors.def 403–424 and ERR_PERIOD_STATE, ERR_NOT_FOUND, ERR_DUPLICATE, ERR_INVALID_FIELD, ERR_MISSING_FIELD.
+ * are those of errors.def 403–424 and 490–492, and ERR_PERIOD_STATE, ERR_NOT_FOUND, ERR_DUPLICATE, ERR_INVALID_FIELD, ERR_MISSING_FIELD.
  */
 enum err registry_decide(
 	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info) MUST_CHECK;
@@ -94,12 +104,12 @@ enum err registry_decide(
 enum err registry_tick(
 	struct registry *registry, struct decision *call, int64_t due_us, struct err_info *info) MUST_CHECK;
 
-/* Makes an event true in registry and ledger (types 10–59 and 201–209). ERR_JOURNAL_INVALID where it cannot be; then, and
+/* Makes an event true in registry and ledger (types 10–59, 201–209 and 240–244). ERR_JOURNAL_INVALID where it cannot be; then, and
  * on ERR_NO_MEMORY, the caller goes back by the undo log or drops the state. `undo` may be NULL. */
 enum err registry_apply(struct registry *registry, struct ledger *ledger, struct undo *undo, const struct event *event,
 	struct err_info *info) MUST_CHECK;
 
-/* The registry's part of a snapshot in canonical order, as events 201–204 and 207–209. */
+/* The registry's part of a snapshot in canonical order, as events 201–204, 207–209 and 240–244. */
 enum err registry_snapshot(const struct registry *registry,
 	enum err (*emit)(void *context, struct event *event, struct err_info *info), void *context,
 	struct err_info *info) MUST_CHECK;

@@ -54,6 +54,9 @@ const char *const event_credit_kind_names[] = {"removal", "reduction", NULL};
 const char *const event_durability_names[] = {"geological", "mineral", "char", "product", "biomass", "none", NULL};
 const char *const event_period_state_names[] = {"submitted", "attested", "issued", "withdrawn", "refused", NULL};
 const char *const event_purpose_names[] = {"voluntary", "compliance", "contribution", "gift", NULL};
+const char *const event_cancel_reason_names[] = {
+	"conversion", "error", "compensation", "voluntary", "dispute", "authority", NULL};
+const char *const event_project_state_names[] = {"registered", "suspended", "closed", NULL};
 const char *const event_market_state_names[] = {"open", "halted", NULL};
 const char *const event_order_side_names[] = {"buy", "sell", NULL};
 const char *const event_order_type_names[] = {"limit", "market", "stop", "stop_limit", "trailing_stop", NULL};

@@ -46,7 +46,7 @@ static bool issue_fits(const struct registry *registry, const struct event_batch
 	       batch_of_root(registry, said->evidence_root) == MAP_NONE;
 }
 
-static enum err batch_room(struct registry *registry)
+enum err batch_room(struct registry *registry)
 {
 	void *batches = registry->batches;
 	bool room = array_room(&batches, &registry->batch_capacity, registry->batch_count, sizeof *registry->batches) &&
@@ -55,7 +55,7 @@ static enum err batch_room(struct registry *registry)
 	return room ? ERR_OK : ERR_NO_MEMORY;
 }
 
-static void batch_put(struct registry *registry, const struct batch *batch)
+void batch_put(struct registry *registry, const struct batch *batch)
 {
 	map_put(&registry->root_map, map_hash_bytes(registry->seed, &batch->issued.evidence_root, sizeof(struct hash)),
 		registry->batch_count);
@@ -165,10 +165,9 @@ static enum err reversal_check(
 	return reason_check(asked->reason_hash, info);
 }
 
-enum err decide_batch_reverse(
-	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
+enum err reversal_decide(const struct registry *registry, const struct ledger *ledger, struct decision *call,
+	const struct command_batch_reverse *asked, struct err_info *info)
 {
-	const struct command_batch_reverse *asked = &call->command->batch_reverse;
 	const struct batch *batch = batch_find(registry, asked->batch);
 	if (!batch)
 		return REFUSE(info, ERR_NOT_FOUND, "", "there is no such batch");
@@ -191,6 +190,12 @@ enum err decide_batch_reverse(
 				      .reason_hash = asked->reason_hash},
 		.lists = {.ranges = ranges, .range_count = count}};
 	return decision_emit(call, EVENT_BATCH_REVERSED, &event, info);
+}
+
+enum err decide_batch_reverse(
+	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
+{
+	return reversal_decide(registry, ledger, call, &call->command->batch_reverse, info);
 }
 
 struct reversal_back {

@@ -14,6 +14,8 @@ static enum err movable_check(struct id org, const struct batch *batch, struct e
 	unsigned long long number = batch->issued.batch;
 	if (freezes && batch->held)
 		return REFUSE(info, ERR_BATCH_HELD, "/batch", "batch %llu is suspended", number);
+	if (freezes && batch->disputes)
+		return REFUSE(info, ERR_BATCH_HELD, "/batch", "batch %llu is in dispute", number);
 	if (freezes && batch->unsold_held && id_equal(batch->issued.org, org))
 		return REFUSE(info, ERR_BATCH_HELD, "/batch", "unsold kilograms of batch %llu are suspended", number);
 	return ERR_OK;
@@ -46,24 +48,19 @@ bool registry_attributes(const struct registry *registry, uint64_t number, struc
 {
 	const struct batch *batch = batch_find(registry, number);
 	const struct period *period = batch ? period_find(registry, batch->issued.period) : NULL;
-	if (!period)
+	const struct import *import = batch ? import_find(registry, number) : NULL;
+	if (!period && !import)
 		return false;
 	*ret_attributes = (struct registry_attributes){.kind = (enum credit_kind)batch->issued.kind,
 		.durability = (enum durability)batch->issued.durability,
 		.vintage = batch->issued.vintage,
-		.country = period->said.country,
-		.methodology = period->said.methodology};
+		.country = import ? import->said.country : period->said.country,
+		.methodology = import ? import->said.methodology : period->said.methodology};
 	return true;
 }
 
-struct selection {
-	struct serial_range ranges[EVENTS_RANGES_MAX];
-	size_t count;
-	int64_t kg;
-};
-
 static enum err named_select(const struct registry *registry, const struct command *command,
-	struct selection *selection, struct err_info *info)
+	const struct selecting *selecting, struct selection *selection, struct err_info *info)
 {
 	const struct record_lists *lists = &command->lists;
 	if (lists->range_count > EVENTS_RANGES_MAX)
@@ -77,7 +74,7 @@ static enum err named_select(const struct registry *registry, const struct comma
 		if (range->start < 0 || range->length <= 0 ||
 			!add_checked(selection->kg, range->length, &selection->kg))
 			return REFUSE(info, ERR_INVALID_FIELD, "/ranges", "range %zu has no kilograms", i);
-		enum err err = movable_check(command->org, batch, info);
+		enum err err = selecting->barred ? ERR_OK : movable_check(selecting->from.org, batch, info);
 		if (err)
 			return err;
 		selection->ranges[i] = *range;
@@ -86,28 +83,28 @@ static enum err named_select(const struct registry *registry, const struct comma
 	return ERR_OK;
 }
 
-/* The serials that a command is about: those that it names, or the lowest of a batch. */
-static enum err select_serials(const struct registry *registry, const struct ledger *ledger,
-	const struct command *command, uint64_t number, int64_t kg, struct selection *selection, struct err_info *info)
+enum err serials_select(const struct registry *registry, const struct ledger *ledger, const struct command *command,
+	const struct selecting *selecting, uint64_t number, int64_t kg, struct selection *selection,
+	struct err_info *info)
 {
 	selection->count = 0;
 	selection->kg = 0;
-	enum err err = account_check(registry, command->org, info);
+	enum err err = selecting->barred ? ERR_OK : account_check(registry, selecting->from.org, info);
 	if (err)
 		return err;
 	if (command->lists.range_count && (number || kg))
 		return REFUSE(info, ERR_INVALID_FIELD, "/ranges", "name ranges, or a batch and kg, not both");
 	if (command->lists.range_count)
-		return named_select(registry, command, selection, info);
+		return named_select(registry, command, selecting, selection, info);
 	const struct batch *batch = batch_find(registry, number);
 	if (!batch)
 		return REFUSE(info, ERR_NOT_FOUND, "/batch", "there is no such batch");
 	if (kg < 1 || kg > REGISTRY_KG_MAX)
 		return REFUSE(info, ERR_INVALID_FIELD, "/kg", "/kg must be 1..%lld", (long long)REGISTRY_KG_MAX);
-	err = movable_check(command->org, batch, info);
+	err = selecting->barred ? ERR_OK : movable_check(selecting->from.org, batch, info);
 	if (err)
 		return err;
-	struct ledger_place place = {.org = command->org, .state = KG_HELD};
+	struct ledger_place place = selecting->from;
 	err = ledger_pick(ledger, number, place, kg, selection->ranges, EVENTS_RANGES_MAX, &selection->count);
 	if (err == ERR_INSUFFICIENT_KG)
 		return REFUSE(info, err, "/kg", "the organisation holds %lld kg of batch %llu",
@@ -116,6 +113,14 @@ static enum err select_serials(const struct registry *registry, const struct led
 		return REFUSE(info, err, "/kg", "that many kilograms lie in more than %d ranges", EVENTS_RANGES_MAX);
 	selection->kg = kg;
 	return err;
+}
+
+/* Of those that the giver of the command holds itself, and may move. */
+static enum err select_serials(const struct registry *registry, const struct ledger *ledger,
+	const struct command *command, uint64_t number, int64_t kg, struct selection *selection, struct err_info *info)
+{
+	struct selecting own = {.from = {.org = command->org, .state = KG_HELD}};
+	return serials_select(registry, ledger, command, &own, number, kg, selection, info);
 }
 
 /* ---- transfer ---- */

@@ -31,7 +31,7 @@ enum err reason_check(struct hash reason_hash, struct err_info *info)
 
 /* ---- submit ---- */
 
-static bool code_is_clean(struct code16 code)
+bool code_is_clean(struct code16 code)
 {
 	size_t length = strnlen(code.text, sizeof code.text);
 	for (size_t i = 0; i < length; i++)
@@ -40,7 +40,7 @@ static bool code_is_clean(struct code16 code)
 	return length > 0;
 }
 
-static bool country_is_clean(struct code8 country)
+bool country_is_clean(struct code8 country)
 {
 	static const char rest[6];
 	return country.text[0] >= 'A' && country.text[0] <= 'Z' && country.text[1] >= 'A' && country.text[1] <= 'Z' &&
@@ -203,6 +203,8 @@ enum err decide_period_submit(
 			&slot, &first, info);
 	if (!err)
 		err = runs_check(command, slot, info);
+	if (!err)
+		err = admission_check(registry, &event.period_submitted, call->now_us, false, info);
 	return err ? err : decision_emit(call, EVENT_PERIOD_SUBMITTED, &event, info);
 }
 
@@ -341,9 +343,13 @@ enum err decide_period_issue(
 		return REFUSE(info, ERR_PERIOD_HELD, "", "the period is held and must be released first");
 	if (period_involves(period, call->actor, call->command->org))
 		return REFUSE(info, ERR_SEPARATION_OF_DUTIES, "", "neither submitter nor verifier issues");
+	if (period->disputes)
+		return REFUSE(info, ERR_PERIOD_HELD, "", "the period is in dispute");
 	uint32_t slot = 0;
 	const struct batch *first = NULL;
-	err = basis_check(registry, said, period->runs, period->run_count, &slot, &first, info);
+	err = admission_check(registry, said, call->now_us, true, info);
+	if (!err)
+		err = basis_check(registry, said, period->runs, period->run_count, &slot, &first, info);
 	if (err)
 		return err;
 	uint64_t number = registry->batch_count + 1;

@@ -13,6 +13,7 @@ struct registry *registry_new(struct id id, uint64_t seed)
 		registry->id = id;
 		registry->seed = seed;
 		registry->claims.seed = seed;
+		registry->origins.seed = seed;
 	}
 	return registry;
 }
@@ -25,12 +26,23 @@ void registry_free(struct registry **registry)
 		return;
 	for (uint32_t i = 0; i < old->period_count; i++)
 		free(old->periods[i].runs);
+	for (uint32_t i = 0; i < old->import_count; i++)
+		free(old->imports[i].runs);
+	for (uint32_t i = 0; i < old->dispute_count; i++)
+		free(old->disputes[i].ranges);
 	claims_free(&old->claims);
+	claims_free(&old->origins);
 	free(old->verifiers);
 	free(old->periods);
 	free(old->batches);
 	free(old->debts);
 	free(old->accounts);
+	free(old->imports);
+	free(old->disputes);
+	free(old->methodologies);
+	free(old->projects);
+	map_free(&old->dispute_map);
+	map_free(&old->project_map);
 	map_free(&old->period_map);
 	map_free(&old->root_map);
 	map_free(&old->account_map);
@@ -111,6 +123,44 @@ struct debt *debt_find(const struct registry *registry, struct id org, uint32_t 
 	return NULL;
 }
 
+static bool dispute_equal(const void *context, uint32_t item, const void *key)
+{
+	return memcmp(&((const struct registry *)context)->disputes[item].id, key, sizeof(struct id)) == 0;
+}
+
+struct dispute *dispute_find(const struct registry *registry, struct id id)
+{
+	uint32_t item = map_find(
+		&registry->dispute_map, map_hash_bytes(registry->seed, &id, sizeof id), dispute_equal, registry, &id);
+	return item == MAP_NONE ? NULL : &registry->disputes[item];
+}
+
+static bool project_equal(const void *context, uint32_t item, const void *key)
+{
+	return memcmp(&((const struct registry *)context)->projects[item].id, key, sizeof(struct id)) == 0;
+}
+
+struct project *project_find(const struct registry *registry, struct id id)
+{
+	uint32_t item = map_find(
+		&registry->project_map, map_hash_bytes(registry->seed, &id, sizeof id), project_equal, registry, &id);
+	return item == MAP_NONE ? NULL : &registry->projects[item];
+}
+
+const struct import *import_find(const struct registry *registry, uint64_t number)
+{
+	uint32_t low = 0, high = registry->import_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (registry->imports[middle].said.batch < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	bool found = low < registry->import_count && registry->imports[low].said.batch == number;
+	return found ? &registry->imports[low] : NULL;
+}
+
 enum err journal_invalid(struct err_info *info, const char *reason)
 {
 	return err_set(info, ERR_JOURNAL_INVALID, "", "%s", reason);
@@ -161,6 +211,17 @@ static apply_function *const appliers[] = {
 	[EVENT_STATE_CLAIMS] = apply_state_claims,
 	[EVENT_STATE_DEBT] = apply_state_debt,
 	[EVENT_STATE_ACCOUNT] = apply_state_account,
+	[EVENT_CANCELLED] = apply_cancelled,
+	[EVENT_DISPUTE_OPENED] = apply_dispute_opened,
+	[EVENT_DISPUTE_DECIDED] = apply_dispute_decided,
+	[EVENT_BATCH_IMPORTED] = apply_batch_imported,
+	[EVENT_METHODOLOGY_ADMITTED] = apply_methodology_admitted,
+	[EVENT_PROJECT_REGISTERED] = apply_project_registered,
+	[EVENT_STATE_REGISTER] = apply_state_register,
+	[EVENT_STATE_DISPUTE] = apply_state_dispute,
+	[EVENT_STATE_IMPORT] = apply_state_import,
+	[EVENT_STATE_METHODOLOGY] = apply_state_methodology,
+	[EVENT_STATE_PROJECT] = apply_state_project,
 };
 
 enum err registry_apply(struct registry *registry, struct ledger *ledger, struct undo *undo, const struct event *event,

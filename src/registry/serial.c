@@ -149,3 +149,38 @@ void registry_claim_key(struct id point, uint32_t hour, uint32_t slot, uint8_t r
 	put_be32(ret_key + 21, hour);
 	put_be32(ret_key + 25, slot);
 }
+
+/* ---- numbers of other registries ---- */
+
+struct id registry_origin_line(struct code16 origin, struct code32 series)
+{
+	uint8_t data[sizeof origin + sizeof series];
+	struct id line;
+	memcpy(data, &origin, sizeof origin);
+	memcpy(data + sizeof origin, &series, sizeof series);
+	struct hash hash = sha256_of("carbond/origin/1", data, sizeof data);
+	memcpy(&line, &hash, sizeof line);
+	return line;
+}
+
+void registry_origin_key(struct id line, uint32_t low, uint32_t high, uint8_t ret_key[REGISTRY_ORIGIN_KEY_SIZE])
+{
+	memcpy(ret_key, "origin", 6);
+	memcpy(ret_key + 6, &line, sizeof line);
+	put_be32(ret_key + 22, low);
+	put_be32(ret_key + 26, high);
+}
+
+struct hash registry_import_root(struct hash evidence_hash, const struct claim_run *runs, size_t count)
+{
+	struct sha256 sha;
+	sha256_start(&sha, "carbond/import/1");
+	sha256_add(&sha, &evidence_hash, sizeof evidence_hash);
+	for (size_t i = 0; i < count; i++) {
+		sha256_add(&sha, &runs[i].point, sizeof runs[i].point);
+		sha256_add_u64(&sha, runs[i].first_hour);
+		sha256_add_u64(&sha, runs[i].slot);
+		sha256_add_u64(&sha, runs[i].hours);
+	}
+	return sha256_end(&sha);
+}

@@ -262,12 +262,115 @@ static enum err accounts_put(struct writer *writer)
 	return err;
 }
 
+/* ---- what later releases added ---- */
+
+static enum err counts_put(struct writer *writer)
+{
+	struct event event = {.state_register = {.cancellations = writer->registry->cancellation_count}};
+	return writer->registry->cancellation_count ? put(writer, EVENT_STATE_REGISTER, &event) : ERR_OK;
+}
+
+static enum err imports_put(struct writer *writer)
+{
+	enum err err = ERR_OK;
+	for (uint32_t i = 0; i < writer->registry->import_count && !err; i++) {
+		const struct import *import = &writer->registry->imports[i];
+		struct event event = {
+			.state_import = import->said, .lists = {.runs = import->runs, .run_count = import->run_count}};
+		err = put(writer, EVENT_STATE_IMPORT, &event);
+	}
+	return err;
+}
+
+static int dispute_compare(const void *a, const void *b)
+{
+	return id_compare((*(const struct dispute *const *)a)->id, (*(const struct dispute *const *)b)->id);
+}
+
+static enum err disputes_put(struct writer *writer)
+{
+	const struct registry *registry = writer->registry;
+	const struct dispute **sorted = calloc(registry->dispute_count + 1, sizeof *sorted);
+	size_t count = 0;
+	if (!sorted)
+		return ERR_NO_MEMORY;
+	for (uint32_t i = 0; i < registry->dispute_count; i++)
+		if (registry->disputes[i].is_open)
+			sorted[count++] = &registry->disputes[i];
+	qsort(sorted, count, sizeof *sorted, dispute_compare);
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < count && !err; i++) {
+		struct event event = {.state_dispute = {.dispute = sorted[i]->id,
+					      .batch = sorted[i]->batch,
+					      .period = sorted[i]->period,
+					      .holder = sorted[i]->holder,
+					      .kg = sorted[i]->kg,
+					      .opener = sorted[i]->opener},
+			.lists = {.ranges = sorted[i]->ranges, .range_count = sorted[i]->range_count}};
+		err = put(writer, EVENT_STATE_DISPUTE, &event);
+	}
+	free(sorted);
+	return err;
+}
+
+static int methodology_compare(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct hash)); /* which is its first member */
+}
+
+static enum err methodologies_put(struct writer *writer)
+{
+	const struct registry *registry = writer->registry;
+	struct methodology *sorted = calloc(registry->methodology_count + 1, sizeof *sorted);
+	if (!sorted)
+		return ERR_NO_MEMORY;
+	if (registry->methodology_count)
+		memcpy(sorted, registry->methodologies, registry->methodology_count * sizeof *sorted);
+	qsort(sorted, registry->methodology_count, sizeof *sorted, methodology_compare);
+	enum err err = ERR_OK;
+	for (uint32_t i = 0; i < registry->methodology_count && !err; i++) {
+		struct event event = {.state_methodology = {.methodology_hash = sorted[i].hash,
+					      .valid_from_us = sorted[i].valid_from_us,
+					      .valid_to_us = sorted[i].valid_to_us}};
+		err = put(writer, EVENT_STATE_METHODOLOGY, &event);
+	}
+	free(sorted);
+	return err;
+}
+
+static int project_compare(const void *a, const void *b)
+{
+	return id_compare(((const struct project *)a)->id, ((const struct project *)b)->id);
+}
+
+static enum err projects_put(struct writer *writer)
+{
+	const struct registry *registry = writer->registry;
+	struct project *sorted = calloc(registry->project_count + 1, sizeof *sorted);
+	if (!sorted)
+		return ERR_NO_MEMORY;
+	if (registry->project_count)
+		memcpy(sorted, registry->projects, registry->project_count * sizeof *sorted);
+	qsort(sorted, registry->project_count, sizeof *sorted, project_compare);
+	enum err err = ERR_OK;
+	for (uint32_t i = 0; i < registry->project_count && !err; i++) {
+		struct event event = {.state_project = {.project = sorted[i].id,
+					      .org = sorted[i].org,
+					      .state = sorted[i].state,
+					      .crediting_from_us = sorted[i].crediting_from_us,
+					      .crediting_to_us = sorted[i].crediting_to_us}};
+		err = put(writer, EVENT_STATE_PROJECT, &event);
+	}
+	free(sorted);
+	return err;
+}
+
 enum err registry_snapshot(
 	const struct registry *registry, emit_function *emit_to, void *context, struct err_info *info)
 {
 	struct writer writer = {.registry = registry, .emit = emit_to, .context = context, .info = info};
-	static enum err (*const parts[])(struct writer *) = {
-		verifiers_put, periods_put, batches_put, claims_put, debts_put, accounts_put};
+	static enum err (*const parts[])(struct writer *) = {verifiers_put, periods_put, batches_put, claims_put,
+		debts_put, accounts_put, counts_put, imports_put, disputes_put, methodologies_put, projects_put};
 	enum err err = ERR_OK;
 	for (size_t i = 0; i < sizeof parts / sizeof *parts && !err; i++)
 		err = parts[i](&writer);

@@ -60,6 +60,7 @@ struct period {
 	size_t attestation_count;
 	struct claim_run *runs; /* kept while open */
 	size_t run_count;
+	uint32_t disputes; /* open ones */
 };
 
 struct batch {
@@ -70,6 +71,36 @@ struct batch {
 	int64_t chain_kg;
 	uint32_t chain_slot;
 	int64_t reversed_kg;
+	uint32_t disputes; /* open ones of the whole batch */
+};
+
+/* Where an imported batch comes from; by batch number, ascending. */
+struct import {
+	struct event_state_import said;
+	struct claim_run *runs; /* origin serials; the point is that of origin and series */
+	size_t run_count;
+};
+
+struct dispute {
+	struct id id;
+	uint64_t batch; /* whole, or that of the ranges; 0: a period */
+	struct id period, holder;
+	int64_t kg;
+	uint64_t opener;
+	bool is_open;
+	struct serial_range *ranges; /* in escrow while it is open */
+	size_t range_count;
+};
+
+struct methodology {
+	struct hash hash;
+	int64_t valid_from_us, valid_to_us; /* valid_to_us 0: without end */
+};
+
+struct project {
+	struct id id, org;
+	enum project_state state;
+	int64_t crediting_from_us, crediting_to_us;
 };
 
 struct debt {
@@ -87,19 +118,27 @@ struct held_account {
 struct registry {
 	struct id id;
 	uint64_t seed;
-	struct claims claims;
+	struct claims claims, origins;
 	struct verifier *verifiers;
 	struct period *periods;
 	struct batch *batches; /* number − 1 */
 	struct debt *debts;
 	struct held_account *accounts;
+	struct import *imports;
+	struct dispute *disputes;
+	struct methodology *methodologies;
+	struct project *projects;
 	uint32_t verifier_count, verifier_capacity;
 	uint32_t period_count, period_capacity;
 	uint32_t batch_count, batch_capacity;
 	uint32_t debt_count, debt_capacity;
 	uint32_t account_count, account_capacity;
-	struct map period_map, root_map, account_map; /* roots: of issued batches */
-	uint64_t retirement_count;
+	uint32_t import_count, import_capacity;
+	uint32_t dispute_count, dispute_capacity;
+	uint32_t methodology_count, methodology_capacity;
+	uint32_t project_count, project_capacity;
+	struct map period_map, root_map, account_map, dispute_map, project_map; /* roots: of issued batches */
+	uint64_t retirement_count, cancellation_count;
 };
 
 struct verifier *verifier_find(const struct registry *registry, struct id id);
@@ -108,6 +147,9 @@ struct batch *batch_find(const struct registry *registry, uint64_t number); /* N
 uint32_t batch_of_root(const struct registry *registry, struct hash root);  /* MAP_NONE: none */
 struct held_account *account_find(const struct registry *registry, struct id org);
 struct debt *debt_find(const struct registry *registry, struct id org, uint32_t durability);
+struct dispute *dispute_find(const struct registry *registry, struct id id);        /* decided ones too */
+const struct import *import_find(const struct registry *registry, uint64_t number); /* NULL: issued here */
+struct project *project_find(const struct registry *registry, struct id id);
 
 /* One refusal, with its sentence. */
 #define REFUSE(info, code, pointer, ...) err_set((info), (code), (pointer), __VA_ARGS__)
@@ -123,17 +165,50 @@ typedef enum err apply_function(struct registry *registry, struct ledger *ledger
 decide_function decide_verifier_register, decide_verifier_revoke, decide_period_submit, decide_period_attest,
 	decide_period_withdraw, decide_period_refuse, decide_period_hold, decide_period_release, decide_period_issue,
 	decide_transfer, decide_retire, decide_batch_hold, decide_batch_release, decide_account_hold,
-	decide_account_release, decide_batch_reverse, decide_buffer_top_up;
+	decide_account_release, decide_batch_reverse, decide_buffer_top_up, decide_cancel, decide_dispute_open,
+	decide_dispute_decide, decide_batch_import, decide_methodology_admit, decide_project_register;
 apply_function apply_verifier_registered, apply_verifier_revoked, apply_period_submitted, apply_period_attested,
 	apply_period_withdrawn, apply_period_refused, apply_period_held, apply_period_released, apply_batch_issued,
 	apply_batch_held, apply_batch_released, apply_batch_reversed, apply_buffer_topped_up, apply_transferred,
-	apply_retired, apply_account_held, apply_account_released;
+	apply_retired, apply_account_held, apply_account_released, apply_cancelled, apply_dispute_opened,
+	apply_dispute_decided, apply_batch_imported, apply_methodology_admitted, apply_project_registered;
 apply_function apply_state_verifier, apply_state_period, apply_state_attestation, apply_state_batch, apply_state_claims,
-	apply_state_debt, apply_state_account;
+	apply_state_debt, apply_state_account, apply_state_register, apply_state_dispute, apply_state_import,
+	apply_state_methodology, apply_state_project;
 
 /* Shared checks. */
 bool period_is_open(const struct period *period);
 bool period_involves(const struct period *period, uint64_t actor, struct id org); /* submitter or verifier */
 enum err reason_check(struct hash reason_hash, struct err_info *info) MUST_CHECK;
+bool code_is_clean(struct code16 code); /* [A-Z0-9]{1,16} */
+bool country_is_clean(struct code8 country);
+/* Whether a first batch of these hours may be submitted or, with `issues`, issued: ERR_METHODOLOGY_NOT_VALID,
+ * ERR_PROJECT_NOT_REGISTERED. */
+enum err admission_check(const struct registry *registry, const struct event_period_submitted *said, int64_t now_us,
+	bool issues, struct err_info *info) MUST_CHECK;
+/* The whole of a reversal, for batch_reverse and for what an upheld dispute leads to. */
+enum err reversal_decide(const struct registry *registry, const struct ledger *ledger, struct decision *call,
+	const struct command_batch_reverse *asked, struct err_info *info) MUST_CHECK;
+/* Room for a batch and its root; then it is put, which cannot fail. */
+enum err batch_room(struct registry *registry) MUST_CHECK;
+void batch_put(struct registry *registry, const struct batch *batch);
+
+/* ---- serials that a command is about ---- */
+
+struct selection {
+	struct serial_range ranges[EVENTS_RANGES_MAX];
+	size_t count;
+	int64_t kg;
+};
+
+struct selecting {
+	struct ledger_place from;
+	bool barred; /* also what is suspended: for those who may take it nevertheless */
+};
+
+/* Those that the command names, or the lowest of a batch; whether they are there is seen when they move. */
+enum err serials_select(const struct registry *registry, const struct ledger *ledger, const struct command *command,
+	const struct selecting *selecting, uint64_t number, int64_t kg, struct selection *selection,
+	struct err_info *info) MUST_CHECK;
 
 #endif

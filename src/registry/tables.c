@@ -29,14 +29,14 @@ enum period_state registry_period_next(enum period_state state, enum period_verb
 }
 
 /* Suspend freezes what the house can still reach; what rests in the market comes home first. A reversal suspends what the
- * operator has not sold and cancels buffer. Cancelling takes everything that is not final already. */
+ * operator has not sold and cancels buffer. Cancelling takes what is at home (docs/REGISTRY.md). */
 static const enum kg_effect effect_table[KG_STATE_COUNT][KG_OVERLAY_COUNT] = {
 	/*               suspend           reverse           cancel */
 	[KG_HELD] = {KG_EFFECT_FREEZE, KG_EFFECT_FREEZE, KG_EFFECT_CANCEL},
-	[KG_LISTED] = {KG_EFFECT_RECALL, KG_EFFECT_RECALL, KG_EFFECT_CANCEL},
+	[KG_LISTED] = {KG_EFFECT_RECALL, KG_EFFECT_RECALL, KG_EFFECT_RECALL},
 	[KG_ESCROW] = {KG_EFFECT_FREEZE, KG_EFFECT_NONE, KG_EFFECT_NONE},
-	[KG_POOLED] = {KG_EFFECT_RECALL, KG_EFFECT_RECALL, KG_EFFECT_CANCEL},
-	[KG_RESERVED] = {KG_EFFECT_RECALL, KG_EFFECT_RECALL, KG_EFFECT_CANCEL},
+	[KG_POOLED] = {KG_EFFECT_RECALL, KG_EFFECT_RECALL, KG_EFFECT_NONE},
+	[KG_RESERVED] = {KG_EFFECT_RECALL, KG_EFFECT_RECALL, KG_EFFECT_NONE},
 	[KG_BUFFER] = {KG_EFFECT_NONE, KG_EFFECT_CANCEL, KG_EFFECT_CANCEL},
 	[KG_TRANSIT] = {KG_EFFECT_FREEZE, KG_EFFECT_NONE, KG_EFFECT_NONE},
 	[KG_WITHDRAWN] = {KG_EFFECT_NONE, KG_EFFECT_NONE, KG_EFFECT_NONE},

@@ -260,6 +260,20 @@ static enum err claims_guard(struct rules_output *output, const struct record_li
 	return err;
 }
 
+static enum err origins_guard(struct rules_output *output, const struct record_lists *lists)
+{
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < lists->run_count; i++) {
+		const struct claim_run *run = &lists->runs[i];
+		for (uint32_t number = 0; number < run->hours && !err; number++) {
+			uint8_t key[REGISTRY_ORIGIN_KEY_SIZE];
+			registry_origin_key(run->point, run->first_hour + number, run->slot, key);
+			err = guard_add(output, key, sizeof key);
+		}
+	}
+	return err;
+}
+
 static enum err natural_guard(struct rules_output *output, struct hash key)
 {
 	uint8_t text[7 + sizeof key];
@@ -291,6 +305,8 @@ static enum err keep(void *context, struct event *event, struct err_info *info)
 		return ERR_NO_MEMORY;
 	if (event->header.type == EVENT_BATCH_ISSUED)
 		err = claims_guard(output, &event->lists);
+	else if (event->header.type == EVENT_BATCH_IMPORTED)
+		err = origins_guard(output, &event->lists);
 	else if (event->header.type == EVENT_SOURCE_DONE)
 		err = natural_guard(output, event->source_done.key);
 	if (!err)
@@ -442,7 +458,19 @@ static enum err batch_movable(const void *context, struct id org, uint64_t batch
 	return registry_movable(context, org, batch, info);
 }
 
-/* What is held or reversed leaves the market first (decision 18). */
+/* The orders of an organisation (zero: all) in the batch that is named, by itself or by its serials. Who gives up its own cancels
+ * its orders itself. */
+static enum err recall_of(
+	struct rules *rules, struct decision *call, struct id org, uint64_t batch, struct err_info *info)
+{
+	const struct command *command = call->command;
+	if (command->lists.range_count)
+		batch = command->lists.ranges[0].batch;
+	bool own = command->kind == COMMAND_CANCEL && (id_is_none(org) || id_equal(org, command->org));
+	return batch == 0 || own ? ERR_OK : market_recall(rules->market, rules->ledger, call, org, batch, info);
+}
+
+/* What is held, reversed or disputed, or is to be cancelled, leaves the market first (decision 18). */
 static enum err recall(struct rules *rules, struct decision *call, struct err_info *info)
 {
 	const struct command *command = call->command;
@@ -454,6 +482,9 @@ static enum err recall(struct rules *rules, struct decision *call, struct err_in
 		return market_recall(rules->market, rules->ledger, call, anybody, command->batch_reverse.batch, info);
 	case COMMAND_ACCOUNT_HOLD:
 		return market_recall(rules->market, rules->ledger, call, command->account_hold.org, 0, info);
+	case COMMAND_CANCEL: return recall_of(rules, call, command->cancel.org, command->cancel.batch, info);
+	case COMMAND_DISPUTE_OPEN:
+		return recall_of(rules, call, command->dispute_open.holder, command->dispute_open.batch, info);
 	default: return ERR_OK;
 	}
 }

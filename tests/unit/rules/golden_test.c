@@ -230,6 +230,62 @@ static void money(struct world *world)
 	done(world, &command);
 }
 
+/* Cancellations, disputes, an import, methodologies and projects. */
+static void operate(struct world *world)
+{
+	struct serial_range serials = {1, 800, 10};
+	struct claim_run numbers = {.first_hour = 78103245, .hours = 3}, run;
+	struct command command = world_command(world, COMMAND_CANCEL, 2);
+	command.cancel = (struct command_cancel){
+		.batch = 1, .kg = 5, .reason = CANCEL_CONVERSION, .reason_hash = world_hash(world)};
+	code32_set(&command.cancel.destination, "VERRA");
+	done(world, &command);
+	command = world_command(world, COMMAND_BATCH_IMPORT, -1);
+	command.batch_import = (struct command_batch_import){.org = world->orgs[5],
+		.evidence_hash = world_hash(world),
+		.kind = CREDIT_REDUCTION,
+		.durability = DURABILITY_NONE,
+		.vintage = 2024,
+		.unit_kg = 1000};
+	code16_set(&command.batch_import.origin, "VERRA");
+	code32_set(&command.batch_import.series, "VCS-VCU-259-VER-IN-1-1529");
+	code16_set(&command.batch_import.methodology, "ACM0002");
+	code8_set(&command.batch_import.country, "IN");
+	command.lists = (struct record_lists){.runs = &numbers, .run_count = 1};
+	done(world, &command);
+	uint64_t imported = world->result.number;
+	for (int upheld = 0; upheld < 2; upheld++) {
+		command = world_command(world, COMMAND_DISPUTE_OPEN, 4);
+		command.dispute_open = (struct command_dispute_open){
+			.holder = world->orgs[5], .evidence_hash = world_hash(world), .reason_hash = world_hash(world)};
+		serials = (struct serial_range){imported, 100, 10};
+		command.lists = (struct record_lists){.ranges = &serials, .range_count = 1};
+		done(world, &command);
+		struct id dispute = command.id;
+		command = world_command(world, COMMAND_DISPUTE_DECIDE, -1);
+		command.dispute_decide = (struct command_dispute_decide){
+			.dispute = dispute, .upheld = (uint32_t)upheld, .reason_hash = world_hash(world)};
+		done(world, &command);
+	}
+	command = world_command(world, COMMAND_DISPUTE_OPEN, 4); /* stays open */
+	command.dispute_open = (struct command_dispute_open){.batch = imported, .reason_hash = world_hash(world)};
+	done(world, &command);
+	command = world_submission(world, 2, world->next_hour[2], 3, 500, &run);
+	struct command submission = command;
+	command = world_command(world, COMMAND_METHODOLOGY_ADMIT, -1);
+	command.methodology_admit = (struct command_methodology_admit){
+		.methodology_hash = submission.period_submit.methodology_hash, .reason_hash = world_hash(world)};
+	done(world, &command);
+	command = world_command(world, COMMAND_PROJECT_REGISTER, -1);
+	command.project_register = (struct command_project_register){.project = submission.period_submit.project,
+		.org = world->orgs[2],
+		.crediting_from_us = WORLD_FIRST_DAY,
+		.crediting_to_us = WORLD_FIRST_DAY + 365 * CLOCK_US_PER_DAY,
+		.reason_hash = world_hash(world)};
+	done(world, &command);
+	done(world, &submission);
+}
+
 static void make(void)
 {
 	struct world world;
@@ -323,6 +379,7 @@ static void make(void)
 	done(&world, &command);
 	money(&world);
 	trade(&world);
+	operate(&world);
 	world.now_us += 2 * CLOCK_US_PER_DAY;
 	command = (struct command){.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE};
 	command.tick.due_us = world.now_us;
