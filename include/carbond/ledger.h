@@ -69,7 +69,7 @@ enum err ledger_move_all(struct ledger *ledger, struct undo *undo, const struct 
 
 /* Says that kilograms come to this account soon: asks memory for its place in the index, then, once that is here, for the account
  * and the end of what it holds. */
-enum ledger_prefetch { LEDGER_PREFETCH_SLOT, LEDGER_PREFETCH_HELD };
+enum ledger_prefetch { LEDGER_PREFETCH_NONE, LEDGER_PREFETCH_SLOT, LEDGER_PREFETCH_HELD };
 void ledger_prefetch(const struct ledger *ledger, struct id org, uint64_t asset, enum ledger_prefetch what);
 
 /* The lowest serials of a batch in a place that make `kg`. ERR_INSUFFICIENT_KG; ERR_COMMAND_TOO_LARGE beyond `most`

@@ -59,6 +59,18 @@ enum err market_recall(struct market *market, struct ledger *ledger, struct deci
  * moves. False: none. */
 bool market_due(struct market *market, struct id *ret_order);
 
+/* Says that a command about this order comes soon, in stages, each when what the one before it asked for is here: its slot in
+ * the index, the order, its place in the book's index, that place, and those beside it. */
+enum market_prefetch {
+	MARKET_PREFETCH_SLOT,
+	MARKET_PREFETCH_ORDER,
+	MARKET_PREFETCH_INDEX,
+	MARKET_PREFETCH_PLACE,
+	MARKET_PREFETCH_NEIGHBOURS,
+	MARKET_PREFETCH_COUNT
+};
+void market_prefetch(const struct market *market, struct id order, enum market_prefetch what);
+
 /* Makes an event true (types 80–99 and 220–225). ERR_JOURNAL_INVALID where it cannot be; ERR_NO_MEMORY. `undo` may be NULL. */
 enum err market_apply(struct market *market, struct ledger *ledger, struct undo *undo, const struct event *event,
 	struct err_info *info) MUST_CHECK;

@@ -54,9 +54,10 @@ enum err rules_execute(struct rules *rules, const struct command *command, int64
  * is to be executed before any other. False: there is none. */
 bool rules_due(struct rules *rules, struct command *ret_command);
 
-/* Says that this command is executed soon, so that what it looks up is on its way from memory by then; `again`, some commands
- * later: what the first look-ups lead to, too. */
-void rules_prefetch(const struct rules *rules, const struct command *command, bool again);
+/* Says that this command is executed soon, so that what it looks up is on its way from memory by then; in stages, some commands
+ * apart: each asks for what that before it leads to. */
+#define RULES_PREFETCH_STAGES 5
+void rules_prefetch(const struct rules *rules, const struct command *command, unsigned stage);
 
 /* The position of a client's command that has been carried out within the last 24 h, or 0. */
 uint64_t rules_repeat_position(const struct rules *rules, struct id org, struct id command);

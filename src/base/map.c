@@ -51,6 +51,12 @@ void map_prefetch(const struct map *map, uint64_t hash)
 		__builtin_prefetch(&map->slots[(size_t)hash & (map->capacity - 1)]);
 }
 
+uint32_t map_guess(const struct map *map, uint64_t hash)
+{
+	const struct map_slot *slot = map->capacity ? &map->slots[(size_t)hash & (map->capacity - 1)] : NULL;
+	return slot && slot->hash == hash ? slot->item : MAP_NONE;
+}
+
 uint32_t map_find(const struct map *map, uint64_t hash,
 	bool (*equal)(const void *context, uint32_t item, const void *key), const void *context, const void *key)
 {

@@ -324,8 +324,7 @@ static enum err refusal(struct engine *engine, struct err_info *info)
 /* What the commands behind this one need comes from memory while this one is executed: the block itself was written by another
  * core, and each look-up in the state misses the caches. */
 #define BLOCKS_AHEAD   16
-#define LOOK_UPS_AHEAD 10
-#define FINDS_AHEAD    4
+#define STAGES_AHEAD   2 /* from one stage of what rules look up to the next */
 
 static const struct command *command_at(const struct engine *engine, size_t at)
 {
@@ -339,10 +338,11 @@ static void prefetch(const struct engine *engine, size_t at, size_t count)
 		for (size_t line = 0; line < sizeof(struct pending); line += 64)
 			__builtin_prefetch(block + line);
 	}
-	if (at + LOOK_UPS_AHEAD < count)
-		rules_prefetch(engine->state.rules, command_at(engine, at + LOOK_UPS_AHEAD), false);
-	if (at + FINDS_AHEAD < count)
-		rules_prefetch(engine->state.rules, command_at(engine, at + FINDS_AHEAD), true);
+	for (unsigned stage = 0; stage < RULES_PREFETCH_STAGES; stage++) {
+		size_t ahead = at + (RULES_PREFETCH_STAGES - stage) * STAGES_AHEAD;
+		if (ahead < count)
+			rules_prefetch(engine->state.rules, command_at(engine, ahead), stage);
+	}
 }
 
 static void commands_take(struct engine *engine, size_t count)

@@ -150,7 +150,7 @@ void ledger_prefetch(const struct ledger *ledger, struct id org, uint64_t asset,
 		map_prefetch(&ledger->account_map, map_hash_bytes(ledger->seed, &key, sizeof key));
 		return;
 	}
-	uint32_t item = account_find(ledger, org, asset, NULL);
+	uint32_t item = what == LEDGER_PREFETCH_HELD ? account_find(ledger, org, asset, NULL) : MAP_NONE;
 	if (item != MAP_NONE)
 		range_prefetch(&ledger->pool, &ledger->accounts[item].ranges[KG_HELD]);
 }

@@ -82,6 +82,28 @@ struct order *order_find(const struct market *market, struct id id)
 	return item == MAP_NONE ? NULL : &market->orders[item];
 }
 
+void market_prefetch(const struct market *market, struct id order, enum market_prefetch what)
+{
+	uint64_t hash = map_hash_bytes(market->seed, &order, sizeof order);
+	if (what == MARKET_PREFETCH_SLOT) {
+		map_prefetch(&market->order_map, hash);
+		return;
+	}
+	uint32_t item = map_guess(&market->order_map, hash);
+	if (item == MAP_NONE)
+		return;
+	const struct order *found = &market->orders[item];
+	if (what == MARKET_PREFETCH_ORDER) {
+		for (size_t line = 0; line < sizeof *found; line += 64)
+			__builtin_prefetch((const char *)found + line);
+		return;
+	}
+	static const enum book_prefetch stages[] = {[MARKET_PREFETCH_INDEX] = BOOK_PREFETCH_PLACE,
+		[MARKET_PREFETCH_PLACE] = BOOK_PREFETCH_ORDER,
+		[MARKET_PREFETCH_NEIGHBOURS] = BOOK_PREFETCH_NEIGHBOURS};
+	book_prefetch(market->book, found->is.number, stages[what]);
+}
+
 struct venue *venue_find(const struct market *market, uint64_t number)
 {
 	return number >= 1 && number <= market->venue_count ? &market->venues[number - 1] : NULL;

@@ -575,13 +575,25 @@ enum err rules_execute(struct rules *rules, const struct command *command, int64
 	return ERR_OK;
 }
 
-void rules_prefetch(const struct rules *rules, const struct command *command, bool again)
+void rules_prefetch(const struct rules *rules, const struct command *command, unsigned stage)
 {
-	enum ledger_prefetch what = again ? LEDGER_PREFETCH_HELD : LEDGER_PREFETCH_SLOT;
-	if (command->source == COMMAND_SOURCE_CLIENT && !again)
+	static const enum ledger_prefetch ledgers[RULES_PREFETCH_STAGES] = {
+		LEDGER_PREFETCH_SLOT, LEDGER_PREFETCH_NONE, LEDGER_PREFETCH_NONE, LEDGER_PREFETCH_HELD, LEDGER_PREFETCH_NONE};
+	_Static_assert(RULES_PREFETCH_STAGES == MARKET_PREFETCH_COUNT, "each room has its stages");
+	if (command->source == COMMAND_SOURCE_CLIENT && stage == 0)
 		repeats_prefetch(&rules->repeats, command->org, command->id);
-	if (command->kind == COMMAND_TRANSFER)
-		ledger_prefetch(rules->ledger, command->transfer.to, command->transfer.batch, what);
+	switch (command->kind) {
+	case COMMAND_TRANSFER:
+		ledger_prefetch(rules->ledger, command->transfer.to, command->transfer.batch, ledgers[stage]);
+		break;
+	case COMMAND_ORDER_AMEND:
+		market_prefetch(rules->market, command->order_amend.order, (enum market_prefetch)stage);
+		break;
+	case COMMAND_ORDER_CANCEL:
+		market_prefetch(rules->market, command->order_cancel.order, (enum market_prefetch)stage);
+		break;
+	default: break;
+	}
 }
 
 bool rules_due(struct rules *rules, struct command *ret_command)

@@ -30,6 +30,8 @@ uint32_t map_find(const struct map *map, uint64_t hash,
 	bool (*equal)(const void *context, uint32_t item, const void *key), const void *context, const void *key);
 /* Says that map_find, map_put or map_remove with this hash comes soon: its slot is on its way from memory by then. */
 void map_prefetch(const struct map *map, uint64_t hash);
+/* The item whose place is first looked at, mostly the one of this hash, or MAP_NONE: what map_prefetch has brought. */
+uint32_t map_guess(const struct map *map, uint64_t hash);
 /* Adds an item; there must be room (map_reserve) and no such item yet. */
 void map_put(struct map *map, uint64_t hash, uint32_t item);
 /* Removes an item that is there. */
