@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The order book alone (book_bench), then the market with its accounts (market_bench), each and CppTrader's matching engine on the same
-stream of commands (peers/order_stream.h), in turns; then the engine (engine_bench). CppTrader's source is fetched at a pinned commit into .deps where GitHub can be reached; it needs
-g++ and libfmt-dev. What is not there is said. `engine_bench.py [book | market | PART OF ENGINE_BENCH]`."""
+stream of commands (peers/order_stream.h), in turns; then the engine (engine_bench). CppTrader's source is fetched at a pinned commit
+into .deps where GitHub can be reached; it needs g++ and libfmt-dev. What is not there is said. `engine_bench.py [book | market | PART OF ENGINE_BENCH]`."""
 import os
 import pathlib
 import statistics
@@ -44,42 +44,57 @@ def one_round(program, resting, *more):
     return [float(word) for word in line.split()]
 
 
-def beside_peer(peer, why, program, resting, times, more=()):
-    """Rounds of both in turns: our medians, and what is said of the peer."""
+def in_turns(peer, program, resting):
+    """Rounds of both: ours, the peer's."""
     own, other = [], []
     for _ in range(ROUNDS):
-        own.append(one_round(program, resting, *more))
+        own.append(one_round(program, resting))
         if peer:
             other.append(one_round(peer, resting))
-    yield [statistics.median(column) for column in zip(*own)]
-    if not peer:
+    return own, other
+
+
+def medians(rounds):
+    return [statistics.median(column) for column in zip(*rounds)]
+
+
+def rate_text(rate, wall):
+    return f"{rate / 1e6:.2f} M commands/s of processor time ({wall / 1e6:.2f} by the clock)"
+
+
+def say_peer(own, other, why, times):
+    if not other:
         say("beside", f"CppTrader: {why}")
         return
-    theirs, their_wall = (statistics.median(column) for column in zip(*other))
-    ratios = sorted(mine[0] / others[0] for mine, others in zip(own, other))
+    say("beside", f"CppTrader: {rate_text(*medians(other))}")
+    ratios = sorted(mine[0] / theirs[0] for mine, theirs in zip(own, other))
     ratio = statistics.median(ratios)
-    say("beside", f"CppTrader: {theirs / 1e6:.2f} M commands/s of processor time ({their_wall / 1e6:.2f} by the clock)")
-    say("target", f"at least {times} times the peer: {ratio:.2f} times ({ratios[0]:.2f} to {ratios[-1]:.2f}): {'met' if ratio >= times else 'missed'}")
+    say("target", f"at least {times} × the peer: {ratio:.2f} × ({ratios[0]:.2f} to {ratios[-1]:.2f}): {'met' if ratio >= times else 'missed'}")
 
 
 def bench_book(peer, why):
     say("what", "the order book alone: 9 % limit orders, 3 % IOC that cross, 6 % cancels, 82 % moves; no accounts, no journal")
     say("how", f"3,000,000 commands of one stream, {ROUNDS} rounds each in turns on one core, medians; every fill is the stream's")
     for resting in SIZES:
-        for rate, wall, fills, filled, levels, size in beside_peer(peer, why, BUILD / "bench/book_bench", resting, 2):
-            say("measured", f"{resting:,} resting: {rate / 1e6:.2f} M commands/s of processor time ({wall / 1e6:.2f} by the clock); "
-                f"{fills:,.0f} fills of {filled:,.0f} kg; {levels:,.0f} levels, {size:.0f} bytes a resting order")
+        own, other = in_turns(peer, BUILD / "bench/book_bench", resting)
+        rate, wall, fills, filled, levels, size = medians(own)
+        say("measured", f"{resting:,} resting: {rate_text(rate, wall)}; {fills:,.0f} fills of {filled:,.0f} kg; {levels:,.0f} levels, "
+            f"{size:.0f} bytes a resting order")
+        say_peer(own, other, why, 2)
     say("", f"load {os.getloadavg()[0]:.2f} behind it")
 
 
 def bench_market(peer, why):
     say("what", "the same commands by organisations: decided and settled in double entry, with holds, serial ranges, fees and undo; no journal")
-    say("how", "64 organisations, a batch for each seller; then 1,000 classes in turns, and 50 instruments that take them all")
+    say("how", f"64 organisations, a batch for each seller, {ROUNDS} rounds each in turns; every fill is the stream's")
     for resting in SIZES:
-        for rate, wall, fills, _ in beside_peer(peer, why, BUILD / "bench/market_bench", resting, 1):
-            say("measured", f"{resting:,} resting: {rate / 1e6:.2f} M commands/s of processor time ({wall / 1e6:.2f} by the clock); {fills:,.0f} fills")
-    (rate, *_), = [one_round(BUILD / "bench/market_bench", 100_000, *CLASSES)]
-    say("measured", f"100,000 resting, 1,000 classes × 50 instruments: {1e6 / rate:.2f} µs of processor time a command")
+        own, other = in_turns(peer, BUILD / "bench/market_bench", resting)
+        rate, wall, fills, _ = medians(own)
+        say("measured", f"{resting:,} resting: {rate_text(rate, wall)}; {fills:,.0f} fills")
+        say_peer(own, other, why, 1)
+    say("what", "the same with 1,000 classes, in which each seller has a batch, and 50 instruments that take all of them")
+    rate, wall, *_ = one_round(BUILD / "bench/market_bench", SIZES[1], *CLASSES)
+    say("measured", f"{SIZES[1]:,} resting: {1e6 / rate:.2f} µs of processor time a command")
     say("", f"load {os.getloadavg()[0]:.2f} behind it")
 
 

@@ -43,8 +43,9 @@ static struct id id_of(uint8_t kind, uint64_t number)
 static bool attributes(const void *context, uint64_t batch, struct market_attributes *ret_attributes)
 {
 	(void)context;
-	*ret_attributes = (struct market_attributes){
-		.kind = CREDIT_REMOVAL, .durability = DURABILITY_GEOLOGICAL, .vintage = (uint32_t)(1000 + (batch - 1) / ORGS)};
+	*ret_attributes = (struct market_attributes){.kind = CREDIT_REMOVAL,
+		.durability = DURABILITY_GEOLOGICAL,
+		.vintage = (uint32_t)(1000 + (batch - 1) / ORGS)};
 	return true;
 }
 
@@ -67,7 +68,8 @@ static enum err emit(void *context, struct event *event, struct err_info *info)
 		bench->fills++;
 		bench->filled_kg += (uint64_t)event->traded.kg;
 	}
-	if (ledger_reserve(bench->ledger) || market_reserve(bench->market) || undo_reserve(bench->undo, EVENTS_RANGES_MAX + 16))
+	if (ledger_reserve(bench->ledger) || market_reserve(bench->market) ||
+		undo_reserve(bench->undo, EVENTS_RANGES_MAX + 16))
 		return ERR_NO_MEMORY;
 	enum err err = market_apply(bench->market, bench->ledger, bench->undo, event, info);
 	ledger_assert(bench->ledger);
@@ -107,13 +109,15 @@ static void run(struct bench *bench, const struct order_command *from)
 		const struct order *order = order_find(bench->market, command->id);
 		if (order && order->is.price_micros != from->price * 1000) {
 			command->kind = COMMAND_ORDER_AMEND;
-			command->order_amend = (struct command_order_amend){
-				.order = command->id, .price_micros = from->price * 1000, .kg = (int64_t)from->qty * LOT_KG};
+			command->order_amend = (struct command_order_amend){.order = command->id,
+				.price_micros = from->price * 1000,
+				.kg = (int64_t)from->qty * LOT_KG};
 			execute(bench);
 			return;
 		}
 	}
-	if (from->op == ORDER_CANCEL || from->op == ORDER_MOVE) { /* one that keeps its price would keep its place: it comes again */
+	if (from->op == ORDER_CANCEL ||
+		from->op == ORDER_MOVE) { /* one that keeps its price would keep its place: it comes again */
 		command->kind = COMMAND_ORDER_CANCEL;
 		command->order_cancel.order = command->id;
 		execute(bench);
@@ -148,16 +152,18 @@ static bool prepare(struct bench *bench, uint32_t predicates)
 	execute(bench);
 	for (uint32_t i = 0; i < predicates; i++) {
 		*command = (struct command){.kind = COMMAND_INSTRUMENT_LIST, .id = id_of(1, 2 + i), .org = id_of(5, 1)};
-		command->instrument_list = (struct command_instrument_list){.market = 1, .vintage_from = i ? 1000 : 0, .vintage_to = i ? 3000 + i : 0};
+		command->instrument_list = (struct command_instrument_list){
+			.market = 1, .vintage_from = i ? 1000 : 0, .vintage_to = i ? 3000 + i : 0};
 		snprintf(command->instrument_list.code.text, sizeof command->instrument_list.code.text, "I%u", i);
 		execute(bench);
 	}
 	for (uint32_t i = 0; i < ORGS; i++) {
 		if (ledger_reserve(bench->ledger) ||
-			ledger_pay(bench->ledger, NULL, ledger_money_asset((struct code8){"EUR"}), LEDGER_MICROS_MAX / ORGS,
-				(struct ledger_place){.state = KG_HELD}, (struct ledger_place){id_of(3, i), KG_HELD}))
+			ledger_pay(bench->ledger, NULL, ledger_money_asset((struct code8){"EUR"}),
+				LEDGER_MICROS_MAX / ORGS, (struct ledger_place){.state = KG_HELD},
+				(struct ledger_place){id_of(3, i), KG_HELD}))
 			return false;
-		for (uint32_t class = 0; class < bench->classes; class++)
+		for (uint32_t class = 0; class < bench->classes; class ++)
 			if (ledger_reserve(bench->ledger) ||
 				ledger_issue(bench->ledger, NULL, 1 + i + ORGS * class, id_of(4, i), KG_HELD,
 					INT64_C(4000000000000) / bench->classes))
@@ -169,7 +175,8 @@ static bool prepare(struct bench *bench, uint32_t predicates)
 /* One round: commands a second by processor time and by the clock, fills, and what they come to. */
 static bool bench_round(const struct order_stream *stream, uint32_t classes, uint32_t predicates)
 {
-	struct bench bench = {.market = market_new(42), .ledger = ledger_new(42), .undo = undo_new(), .classes = classes};
+	struct bench bench = {
+		.market = market_new(42), .ledger = ledger_new(42), .undo = undo_new(), .classes = classes};
 	if (!bench.market || !bench.ledger || !bench.undo || !prepare(&bench, predicates))
 		return false;
 	double wall = 0, processor = 0;
@@ -181,7 +188,8 @@ static bool bench_round(const struct order_stream *stream, uint32_t classes, uin
 		for (size_t stage = 0; stage < MARKET_PREFETCH_COUNT; stage++) {
 			size_t ahead = i + (MARKET_PREFETCH_COUNT - stage) * AHEAD;
 			if (ahead < stream->count)
-				market_prefetch(bench.market, id_of(2, stream->commands[ahead].id), (enum market_prefetch)stage);
+				market_prefetch(bench.market, id_of(2, stream->commands[ahead].id),
+					(enum market_prefetch)stage);
 		}
 		run(&bench, &stream->commands[i]);
 	}
@@ -192,8 +200,9 @@ static bool bench_round(const struct order_stream *stream, uint32_t classes, uin
 		     market_order_count(bench.market) == stream->resting_orders && !bench.refused &&
 		     !ledger_check(bench.ledger, &bench.info);
 	if (!right)
-		fprintf(stderr, "its fills are not the stream's: %lu of %lu, %u orders of %lu, %lu refused\n", bench.fills,
-			stream->fills, market_order_count(bench.market), stream->resting_orders, bench.refused);
+		fprintf(stderr, "its fills are not the stream's: %lu of %lu, %u orders of %lu, %lu refused\n",
+			bench.fills, stream->fills, market_order_count(bench.market), stream->resting_orders,
+			bench.refused);
 	market_free(&bench.market);
 	ledger_free(&bench.ledger);
 	undo_free(&bench.undo);

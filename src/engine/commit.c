@@ -323,8 +323,8 @@ static enum err refusal(struct engine *engine, struct err_info *info)
 
 /* What the commands behind this one need comes from memory while this one is executed: the block itself was written by another
  * core, and each look-up in the state misses the caches. */
-#define BLOCKS_AHEAD   16
-#define STAGES_AHEAD   2 /* from one stage of what rules look up to the next */
+#define BLOCKS_AHEAD 16
+#define STAGES_AHEAD 2 /* from one stage of what rules look up to the next */
 
 static const struct command *command_at(const struct engine *engine, size_t at)
 {
