@@ -73,6 +73,15 @@ static const struct cli_option ranges_options[] = {
 	ORG_OPTION, {"batch", "NUMBER", "only those of this batch"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
 static const struct cli_option transfers_options[] = {
 	ORG_OPTION, {"direction", "DIRECTION", "those sent (default) or received"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option orders_options[] = {ORG_OPTION, {"market", "NUMBER", "only those of this market"},
+	{"status", "STATUS", "open, sleeping, filled or ended"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option executions_options[] = {
+	ORG_OPTION, {"order_id", "ID", "only those of this order"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option cancel_all_options[] = {{"market", "NUMBER", "only those of this market"}, END};
+static const struct cli_option trades_options[] = {
+	{"class", "NUMBER", "only those of this class"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option depth_options[] = {
+	{"levels", "NUMBER", "prices of each side at most (default 10)"}, AT_LEAST_OPTION, END};
 static const struct cli_option records_options[] = {ORG_OPTION,
 	{"subject_kind", "KIND", "only of this kind: unit, sensor, key"}, {"subject", "ID", "only of this resource"},
 	PAGE_OPTIONS, END};
@@ -440,6 +449,78 @@ const struct cli_command cli_commands[] = {
 			"carbonctl transfers create to_org_id=0193577e-5c00-7000-8000-000000000009 batch=1 kg=1000"),
 	REST("transfers", "get", "transfers.get", "GET", "/v1/transfers/{id}", .options = view_options,
 		.doc = "Shows a transfer", .examples = "carbonctl transfers get 0193577e-5c00-7000-8000-00000000000a"),
+
+	LIST("markets", "markets.list", "/v1/markets", .flags = CLI_PAGED, .options = views_options,
+		.columns = "market kind currency tick lot_kg maker_ppm taker_ppm state", .doc = "Lists markets",
+		.examples = "carbonctl markets list"),
+	REST("markets", "open", "markets.open", "POST", "/v1/markets", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "tick currency", .doc = "Opens the market of a kind of credit in a currency",
+		.examples = "carbonctl markets open kind=removal currency=EUR tick=0.01 taker_ppm=5000"),
+	REST("markets", "get", "markets.get", "GET", "/v1/markets/{market}", .options = view_options,
+		.doc = "Shows a market", .examples = "carbonctl markets get 1"),
+	REST("markets", "halt", "markets.halt", "POST", "/v1/markets/{market}/halt", .flags = CLI_VALUE,
+		.doc = "Halts a market: it takes cancellations alone", .examples = "carbonctl markets halt 1"),
+	REST("markets", "resume", "markets.resume", "POST", "/v1/markets/{market}/resume", .flags = CLI_VALUE,
+		.doc = "Lets a halted market go on", .examples = "carbonctl markets resume 1"),
+	LIST("classes", "classes.list", "/v1/markets/{market}/classes", .flags = CLI_PAGED, .options = views_options,
+		.columns = "class durability vintage country methodology last_price last_at",
+		.doc = "Lists the classes of supply of a market, with their last trades",
+		.examples = "carbonctl classes list 1"),
+	REST("classes", "depth", "classes.depth", "GET", "/v1/classes/{class}/depth", .options = depth_options,
+		.doc = "Shows the book of a class by price", .examples = "carbonctl classes depth 1 --levels 5"),
+	LIST("instruments", "instruments.list", "/v1/markets/{market}/instruments", .flags = CLI_PAGED,
+		.options = views_options,
+		.columns = "instrument code version batch durabilities vintage_from vintage_to country methodology",
+		.doc = "Lists the instruments of a market", .examples = "carbonctl instruments list 1"),
+	REST("instruments", "create", "instruments.create", "POST", "/v1/markets/{market}/instruments",
+		.flags = CLI_BODY | CLI_VALUE, .texts = "code country methodology", .lists = "durabilities",
+		.doc = "Lists an instrument: what a buyer asks of a batch",
+		.examples = "carbonctl instruments create 1 code=REMOVAL-26 durabilities=geological,mineral "
+			    "vintage_from=2026"),
+	REST("instruments", "get", "instruments.get", "GET", "/v1/instruments/{instrument}", .options = view_options,
+		.doc = "Shows an instrument", .examples = "carbonctl instruments get 1"),
+	REST("instruments", "depth", "instruments.depth", "GET", "/v1/instruments/{instrument}/depth",
+		.options = depth_options, .doc = "Shows the book of an instrument by price",
+		.examples = "carbonctl instruments depth 1 --levels 1"),
+	LIST("trades", "trades.list", "/v1/markets/{market}/trades", .flags = CLI_PAGED, .options = trades_options,
+		.columns = "trade traded_at class batch price kg amount taker_side",
+		.doc = "Lists the trades of a market, newest first, without names",
+		.examples = "carbonctl trades list 1 --limit 20"),
+	REST("trades", "get", "trades.get", "GET", "/v1/trades/{trade}", .options = view_options,
+		.doc = "Shows a trade, without names", .examples = "carbonctl trades get 1"),
+
+	LIST("orders", "orders.list", "/v1/orders", .flags = CLI_PAGED, .options = orders_options,
+		.columns = "id number side type price kg left_kg filled_kg status reason placed_at",
+		.doc = "Lists an organisation's orders, newest first",
+		.examples = "carbonctl orders list --status open"),
+	REST("orders", "place", "orders.place", "POST", "/v1/orders", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "price stop_price trail", .doc = "Places an order; its id is the Idempotency-Key",
+		.examples = "carbonctl orders place side=buy instrument=1 price=120.50 kg=5000\n"
+			    "carbonctl orders place side=sell market=1 batch=1 price=121 kg=5000 tif=day"),
+	REST("orders", "place-batch", "orders.place-batch", "POST", "/v1/orders/batch", .flags = CLI_BODY | CLI_VALUE,
+		.doc = "Places up to 100 orders, each for itself: some may be refused",
+		.examples = "carbonctl orders place-batch @orders.json"),
+	REST("orders", "get", "orders.get", "GET", "/v1/orders/{id}", .options = view_options,
+		.doc = "Shows an order, also one that is done",
+		.examples = "carbonctl orders get 0193577e-5c00-7000-8000-00000000000c"),
+	REST("orders", "amend", "orders.amend", "POST", "/v1/orders/{id}/amend", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "price", .doc = "Changes an order's price, or what is left of it",
+		.examples = "carbonctl orders amend 0193577e-5c00-7000-8000-00000000000c price=119"),
+	REST("orders", "cancel", "orders.cancel", "POST", "/v1/orders/{id}/cancel", .flags = CLI_VALUE,
+		.doc = "Cancels an order", .examples = "carbonctl orders cancel 0193577e-5c00-7000-8000-00000000000c"),
+	REST("orders", "cancel-all", "orders.cancel-all", "POST", "/v1/orders/cancel-all", .flags = CLI_VALUE,
+		.options = cancel_all_options, .doc = "Cancels the organisation's orders, 2,000 at most",
+		.examples = "carbonctl orders cancel-all --market 1"),
+	LIST("executions", "executions.list", "/v1/executions", .flags = CLI_PAGED, .options = executions_options,
+		.columns = "trade executed_at side price kg amount fee order_id",
+		.doc = "Lists what an organisation's orders traded, newest first",
+		.examples = "carbonctl executions list"),
+	REST("traders", "stop", "traders.stop", "POST", "/v1/traders/{org_id}/stop", .flags = CLI_VALUE,
+		.doc = "The kill switch: cancels an organisation's orders and takes no more of it",
+		.examples = "carbonctl traders stop 0193577e-5c00-7000-8000-000000000009"),
+	REST("traders", "resume", "traders.resume", "POST", "/v1/traders/{org_id}/resume", .flags = CLI_VALUE,
+		.doc = "Lets an organisation place orders again",
+		.examples = "carbonctl traders resume 0193577e-5c00-7000-8000-000000000009"),
 
 	LIST("retirements", "retirements.list", "/v1/retirements", .flags = CLI_PAGED, .options = org_views_options,
 		.columns = "id number made_at kg country purpose covered_from covered_to consent",

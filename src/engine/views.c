@@ -4,6 +4,7 @@
  * views.def says which events and rows there are. The projector's thread. */
 #include "views.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 struct entry {
 	void *row;
 	int64_t base_position; /* of the stored row; −1: there is none */
-	bool touched;
+	bool touched, gone;
 };
 
 struct sheet {
@@ -190,10 +191,20 @@ enum err view_row(struct projector *projector, enum sheet_name name, const void 
 	bool is_ahead = projector->position <= entry->base_position;
 	if (!is_ahead) {
 		entry->touched = true;
+		entry->gone = false;
 		*(int64_t *)((char *)entry->row + sheet->position_offset) = projector->position;
 	}
 	*(void **)ret_row = is_ahead ? NULL : entry->row;
 	return ERR_OK;
+}
+
+void view_drop(struct projector *projector, enum sheet_name name, const void *key_row)
+{
+	struct sheet *sheet = &projector->sheets[name];
+	struct wanted wanted = {.sheet = name, .row = key_row};
+	uint32_t item = map_find(&projector->map, row_hash(sheet, name, key_row), entry_equal, projector, &wanted);
+	assert(item != MAP_NONE && sheet->entries[item / SHEET_COUNT].touched);
+	sheet->entries[item / SHEET_COUNT].gone = true;
 }
 
 void view_add(int64_t *sum, int64_t amount)
@@ -276,6 +287,17 @@ enum err view_on_actor_named(struct projector *projector, const struct event *ev
 
 /* ---- chunks ---- */
 
+static struct store_change entry_change(const struct sheet *sheet, const struct entry *entry)
+{
+	struct store_change change = {.collection = sheet->collection,
+		.row = entry->row,
+		.verb = entry->gone ? STORE_DELETE : STORE_PUT,
+		.condition = entry->gone ? STORE_ALWAYS : STORE_BELOW,
+		.field = "position",
+		.value = *(int64_t *)((char *)entry->row + sheet->position_offset)};
+	return change;
+}
+
 static enum err chunk_write(struct projector *projector)
 {
 	struct store_change *changes = NULL;
@@ -287,13 +309,7 @@ static enum err chunk_write(struct projector *projector)
 		for (size_t i = 0; i < sheet->count && !err; i++)
 			if (sheet->entries[i].touched)
 				err = change_add(projector->arena, &changes, &count, &capacity,
-					(struct store_change){.collection = sheet->collection,
-						.row = sheet->entries[i].row,
-						.verb = STORE_PUT,
-						.condition = STORE_BELOW,
-						.field = "position",
-						.value = *(int64_t *)((char *)sheet->entries[i].row +
-								      sheet->position_offset)});
+					entry_change(sheet, &sheet->entries[i]));
 	}
 	if (!err)
 		err = ranges_view_changes(projector->ranges, &changes, &count, &capacity);

@@ -26,6 +26,8 @@ enum sheet_name {
 enum err view_row(struct projector *projector, enum sheet_name name, const void *key_row, void *ret_row) MUST_CHECK;
 /* The row as the events before this one left it, to be read alone. ERR_NOT_FOUND. */
 enum err view_peek(struct projector *projector, enum sheet_name name, const void *key_row, void *ret_row) MUST_CHECK;
+/* Takes a row that view_row has given for the event at hand out of its collection; an event behind may make it anew. */
+void view_drop(struct projector *projector, enum sheet_name name, const void *key_row);
 /* Adds to a member that begins absent. */
 void view_add(int64_t *sum, int64_t amount);
 /* A copy that lives as long as the chunk's rows; NULL without memory. */

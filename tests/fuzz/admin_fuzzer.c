@@ -39,7 +39,7 @@ static void stop(void)
 
 static void start(void)
 {
-	const struct store_collection *collections[32] = {NULL};
+	const struct store_collection *collections[128] = {NULL};
 	static const uint8_t seed[32] = {7};
 	struct sign_public public;
 	struct sign_secret secret;

@@ -26,7 +26,7 @@ static bool service_has_engine; /* set before service_start: the resources of va
 /* Starts all of it; `tables` NULL: the product's. */
 static inline void service_start(const struct http_route *const *tables, const struct api_check *checks)
 {
-	const struct store_collection *collections[32] = {NULL};
+	const struct store_collection *collections[128] = {NULL};
 	size_t count = 0;
 	char uri[96];
 	struct sign_public public;

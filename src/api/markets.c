@@ -1,0 +1,321 @@
+/* Markets, what they trade, their depth and their trades: public, without names. Reads on workers; commands by the
+ * engine. */
+#include "carbond/market.h"
+
+#include "value.h"
+
+#include <string.h>
+
+static const enum err market_errors[] = {
+	ERR_DUPLICATE, ERR_COMMAND_ID_INVALID, ERR_COMMAND_REUSED, ERR_COMMAND_RUNNING, ERR_OK};
+static const enum err depth_errors[] = {ERR_BUSY, ERR_OK};
+
+/* ---- markets ---- */
+
+static enum err markets_list(struct http_request *request, struct err_info *info)
+{
+	struct store_query query = {.collection = &markets_collection};
+	enum err err = value_at_least(request, info);
+	return err ? err : api_answer_found(request, &query, market_fields, info);
+}
+
+static enum err markets_get(struct http_request *request, struct err_info *info)
+{
+	struct market_row row;
+	field_clear(market_fields, &row);
+	enum err err = value_at_least(request, info);
+	if (!err)
+		err = value_path_number(request, "market", &row.market, info);
+	if (!err)
+		err = store_get(api_of(request)->store, &markets_collection, &row, http_arena(request), info);
+	return err ? err : http_answer_row(request, market_fields, &row, row.position);
+}
+
+struct opening {
+	int kind;
+	const char *currency;
+	int64_t tick_micros, lot_kg, maker_ppm, taker_ppm, collar_ppm;
+};
+static const struct field opening_fields[] = {FIELD(struct opening, kind, FIELD_ENUM, .flags = FIELD_REQUIRED,
+						      .names = event_credit_kind_names, .doc = "Removal or reduction"),
+	FIELD(struct opening, currency, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 7,
+		.doc = "Quote currency"),
+	FIELD_AS(struct opening, tick_micros, "tick", FIELD_MICROS, .flags = FIELD_REQUIRED, .min = 1000,
+		.max = MARKET_PRICE_MAX, .doc = "Prices per tonne are multiples of it; itself one of 0.001"),
+	FIELD(struct opening, lot_kg, FIELD_INT, .min = 1000, .max = MARKET_KG_MAX, .unit = "kg",
+		.doc = "Quantities are multiples of it; itself one of 1,000, which "
+		       "it is where left out"),
+	FIELD(struct opening, maker_ppm, FIELD_INT, .min = -100000, .max = 100000, .unit = "ppm",
+		.doc = "Fee of who rested; below zero a rebate, at most what the "
+		       "taker pays; 0 where left out"),
+	FIELD(struct opening, taker_ppm, FIELD_INT, .max = 100000, .unit = "ppm",
+		.doc = "Fee of who came; 0 where left out"),
+	FIELD(struct opening, collar_ppm, FIELD_INT, .max = 900000, .unit = "ppm",
+		.doc = "How far from the best price a market order may trade; 0 "
+		       "where left out"),
+	FIELD_END};
+
+static int64_t or_else(int64_t value, int64_t otherwise)
+{
+	return value == FIELD_ABSENT ? otherwise : value;
+}
+
+static enum err markets_open(struct http_request *request, struct err_info *info)
+{
+	const struct opening *body = http_body(request);
+	struct command command = value_command(request, COMMAND_MARKET_OPEN);
+	command.market_open = (struct command_market_open){.tick_micros = body->tick_micros,
+		.lot_kg = or_else(body->lot_kg, 1000),
+		.maker_ppm = or_else(body->maker_ppm, 0),
+		.taker_ppm = or_else(body->taker_ppm, 0),
+		.collar_ppm = or_else(body->collar_ppm, 0),
+		.kind = (uint32_t)body->kind};
+	code8_set(&command.market_open.currency, body->currency); /* its length is checked */
+	return value_submit(request, &command, NULL, 0, info);
+}
+
+static enum err market_set(struct http_request *request, enum market_state state, struct err_info *info)
+{
+	struct command command = value_command(request, COMMAND_MARKET_HALT);
+	int64_t market = 0;
+	enum err err = value_path_number(request, "market", &market, info);
+	if (err)
+		return err;
+	command.market_halt = (struct command_market_halt){.market = (uint64_t)market, .state = (uint32_t)state};
+	return value_submit(request, &command, NULL, 0, info);
+}
+
+static enum err markets_halt(struct http_request *request, struct err_info *info)
+{
+	return market_set(request, MARKET_HALTED, info);
+}
+
+static enum err markets_resume(struct http_request *request, struct err_info *info)
+{
+	return market_set(request, MARKET_OPEN, info);
+}
+
+/* ---- classes and instruments ---- */
+
+/* The rows of an index whose first member is the path's market, in order of their numbers. */
+static enum err of_market(struct http_request *request, struct store_query *query, const struct field *fields,
+	void *low, int64_t *market, struct err_info *info)
+{
+	field_clear(query->collection->fields, low);
+	enum err err = value_at_least(request, info);
+	if (!err)
+		err = value_path_number(request, "market", market, info);
+	query->index = "by_market";
+	query->low = low;
+	query->prefix = 1;
+	return err ? err : api_answer_found(request, query, fields, info);
+}
+
+static enum err classes_list(struct http_request *request, struct err_info *info)
+{
+	struct market_class_row low;
+	struct store_query query = {.collection = &market_classes_collection};
+	return of_market(request, &query, market_class_fields, &low, &low.market, info);
+}
+
+static enum err instruments_list(struct http_request *request, struct err_info *info)
+{
+	struct instrument_row low;
+	struct store_query query = {.collection = &instruments_collection};
+	return of_market(request, &query, instrument_fields, &low, &low.market, info);
+}
+
+static enum err instruments_get(struct http_request *request, struct err_info *info)
+{
+	struct instrument_row row;
+	field_clear(instrument_fields, &row);
+	enum err err = value_at_least(request, info);
+	if (!err)
+		err = value_path_number(request, "instrument", &row.instrument, info);
+	if (!err)
+		err = store_get(api_of(request)->store, &instruments_collection, &row, http_arena(request), info);
+	return err ? err : http_answer_row(request, instrument_fields, &row, row.position);
+}
+
+struct listing {
+	const char *code;
+	int64_t batch, vintage_from, vintage_to;
+	const char *methodology, *country;
+	struct field_list durabilities;
+};
+static const struct field listing_fields[] = {
+	FIELD(struct listing, code, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 32,
+		.doc = "Its code; that of an instrument makes its next version"),
+	FIELD(struct listing, batch, FIELD_INT, .min = 1, .doc = "This batch alone"),
+	FIELD(struct listing, methodology, FIELD_TEXT, .max = 16, .doc = "This methodology; left out: any"),
+	FIELD(struct listing, country, FIELD_TEXT, .max = 2, .doc = "ISO 3166 alpha-2; left out: any"),
+	FIELD(struct listing, durabilities, FIELD_TEXTS, .max = DURABILITY_COUNT,
+		.doc = "These durability classes; left out: any"),
+	FIELD(struct listing, vintage_from, FIELD_INT, .min = 1970, .max = 9999, .doc = "First year; left out: any"),
+	FIELD(struct listing, vintage_to, FIELD_INT, .min = 1970, .max = 9999, .doc = "Last year; left out: any"),
+	FIELD_END};
+
+static enum err durabilities_of(const struct field_list *names, uint32_t *ret_set, struct err_info *info)
+{
+	*ret_set = 0;
+	for (size_t i = 0; i < names->count; i++) {
+		uint32_t durability = 0;
+		while (durability < DURABILITY_COUNT &&
+			strcmp(((const char *const *)names->items)[i], event_durability_names[durability]) != 0)
+			durability++;
+		if (durability == DURABILITY_COUNT)
+			return err_set(info, ERR_INVALID_FIELD, "/durabilities",
+				"/durabilities must name durability classes, as batches have them");
+		*ret_set |= 1u << durability;
+	}
+	return ERR_OK;
+}
+
+static enum err instruments_create(struct http_request *request, struct err_info *info)
+{
+	const struct listing *body = http_body(request);
+	struct command command = value_command(request, COMMAND_INSTRUMENT_LIST);
+	struct command_instrument_list *asked = &command.instrument_list;
+	int64_t market = 0;
+	enum err err = value_path_number(request, "market", &market, info);
+	if (!err)
+		err = durabilities_of(&body->durabilities, &asked->durabilities, info);
+	if (err)
+		return err;
+	asked->market = (uint64_t)market;
+	asked->batch = (uint64_t)or_else(body->batch, 0);
+	asked->vintage_from = (uint32_t)or_else(body->vintage_from, 0);
+	asked->vintage_to = (uint32_t)or_else(body->vintage_to, 0);
+	code32_set(&asked->code, body->code); /* lengths are checked */
+	if (body->methodology)
+		code16_set(&asked->methodology, body->methodology);
+	if (body->country)
+		code8_set(&asked->country, body->country);
+	return value_submit(request, &command, NULL, 0, info);
+}
+
+/* ---- depth ---- */
+
+struct depth_query {
+	int64_t levels;
+};
+static const struct field depth_query_fields[] = {
+	FIELD(struct depth_query, levels, FIELD_INT, .min = 1, .max = DEPTH_LEVELS_MOST,
+		.doc = "At most so many prices of each side (10 where left out); 1 "
+		       "is the top of the book"),
+	FIELD_END};
+
+static enum err depth_answer(struct http_request *request, const char *name,
+	enum err (*read)(struct store *store, int64_t number, size_t levels, struct arena *arena,
+		struct market_depth *ret_depth, struct err_info *info),
+	struct err_info *info)
+{
+	const struct depth_query *given = http_query(request);
+	struct market_depth depth;
+	int64_t number = 0;
+	enum err err = value_at_least(request, info);
+	if (!err)
+		err = value_path_number(request, name, &number, info);
+	if (!err)
+		err = read(api_of(request)->store, number, (size_t)or_else(given->levels, 10), http_arena(request),
+			&depth, info);
+	return err ? err : http_answer_row(request, market_depth_fields, &depth, -1);
+}
+
+static enum err instruments_depth(struct http_request *request, struct err_info *info)
+{
+	return depth_answer(request, "instrument", engine_depth_of_instrument, info);
+}
+
+static enum err classes_depth(struct http_request *request, struct err_info *info)
+{
+	return depth_answer(request, "class", engine_depth_of_class, info);
+}
+
+/* ---- trades ---- */
+
+struct trades_query {
+	int64_t class_number;
+};
+static const struct field trades_query_fields[] = {
+	FIELD_AS(struct trades_query, class_number, "class", FIELD_INT, .min = 1, .doc = "Only those of this class"),
+	FIELD_END};
+
+static enum err trades_list(struct http_request *request, struct err_info *info)
+{
+	const struct trades_query *given = http_query(request);
+	struct trade_row low;
+	bool of_class = given->class_number != FIELD_ABSENT;
+	field_clear(trade_fields, &low);
+	low.class_number = given->class_number;
+	enum err err = value_at_least(request, info);
+	if (!err)
+		err = value_path_number(request, "market", &low.market, info);
+	struct store_query query = {.collection = &trades_collection,
+		.index = of_class ? "by_class" : "by_market",
+		.low = &low,
+		.prefix = 1,
+		.descending = true};
+	return err ? err : api_answer_found(request, &query, trade_fields, info);
+}
+
+static enum err trades_get(struct http_request *request, struct err_info *info)
+{
+	struct trade_row row;
+	field_clear(trade_fields, &row);
+	enum err err = value_at_least(request, info);
+	if (!err)
+		err = value_path_number(request, "trade", &row.trade, info);
+	if (!err)
+		err = store_get(api_of(request)->store, &trades_collection, &row, http_arena(request), info);
+	return err ? err : http_answer_row(request, trade_fields, &row, row.position);
+}
+
+#define PUBLIC(path_, response_, handler_, operation_, doc_, ...)                                                  \
+	HTTP_ROUTE(HTTP_GET, path_, "public", .kind = HTTP_WORK, .cost = 2, .response = response_, .success = 200, \
+		.handler = handler_, .operation = operation_, .doc = doc_, __VA_ARGS__)
+#define PUBLIC_LIST(path_, response_, handler_, operation_, doc_, ...)                                          \
+	PUBLIC(path_, response_, handler_, operation_, doc_, .flags = HTTP_PUBLIC | HTTP_PAGED | HTTP_AT_LEAST, \
+		__VA_ARGS__)
+#define COMMAND(path_, permission_, handler_, operation_, doc_, ...)                                         \
+	HTTP_ROUTE(HTTP_POST, path_, permission_, .kind = HTTP_LATER, .flags = HTTP_VALUE,                   \
+		.body_bytes_max = VALUE_BODY_BYTES, .cost = 5, .response = value_result_fields,              \
+		.errors = market_errors, .handler = handler_, .reply = value_reply, .operation = operation_, \
+		.doc = doc_, __VA_ARGS__)
+
+const struct http_route api_markets_routes[] = {
+	PUBLIC_LIST("/v1/markets", market_fields, markets_list, "markets.list", "Markets"),
+	COMMAND("/v1/markets", "market:write", markets_open, "markets.open",
+		"Opens the market of a kind of credit in a currency", .request = opening_fields,
+		.request_size = sizeof(struct opening), .success = 201),
+	PUBLIC("/v1/markets/{market}", market_fields, markets_get, "markets.get", "A market by its number",
+		.flags = HTTP_PUBLIC | HTTP_AT_LEAST),
+	COMMAND("/v1/markets/{market}/halt", "market:halt", markets_halt, "markets.halt",
+		"Halts a market: it takes cancellations alone", .success = 200),
+	COMMAND("/v1/markets/{market}/resume", "market:halt", markets_resume, "markets.resume",
+		"Lets a halted market go on", .success = 200),
+	PUBLIC_LIST("/v1/markets/{market}/classes", market_class_fields, classes_list, "classes.list",
+		"Classes of supply of a market, with their last trades"),
+	PUBLIC_LIST("/v1/markets/{market}/instruments", instrument_fields, instruments_list, "instruments.list",
+		"Instruments of a market, all versions"),
+	COMMAND("/v1/markets/{market}/instruments", "market:write", instruments_create, "instruments.create",
+		"Lists an instrument: what a buyer asks of a batch", .request = listing_fields,
+		.request_size = sizeof(struct listing), .success = 201),
+	PUBLIC("/v1/instruments/{instrument}", instrument_fields, instruments_get, "instruments.get",
+		"An instrument by its number", .flags = HTTP_PUBLIC | HTTP_AT_LEAST),
+	PUBLIC("/v1/instruments/{instrument}/depth", market_depth_fields, instruments_depth, "instruments.depth",
+		"The book of an instrument: its buys and the sells that it takes, "
+		"by price, as of one moment",
+		.flags = HTTP_PUBLIC | HTTP_AT_LEAST, .query = depth_query_fields,
+		.query_size = sizeof(struct depth_query), .errors = depth_errors),
+	PUBLIC("/v1/classes/{class}/depth", market_depth_fields, classes_depth, "classes.depth",
+		"The book of a class: its sells and the buys that take them, by "
+		"price, as of one moment",
+		.flags = HTTP_PUBLIC | HTTP_AT_LEAST, .query = depth_query_fields,
+		.query_size = sizeof(struct depth_query), .errors = depth_errors),
+	PUBLIC_LIST("/v1/markets/{market}/trades", trade_fields, trades_list, "trades.list",
+		"Trades of a market, newest first, without names", .query = trades_query_fields,
+		.query_size = sizeof(struct trades_query)),
+	PUBLIC("/v1/trades/{trade}", trade_fields, trades_get, "trades.get", "A trade by its number, without names",
+		.flags = HTTP_PUBLIC | HTTP_AT_LEAST),
+	{.path = NULL}};

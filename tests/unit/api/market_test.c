@@ -1,0 +1,320 @@
+/* The market over HTTP, held against docs/MARKET.md's part on routes: opening and listing, orders and their ends, what
+ * strangers see, who may what, repeats, and many orders at once. */
+#include "value_world.h"
+
+static const char *admin, *sells, *buys;
+static int64_t batch, market, instrument;
+
+static void fund(struct id org, int64_t euros)
+{
+	struct engine_result result;
+	struct command deposit = {.kind = COMMAND_MONEY_DEPOSIT, .actor = admin_actor, .org = house.id};
+	deposit.money_deposit = (struct command_money_deposit){.to = org, .amount_micros = euros * 1000000};
+	assert_true(code8_set(&deposit.money_deposit.currency, "EUR"));
+	command_ok(&deposit, &result);
+}
+
+static int open_market(void **state)
+{
+	struct engine_result result;
+	char path[128];
+	set_up(state);
+	admin = service_key(house.id, "platform-admin", 0);
+	sells = service_key(seller, "trader", 1);
+	buys = service_key(buyer, "trader", 2);
+	batch = issue(100000, 24);
+	static const char *const body =
+		"{\"kind\":\"removal\",\"currency\":\"EUR\",\"tick\":\"0.01\",\"maker_ppm\":1000,"
+		"\"taker_ppm\":2000,\"collar_ppm\":100000}";
+	json_decref(post(404, admin, "/v1/markets", new_key(), body)); /* nobody to take the fees */
+	struct command name = {.kind = COMMAND_HOUSE_NAME, .actor = admin_actor, .org = house.id};
+	name.house_name.org = house.id;
+	command_ok(&name, &result);
+	const char *key = new_key();
+	json_t *opened = post(201, admin, "/v1/markets", key, body);
+	market = integer(opened, "number");
+	json_decref(opened);
+	json_decref(post(200, admin, "/v1/markets", key, body));       /* repeated */
+	json_decref(post(409, admin, "/v1/markets", new_key(), body)); /* there is one of this kind and currency */
+	json_decref(post(403, sells, "/v1/markets", new_key(), body));
+	snprintf(path, sizeof path, "/v1/markets/%lld/instruments", (long long)market);
+	json_t *listed = post(201, admin, path, new_key(),
+		"{\"code\":\"DAC-26\",\"durabilities\":[\"geological\",\"mineral\"],\"vintage_from\":2026,\"country\":"
+		"\"IS\"}");
+	instrument = integer(listed, "number");
+	json_decref(listed);
+	json_decref(post(422, admin, path, new_key(), "{\"code\":\"X\",\"durabilities\":[\"eternal\"]}"));
+	json_t *found = get(200, NULL, path, 0);
+	assert_string_equal(member(json_array_get(json_object_get(found, "items"), 0), "code"), "DAC-26");
+	json_decref(found);
+	fund(buyer, 10000);
+	return 0;
+}
+
+static json_t *place(int status, const char *key, const char *idempotency, const char *format, ...)
+{
+	char body[512];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(body, sizeof body, format, arguments);
+	va_end(arguments);
+	return post(status, key, "/v1/orders", idempotency, body);
+}
+
+static json_t *sell(int status, const char *price, int kg)
+{
+	return place(status, sells, new_key(),
+		"{\"side\":\"sell\",\"market\":%lld,\"batch\":%lld,\"price\":\"%s\",\"kg\":%d}", (long long)market,
+		(long long)batch, price, kg);
+}
+
+static json_t *buy(int status, const char *price, int kg)
+{
+	return place(status, buys, new_key(), "{\"side\":\"buy\",\"instrument\":%lld,\"price\":\"%s\",\"kg\":%d}",
+		(long long)instrument, price, kg);
+}
+
+/* The order as its owner sees it once the views have its last change. */
+static json_t *order(const char *key, const json_t *placed)
+{
+	char path[128];
+	snprintf(path, sizeof path, "/v1/orders/%s", member(placed, "id"));
+	return get(200, key, path, engine_position(api.engine));
+}
+
+static void check_order(const char *key, const json_t *placed, const char *status, int left_kg, int filled_kg)
+{
+	json_t *row = order(key, placed);
+	assert_string_equal(member(row, "status"), status);
+	assert_int_equal(integer(row, "left_kg"), left_kg);
+	assert_int_equal(integer(row, "filled_kg"), filled_kg);
+	json_decref(row);
+}
+
+static int cancel(const char *key, const json_t *placed)
+{
+	char request[128];
+	snprintf(request, sizeof request, "POST /v1/orders/%s/cancel", member(placed, "id"));
+	struct response response = call(key, request, new_key(), NULL);
+	int status = response.status;
+	response_free(&response);
+	return status;
+}
+
+static void check_depth(const char *bid, int bid_kg, const char *ask, int ask_kg)
+{
+	char path[128];
+	snprintf(path, sizeof path, "/v1/instruments/%lld/depth?levels=1", (long long)instrument);
+	json_t *depth = get(200, NULL, path, engine_position(api.engine));
+	const json_t *bids = json_object_get(depth, "bids"), *asks = json_object_get(depth, "asks");
+	assert_int_equal(json_array_size(bids), bid != NULL);
+	assert_int_equal(json_array_size(asks), ask != NULL);
+	if (bid) {
+		assert_string_equal(member(json_array_get(bids, 0), "price"), bid);
+		assert_int_equal(integer(json_array_get(bids, 0), "kg"), bid_kg);
+	}
+	if (ask) {
+		assert_string_equal(member(json_array_get(asks, 0), "price"), ask);
+		assert_int_equal(integer(json_array_get(asks, 0), "kg"), ask_kg);
+	}
+	assert_true(integer(depth, "sequence") > 0);
+	json_decref(depth);
+}
+
+static void a_trade_as_both_sides_and_strangers_see_it(void **state)
+{
+	(void)state;
+	char path[160];
+	json_t *sold = sell(201, "100.50", 5000), *bought = buy(201, "101", 2000);
+	check_order(sells, sold, "open", 3000, 2000);
+	check_order(buys, bought, "filled", 0, 2000);
+	check_depth(NULL, 0, "100.5", 3000);
+
+	snprintf(path, sizeof path, "/v1/markets/%lld/trades", (long long)market);
+	json_t *trades = get(200, NULL, path, 0); /* without a key */
+	const json_t *trade = json_array_get(json_object_get(trades, "items"), 0);
+	assert_string_equal(member(trade, "price"), "100.5");
+	assert_string_equal(member(trade, "amount"), "201");
+	assert_int_equal(json_array_size(json_object_get(trade, "ranges")), 1);
+	static const char *const names[] = {"org_id", "order_id", "counterparty_org_id", "maker", "fee", NULL};
+	for (int i = 0; names[i]; i++)
+		assert_null(json_object_get(trade, names[i]));
+	json_decref(trades);
+
+	char seller_text[ID_TEXT_SIZE], buyer_text[ID_TEXT_SIZE];
+	id_text(seller, seller_text);
+	id_text(buyer, buyer_text);
+	snprintf(path, sizeof path, "/v1/executions?order_id=%s", member(bought, "id"));
+	json_t *own = get(200, buys, path, 0);
+	const json_t *execution = json_array_get(json_object_get(own, "items"), 0);
+	assert_string_equal(member(execution, "fee"), "0.402"); /* 2,000 ppm of 201 */
+	assert_string_equal(member(execution, "counterparty_org_id"), seller_text);
+	assert_true(json_is_false(json_object_get(execution, "maker")));
+	json_decref(own);
+	json_decref(get(404, sells, path, 0)); /* another's order */
+	snprintf(path, sizeof path, "/v1/orders/%s", member(bought, "id"));
+	json_decref(get(404, sells, path, 0));
+	json_decref(get(401, NULL, path, 0));
+	snprintf(path, sizeof path, "/v1/orders?org_id=%s", buyer_text);
+	json_decref(get(403, sells, path, 0));
+	json_decref(get(200, service_key(house.id, "auditor", 3), path, 0));
+	json_decref(post(403, service_key(buyer, "buyer", 4), "/v1/orders", new_key(), "{\"side\":\"buy\",\"kg\":1}"));
+
+	/* what it bought it may retire */
+	snprintf(path, sizeof path,
+		"{\"batch\":%lld,\"kg\":2000,\"beneficiary\":\"B\",\"country\":\"DE\",\"purpose\":\"voluntary\","
+		"\"covered_from\":\"2025",
+		(long long)batch);
+	char body[320];
+	snprintf(body, sizeof body, "%s-01-01T00:00:00Z\",\"covered_to\":\"2026-01-01T00:00:00Z\"}", path);
+	json_decref(post(201, service_key(buyer, "buyer", 4), "/v1/retirements", new_key(), body));
+
+	assert_int_equal(cancel(buys, sold), 409); /* not its own */
+	assert_int_equal(cancel(sells, sold), 200);
+	assert_int_equal(cancel(sells, sold), 409); /* done */
+	check_order(sells, sold, "ended", 0, 2000);
+	check_depth(NULL, 0, NULL, 0);
+	json_t *held = get(200, sells, "/v1/holdings", engine_position(api.engine));
+	const json_t *holding = json_array_get(json_object_get(held, "items"), 0);
+	assert_int_equal(integer(holding, "listed_kg"), 0); /* a cancelled order releases */
+	json_decref(held);
+	json_decref(sold);
+	json_decref(bought);
+}
+
+static void faults_name_the_field_and_its_range(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *body, *pointer, *detail;
+	} faults[] = {{"{\"kg\":1000}", "/side", "is required"},
+		{"{\"side\":\"buy\",\"instrument\":1,\"price\":100,\"kg\":1000}", "/price", "0.001..1000000"},
+		{"{\"side\":\"buy\",\"instrument\":1,\"price\":\"0.0001\",\"kg\":1000}", "/price", "0.001..1000000"},
+		{"{\"side\":\"buy\",\"instrument\":1,\"price\":\"100.005\",\"kg\":1000}", "/price",
+			"multiple of the tick of 0.01"},
+		{"{\"side\":\"buy\",\"instrument\":1,\"price\":\"1\",\"kg\":1500}", "/kg", "multiple of 1000 kg"},
+		{"{\"side\":\"buy\",\"instrument\":1,\"kg\":1000}", "/price", "0.01"},
+		{"{\"side\":\"buy\",\"instrument\":1,\"price\":\"1\",\"kg\":1000,\"tif\":\"gtd\"}", "/expires_at",
+			"gtd"}};
+	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+		json_t *problem = post(422, buys, "/v1/orders", new_key(), faults[i].body);
+		assert_string_equal(member(problem, "pointer"), faults[i].pointer);
+		if (!strstr(member(problem, "detail"), faults[i].detail))
+			fail_msg("%s: %s", faults[i].body, member(problem, "detail"));
+		json_decref(problem);
+	}
+	json_decref(
+		place(409, buys, new_key(), "{\"side\":\"buy\",\"instrument\":%lld,\"price\":\"1000\",\"kg\":100000}",
+			(long long)instrument)); /* more than it has */
+}
+
+static void a_repeat_is_the_same_answer_and_another_body_is_refused(void **state)
+{
+	(void)state;
+	const char *key = new_key();
+	static const char *const body = "{\"side\":\"buy\",\"instrument\":%d,\"price\":\"50\",\"kg\":%d}";
+	json_t *first = place(201, buys, key, body, (int)instrument, 1000);
+	json_t *again = place(200, buys, key, body, (int)instrument, 1000);
+	assert_int_equal(integer(first, "position"), integer(again, "position"));
+	json_decref(place(422, buys, key, body, (int)instrument, 2000));
+	check_order(buys, first, "open", 1000, 0);
+	assert_int_equal(cancel(buys, first), 200);
+	json_decref(first);
+	json_decref(again);
+}
+
+static void amended_stopped_and_halted(void **state)
+{
+	(void)state;
+	char path[160], org[ID_TEXT_SIZE];
+	json_t *bid = buy(201, "60", 3000);
+	snprintf(path, sizeof path, "/v1/orders/%s/amend", member(bid, "id"));
+	json_decref(post(200, buys, path, new_key(), "{\"kg\":2000}"));
+	check_order(buys, bid, "open", 2000, 0);
+	json_decref(post(200, buys, path, new_key(), "{\"price\":\"61\"}"));
+	check_depth("61", 2000, NULL, 0);
+
+	snprintf(path, sizeof path, "/v1/markets/%lld/halt", (long long)market);
+	json_decref(post(403, sells, path, new_key(), NULL));
+	json_decref(post(200, service_key(house.id, "compliance", 5), path, new_key(), NULL));
+	json_decref(buy(409, "61", 1000));
+	snprintf(path, sizeof path, "/v1/markets/%lld", (long long)market);
+	json_t *row = get(200, NULL, path, engine_position(api.engine));
+	assert_string_equal(member(row, "state"), "halted");
+	json_decref(row);
+	snprintf(path, sizeof path, "/v1/markets/%lld/resume", (long long)market);
+	json_decref(post(200, admin, path, new_key(), NULL));
+
+	const char *runs = service_key(buyer, "org-admin", 6);
+	snprintf(path, sizeof path, "/v1/traders/%s/stop", id_text(seller, org));
+	json_decref(post(404, runs, path, new_key(), NULL)); /* not its own */
+	snprintf(path, sizeof path, "/v1/traders/%s/stop", id_text(buyer, org));
+	json_decref(post(403, buys, path, new_key(), NULL)); /* a trader may not */
+	json_decref(post(200, runs, path, new_key(), NULL));
+	row = order(buys, bid);
+	assert_string_equal(member(row, "reason"), "killed");
+	json_decref(row);
+	json_decref(buy(403, "61", 1000));
+	snprintf(path, sizeof path, "/v1/traders/%s/resume", org);
+	json_decref(post(200, runs, path, new_key(), NULL));
+	json_decref(bid);
+	bid = buy(201, "61", 1000);
+	json_decref(post(200, buys, "/v1/orders/cancel-all", new_key(), NULL));
+	check_order(buys, bid, "ended", 0, 0);
+	json_decref(bid);
+	json_t *open = get(200, buys, "/v1/orders?status=open&market=1", engine_position(api.engine));
+	assert_int_equal(json_array_size(json_object_get(open, "items")), 0);
+	json_decref(open);
+	json_t *ended = get(200, buys, "/v1/orders?status=ended&limit=2", 0);
+	assert_int_equal(json_array_size(json_object_get(ended, "items")), 2);
+	assert_non_null(member(ended, "next_cursor"));
+	json_decref(ended);
+}
+
+/* Many at once: each for itself, in their order, with ids of their own or made of the request's. */
+static void many_orders_at_once(void **state)
+{
+	(void)state;
+	const char *key = new_key();
+	char id[ID_TEXT_SIZE], body[2048];
+	snprintf(body, sizeof body,
+		"{\"orders\":[{\"side\":\"sell\",\"market\":%lld,\"batch\":%lld,\"price\":\"70\",\"kg\":1000},"
+		"{\"side\":\"sell\",\"market\":%lld,\"batch\":%lld,\"price\":\"70.001\",\"kg\":1000},"
+		"{\"id\":\"%s\",\"side\":\"sell\",\"market\":%lld,\"batch\":%lld,\"price\":\"71\",\"kg\":2000}]}",
+		(long long)market, (long long)batch, (long long)market, (long long)batch,
+		id_text(id_new(clock_wall_us()), id), (long long)market, (long long)batch);
+	json_t *answer = post(200, sells, "/v1/orders/batch", key, body);
+	assert_int_equal(integer(answer, "placed"), 2);
+	assert_int_equal(integer(answer, "refused"), 1);
+	const json_t *items = json_object_get(answer, "items");
+	assert_int_equal(json_array_size(items), 3);
+	assert_int_equal(integer(json_array_get(items, 0), "status"), 201);
+	assert_int_equal(integer(json_array_get(items, 1), "status"), 422);
+	assert_string_equal(member(json_array_get(items, 1), "pointer"), "/price");
+	assert_string_equal(member(json_array_get(items, 2), "id"), id);
+	assert_true(integer(json_array_get(items, 0), "number") < integer(json_array_get(items, 2), "number"));
+	check_depth(NULL, 0, "70", 1000);
+
+	json_t *again = post(200, sells, "/v1/orders/batch", key, body);
+	const json_t *repeats = json_object_get(again, "items");
+	for (size_t i = 0; i < 3; i += 2) {
+		const json_t *item = json_array_get(repeats, i), *was = json_array_get(items, i);
+		assert_true(json_is_true(json_object_get(item, "repeated")));
+		assert_string_equal(member(item, "id"), member(was, "id"));
+		assert_int_equal(integer(item, "position"), integer(was, "position"));
+	}
+	json_decref(again);
+	json_decref(answer);
+	json_decref(post(422, sells, "/v1/orders/batch", new_key(), "{\"orders\":[]}"));
+	json_decref(post(200, sells, "/v1/orders/cancel-all?market=1", new_key(), NULL));
+	check_depth(NULL, 0, NULL, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(a_trade_as_both_sides_and_strangers_see_it),
+		cmocka_unit_test(faults_name_the_field_and_its_range),
+		cmocka_unit_test(a_repeat_is_the_same_answer_and_another_body_is_refused),
+		cmocka_unit_test(amended_stopped_and_halted), cmocka_unit_test(many_orders_at_once)};
+	return cmocka_run_group_tests(tests, open_market, tear_down);
+}
