@@ -129,10 +129,10 @@ static enum err quantity_check(const char *pointer, int64_t kg, int64_t lot_kg, 
 
 static enum err price_check(const char *pointer, int64_t price, int64_t tick, struct err_info *info)
 {
+	char step[DECIMAL_TEXT_SIZE], most[DECIMAL_TEXT_SIZE];
 	if (price < tick || price % tick || price > MARKET_PRICE_MAX)
-		return REFUSE(info, ERR_INVALID_FIELD, pointer,
-			"%s must be a multiple of the tick of %lld micros, up to %lld", pointer, (long long)tick,
-			(long long)MARKET_PRICE_MAX);
+		return REFUSE(info, ERR_INVALID_FIELD, pointer, "%s must be a multiple of the tick of %s, up to %s",
+			pointer, micros_text(tick, step), micros_text(MARKET_PRICE_MAX, most));
 	return ERR_OK;
 }
 
