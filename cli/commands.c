@@ -80,6 +80,8 @@ static const struct cli_option executions_options[] = {
 static const struct cli_option cancel_all_options[] = {{"market", "NUMBER", "only those of this market"}, END};
 static const struct cli_option trades_options[] = {
 	{"class", "NUMBER", "only those of this class"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option levels_options[] = {
+	{"levels", "NUMBER", "prices of each side at most (default 10)"}, END};
 static const struct cli_option depth_options[] = {
 	{"levels", "NUMBER", "prices of each side at most (default 10)"}, AT_LEAST_OPTION, END};
 static const struct cli_option records_options[] = {ORG_OPTION,
@@ -468,6 +470,10 @@ const struct cli_command cli_commands[] = {
 		.examples = "carbonctl classes list 1"),
 	REST("classes", "depth", "classes.depth", "GET", "/v1/classes/{class}/depth", .options = depth_options,
 		.doc = "Shows the book of a class by price", .examples = "carbonctl classes depth 1 --levels 5"),
+	REST("classes", "watch", "classes.watch", "GET", "/v1/classes/{class}/stream", .flags = CLI_RAW | CLI_STREAM,
+		.accept = "text/event-stream", .options = levels_options,
+		.doc = "Shows the book of a class each time that it changes",
+		.examples = "carbonctl classes watch 1 --levels 1"),
 	LIST("instruments", "instruments.list", "/v1/markets/{market}/instruments", .flags = CLI_PAGED,
 		.options = views_options,
 		.columns = "instrument code version batch durabilities vintage_from vintage_to country methodology",
@@ -482,12 +488,20 @@ const struct cli_command cli_commands[] = {
 	REST("instruments", "depth", "instruments.depth", "GET", "/v1/instruments/{instrument}/depth",
 		.options = depth_options, .doc = "Shows the book of an instrument by price",
 		.examples = "carbonctl instruments depth 1 --levels 1"),
+	REST("instruments", "watch", "instruments.watch", "GET", "/v1/instruments/{instrument}/stream",
+		.flags = CLI_RAW | CLI_STREAM, .accept = "text/event-stream", .options = levels_options,
+		.doc = "Shows the book of an instrument each time that it changes",
+		.examples = "carbonctl instruments watch 1"),
 	LIST("trades", "trades.list", "/v1/markets/{market}/trades", .flags = CLI_PAGED, .options = trades_options,
 		.columns = "trade traded_at class batch price kg amount taker_side",
 		.doc = "Lists the trades of a market, newest first, without names",
 		.examples = "carbonctl trades list 1 --limit 20"),
 	REST("trades", "get", "trades.get", "GET", "/v1/trades/{trade}", .options = view_options,
 		.doc = "Shows a trade, without names", .examples = "carbonctl trades get 1"),
+
+	REST("trades", "watch", "trades.watch", "GET", "/v1/markets/{market}/stream", .flags = CLI_RAW | CLI_STREAM,
+		.accept = "text/event-stream", .doc = "Shows the trades of a market as they happen",
+		.examples = "carbonctl trades watch 1"),
 
 	LIST("orders", "orders.list", "/v1/orders", .flags = CLI_PAGED, .options = orders_options,
 		.columns = "id number side type price kg left_kg filled_kg status reason placed_at",
@@ -511,6 +525,9 @@ const struct cli_command cli_commands[] = {
 	REST("orders", "cancel-all", "orders.cancel-all", "POST", "/v1/orders/cancel-all", .flags = CLI_VALUE,
 		.options = cancel_all_options, .doc = "Cancels the organisation's orders, 2,000 at most",
 		.examples = "carbonctl orders cancel-all --market 1"),
+	REST("orders", "watch", "orders.watch", "GET", "/v1/orders/stream", .flags = CLI_RAW | CLI_STREAM,
+		.accept = "text/event-stream", .doc = "Shows what becomes of the organisation's orders, as it happens",
+		.examples = "carbonctl orders watch"),
 	LIST("executions", "executions.list", "/v1/executions", .flags = CLI_PAGED, .options = executions_options,
 		.columns = "trade executed_at side price kg amount fee order_id",
 		.doc = "Lists what an organisation's orders traded, newest first",

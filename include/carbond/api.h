@@ -68,9 +68,9 @@ struct engine;
 struct evidence;
 struct identity;
 struct ingest;
-struct journal_stream;
 struct relay;
 struct sensing;
+struct stream;
 
 /* A part's answer to /readyz: true when it can serve; otherwise one sentence in `reason`. Must not block. */
 struct api_check {
@@ -100,7 +100,8 @@ struct api {
 	struct http_server *http_server; /* set by api_start */
 	_Atomic(char *) openapi;         /* the document as text; made when it is first asked for, then constant */
 	struct relay *relay;             /* set by api_start */
-	struct journal_stream *journal_stream; /* set by api_start where there is an engine */
+	struct stream *journal_stream;   /* set by api_start where there is an engine, like … */
+	struct stream *market_stream;    /* … this one */
 };
 
 /* All route tables: what is served, and what OpenAPI, the docs and the access matrix are made from. NULL-terminated. */

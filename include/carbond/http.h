@@ -191,10 +191,12 @@ struct runtime_reply *http_reply_new(struct http_request *request);
 
 struct http_events;
 /* Starts an event stream as the answer; the caller publishes with http_events_send from any thread until the client
- * goes (ERR_NOT_FOUND) and releases it with http_events_unref. A slow client is cut when its queue of `most` is full.
- */
+ * goes (ERR_NOT_FOUND) and releases it with http_events_unref. A slow client is cut when its queue of `most` is full: its last
+ * event is then "cut", with the reason. */
 enum err http_answer_events(struct http_request *request, size_t most, struct http_events **ret_events) MUST_CHECK;
 enum err http_events_send(struct http_events *events, const char *id, const char *event, const char *data) MUST_CHECK;
+/* The stream's last event: it ends when the client has read it. Errors as for http_events_send. */
+enum err http_events_finish(struct http_events *events, const char *id, const char *event, const char *data) MUST_CHECK;
 void http_events_unref(struct http_events **events);
 
 /* The problem+json of an error (RFC 9457), in the arena. */

@@ -9,8 +9,8 @@
 #include "carbond/base/clock.h"
 #include "carbond/identity.h"
 
-#include "journal.h"
 #include "relay.h"
+#include "stream.h"
 
 #define RESOURCE(name) extern const struct http_route api_##name##_routes[];
 #include "resources.def"
@@ -160,14 +160,17 @@ enum err api_start(struct api *api, const struct http_options *http, struct err_
 	options.relay = relay_pass_on;
 	options.relay_threads = RELAY_THREADS;
 	if (!err && api->engine)
-		err = journal_stream_start(api->engine, &api->journal_stream, info);
+		err = stream_start(api->engine, api->store, "events", false, &api->journal_stream, info);
+	if (!err && api->engine)
+		err = stream_start(api->engine, api->store, "market-data", true, &api->market_stream, info);
 	return err ? err : http_server_start(&options, &api->http_server, info);
 }
 
 void api_stop(struct api *api, int64_t deadline_us)
 {
 	http_server_stop(&api->http_server, deadline_us);
-	journal_stream_stop(&api->journal_stream);
+	stream_stop(&api->market_stream);
+	stream_stop(&api->journal_stream);
 	relay_stop(&api->relay);
 	free(atomic_exchange(&api->openapi, NULL));
 }

@@ -1,18 +1,17 @@
-/* The journal for auditors, record by record, and the live stream of events. The export reads on workers; the stream is fed
- * by one consumer of the journal for all who watch. */
-#include "journal.h"
-
-#include <pthread.h>
+/* The journal for auditors, record by record, and the feed of events for all whom they concern. Workers. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "spool.h"
+#include "stream.h"
 #include "value.h"
 
-#define EXPORT_BYTES  (8u << 20) /* one page of the export */
-#define WATCHERS_MAX  256
-#define WATCHER_QUEUE 1024
+#define EXPORT_BYTES (8u << 20) /* one page of the export */
+#define FEED_MOST    1000       /* events of a page … */
+#define FEED_READS   20000      /* … out of so many of the journal */
+
+static const enum err stream_errors[] = {ERR_BUSY, ERR_STOPPING, ERR_OK};
 
 /* ---- export ---- */
 
@@ -113,124 +112,115 @@ static enum err journal_batches(struct http_request *request, struct err_info *i
 	return spool_answer(request, "application/x-ndjson", spool, err, info);
 }
 
-/* ---- the live stream ---- */
+/* ---- the feed: as it happens, or page by page ---- */
 
-struct watcher {
-	struct http_events *events;
-	struct id org; /* zero: all organisations */
-};
-
-struct journal_stream {
-	struct engine_consumer *consumer;
-	pthread_mutex_t lock; /* of the watchers; never held while another lock is taken but http's own queues */
-	struct watcher watchers[WATCHERS_MAX];
-	size_t count;
-};
-
-/* The organisations that an event is about, beside the one in its header. */
-static bool concerns(const struct event *event, struct id org)
+/* What the journal needs for itself. */
+static bool is_bookkeeping(uint16_t type)
 {
-	struct id first = {0}, second = {0};
-	switch (event->header.type) {
-	case EVENT_VERIFIER_REGISTERED: first = event->verifier_registered.org; break;
-	case EVENT_PERIOD_SUBMITTED: first = event->period_submitted.org; break;
-	case EVENT_PERIOD_ATTESTED: first = event->period_attested.verifier_org; break;
-	case EVENT_BATCH_ISSUED: first = event->batch_issued.org; break;
-	case EVENT_BUFFER_TOPPED_UP: first = event->buffer_topped_up.org; break;
-	case EVENT_TRANSFERRED:
-		first = event->transferred.from;
-		second = event->transferred.to;
-		break;
-	case EVENT_RETIRED: first = event->retired.org; break;
-	case EVENT_ACCOUNT_HELD: first = event->account_held.org; break;
-	case EVENT_ACCOUNT_RELEASED: first = event->account_released.org; break;
-	default: break;
-	}
-	return id_equal(event->header.org, org) || id_equal(first, org) || id_equal(second, org);
+	return type == EVENT_ACTOR_NAMED || type == EVENT_COMMAND_DONE || type == EVENT_SOURCE_DONE;
 }
 
-static void tell(struct journal_stream *stream, const struct event *event)
+/* An organisation sees the events that name it. */
+static bool is_seen_by(const char *text, struct id org)
+{
+	char id[ID_TEXT_SIZE];
+	return id_is_none(org) || strstr(text, id_text(org, id));
+}
+
+static char *event_text(const struct event *event)
 {
 	json_t *document = event_json(event);
 	char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
-	char number[24];
 	json_decref(document);
-	snprintf(number, sizeof number, "%llu", (unsigned long long)event->header.number);
-	pthread_mutex_lock(&stream->lock);
-	for (size_t i = 0; text && i < stream->count;) {
-		struct watcher *watcher = &stream->watchers[i];
-		bool sees = id_is_none(watcher->org) || concerns(event, watcher->org);
-		enum err err =
-			sees ? http_events_send(watcher->events, number, event_type_name(event->header.type), text)
-			     : ERR_OK;
-		if (!err) {
-			i++;
-			continue;
-		}
-		http_events_unref(&watcher->events); /* gone, or too slow */
-		*watcher = stream->watchers[--stream->count];
-	}
-	pthread_mutex_unlock(&stream->lock);
+	return text;
+}
+
+static enum err feed_event(
+	struct stream *stream, struct stream_watch *watch, struct stream_event *told, struct err_info *info)
+{
+	(void)stream;
+	uint16_t type = told->event->header.type;
+	if (is_bookkeeping(type))
+		return ERR_OK;
+	if (!told->text)
+		told->text = event_text(told->event);
+	if (!told->text)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for an event");
+	return is_seen_by(told->text, watch->org) ? stream_tell(watch, told, event_type_name(type), told->text, true)
+						  : ERR_OK;
+}
+
+static const struct stream_channel feed = {.event = feed_event};
+
+struct feed_query {
+	int64_t from, limit;
+};
+static const struct field feed_query_fields[] = {
+	FIELD(struct feed_query, from, FIELD_INT, .min = 1,
+		.doc = "Of pages: first position; the first event where left out"),
+	FIELD(struct feed_query, limit, FIELD_INT, .min = 1, .max = FEED_MOST,
+		.doc = "Of pages: at most so many events, 100 where left out"),
+	FIELD_END};
+
+struct feed_page {
+	struct id org;
+	json_t *items;
+	size_t most;
+	int64_t reads, last;
+};
+
+static enum err feed_add(void *context, const struct event *event)
+{
+	struct feed_page *page = context;
+	char *text = NULL;
+	if (json_array_size(page->items) == page->most || page->reads++ == FEED_READS)
+		return ERR_BUSY; /* ends the reading; not answered */
+	page->last = (int64_t)event->header.number;
+	if (is_bookkeeping(event->header.type))
+		return ERR_OK;
+	text = event_text(event);
+	enum err err = text ? ERR_OK : ERR_NO_MEMORY;
+	if (!err && is_seen_by(text, page->org) && json_array_append_new(page->items, json_loads(text, 0, NULL)) != 0)
+		err = ERR_NO_MEMORY;
 	free(text);
-}
-
-static enum err tell_all(void *context, const struct event *events, size_t count, struct err_info *info)
-{
-	(void)info;
-	struct journal_stream *stream = context;
-	pthread_mutex_lock(&stream->lock);
-	bool watched = stream->count > 0;
-	pthread_mutex_unlock(&stream->lock);
-	for (size_t i = 0; i < count && watched; i++)
-		if (events[i].header.type != EVENT_ACTOR_NAMED && events[i].header.type != EVENT_COMMAND_DONE &&
-			events[i].header.type != EVENT_SOURCE_DONE)
-			tell(stream, &events[i]);
-	return ERR_OK;
-}
-
-enum err journal_stream_start(struct engine *engine, struct journal_stream **ret_stream, struct err_info *info)
-{
-	struct journal_stream *stream = calloc(1, sizeof *stream);
-	if (!stream)
-		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the stream of events");
-	pthread_mutex_init(&stream->lock, NULL);
-	struct engine_consumer_options options = {
-		.name = "events", .class = STORE_VIEWS, .each = tell_all, .context = stream, .ephemeral = true};
-	enum err err = engine_consumer_start(engine, &options, &stream->consumer, info);
-	if (err)
-		journal_stream_stop(&stream);
-	*ret_stream = stream;
 	return err;
 }
 
-void journal_stream_stop(struct journal_stream **stream)
+static enum err feed_answer_page(struct http_request *request, struct id org, struct err_info *info)
 {
-	struct journal_stream *old = *stream;
-	*stream = NULL;
-	if (!old)
-		return;
-	engine_consumer_stop(&old->consumer);
-	for (size_t i = 0; i < old->count; i++)
-		http_events_unref(&old->watchers[i].events);
-	pthread_mutex_destroy(&old->lock);
-	free(old);
+	const struct feed_query *given = http_query(request);
+	int64_t from = given->from == FIELD_ABSENT ? 1 : given->from;
+	struct feed_page page = {.org = org,
+		.items = json_array(),
+		.most = given->limit == FIELD_ABSENT ? 100 : (size_t)given->limit,
+		.last = from - 1};
+	enum err err = page.items ? ERR_OK : ERR_NO_MEMORY;
+	if (!err && from <= engine_position(api_of(request)->engine))
+		err = engine_journal_read(api_of(request)->store, from, feed_add, &page, info);
+	if (err == ERR_BUSY)
+		err = ERR_OK;
+	if (err) {
+		json_decref(page.items);
+		return err == ERR_NO_MEMORY ? err_set(info, err, NULL, "no memory for the events") : err;
+	}
+	return http_answer_json(
+		request, json_pack("{s:o, s:I}", "items", page.items, "next_position", (json_int_t)page.last + 1));
 }
 
-static enum err events_watch(struct http_request *request, struct err_info *info)
+static enum err events_feed(struct http_request *request, struct err_info *info)
 {
-	struct journal_stream *stream = api_of(request)->journal_stream;
-	struct watcher watcher = {.org = http_actor(request)->org};
+	struct stream *stream = api_of(request)->journal_stream;
+	struct id org = api_reaches_all(request) ? (struct id){0} : http_actor(request)->org;
+	enum err err = value_at_least(request, info);
+	if (!err && !api_reaches_all(request) && id_is_none(org))
+		err = err_set(info, ERR_FORBIDDEN, NULL, "a key without organisation sees no organisation's events");
+	if (err)
+		return err;
+	if (http_accepts(request, "application/json") && !http_accepts(request, "text/event-stream"))
+		return feed_answer_page(request, org, info);
 	if (!stream)
 		return err_set(info, ERR_STOPPING, NULL, "the stream of events is not running");
-	if (api_reaches_all(request))
-		watcher.org = (struct id){0};
-	pthread_mutex_lock(&stream->lock);
-	enum err err = stream->count < WATCHERS_MAX ? http_answer_events(request, WATCHER_QUEUE, &watcher.events)
-						    : err_set(info, ERR_BUSY, NULL, "too many are watching");
-	if (!err)
-		stream->watchers[stream->count++] = watcher;
-	pthread_mutex_unlock(&stream->lock);
-	return err;
+	return stream_watch_begin(request, stream, (struct stream_watch){.channel = &feed, .org = org}, info);
 }
 
 const struct http_route api_journal_routes[] = {
@@ -244,9 +234,11 @@ const struct http_route api_journal_routes[] = {
 		.flags = HTTP_AT_LEAST | HTTP_STREAM_BODY, .cost = 100, .response_media = "application/x-ndjson",
 		.success = 200, .handler = journal_batches, .operation = "journal.batches",
 		.doc = "The whole journal as it is stored, batch by batch with hashes, for carbonctl verify --journal"),
-	HTTP_ROUTE(HTTP_GET, "/v1/events", "holding:read", .flags = HTTP_STREAM_BODY, .cost = 5,
-		.response_media = "text/event-stream", .success = 200, .handler = events_watch,
+	HTTP_ROUTE(HTTP_GET, "/v1/events", "holding:read", .kind = HTTP_WORK, .flags = HTTP_STREAM_BODY | HTTP_AT_LEAST,
+		.cost = 5, .query = feed_query_fields, .query_size = sizeof(struct feed_query),
+		.response_media = "text/event-stream", .success = 200, .errors = stream_errors, .handler = events_feed,
 		.operation = "events.watch",
-		.doc = "Journal events as they happen (server-sent events): those of the caller's organisation, or "
-		       "all"),
+		.doc = "Journal events: those that name the caller's organisation, or all. As they happen (server-sent "
+		       "events; Last-Event-ID resumes behind a position), or with Accept: application/json a page "
+		       "{items, next_position} from a position on"),
 	{.path = NULL}};

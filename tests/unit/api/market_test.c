@@ -310,11 +310,63 @@ static void many_orders_at_once(void **state)
 	check_depth(NULL, 0, NULL, 0);
 }
 
+/* Trades for all, the book for all, orders and executions for whose they are. */
+static void streams_say_what_happens_and_resume(void **state)
+{
+	(void)state;
+	static char trades[64 << 10], depth[64 << 10], own[64 << 10], other[64 << 10];
+	char path[128], resume[96];
+	snprintf(path, sizeof path, "/v1/markets/%lld/stream", (long long)market);
+	int trades_sock = watch(path, "", sells);
+	snprintf(path, sizeof path, "/v1/instruments/%lld/stream?levels=2", (long long)instrument);
+	int depth_sock = watch(path, "", buys), own_sock = watch("/v1/orders/stream", "", buys);
+	int other_sock = watch("/v1/orders/stream", "", service_key(checker, "trader", 7));
+	watch_until(trades_sock, trades, sizeof trades, "event: begin");
+	watch_until(depth_sock, depth, sizeof depth, "event: depth"); /* it begins with the book as it is */
+	watch_until(own_sock, own, sizeof own, "event: begin");
+	watch_until(other_sock, other, sizeof other, "event: begin");
+
+	json_t *sold = sell(201, "80", 3000);
+	watch_until(depth_sock, depth, sizeof depth, "\"asks\":[{\"price\":\"80\",\"kg\":3000,\"orders\":1}]");
+	json_t *bought = buy(201, "80", 1000);
+	watch_until(depth_sock, depth, sizeof depth, "\"asks\":[{\"price\":\"80\",\"kg\":2000,\"orders\":1}]");
+	watch_until(trades_sock, trades, sizeof trades, "\"amount\":\"80\"");
+	assert_null(strstr(trades, "org_id"));
+	assert_null(strstr(trades, "order_id"));
+	watch_until(own_sock, own, sizeof own, "event: execution");
+	watch_until(own_sock, own, sizeof own, "event: holding");
+	watch_until(own_sock, own, sizeof own, "\"status\":\"filled\"");
+	assert_null(strstr(own, member(sold, "id"))); /* another's order */
+
+	/* who was away gets what it has missed */
+	const char *id = strstr(trades, "id: ");
+	assert_non_null(id);
+	close(trades_sock);
+	json_decref(bought);
+	bought = buy(201, "80", 2000);
+	snprintf(resume, sizeof resume, "Last-Event-ID: %lld\r\n", atoll(id + 4));
+	memset(trades, 0, sizeof trades);
+	snprintf(path, sizeof path, "/v1/markets/%lld/stream", (long long)market);
+	trades_sock = watch(path, resume, sells);
+	watch_until(trades_sock, trades, sizeof trades, "\"amount\":\"80\"");
+	watch_until(trades_sock, trades, sizeof trades, "\"amount\":\"160\"");
+	assert_null(strstr(other, "event: order"));
+	close(trades_sock);
+	close(depth_sock);
+	close(own_sock);
+	close(other_sock);
+	json_decref(sold);
+	json_decref(bought);
+	json_decref(get(404, sells, "/v1/markets/99/stream", 0));
+	json_decref(get(401, NULL, "/v1/orders/stream", 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(a_trade_as_both_sides_and_strangers_see_it),
 		cmocka_unit_test(faults_name_the_field_and_its_range),
 		cmocka_unit_test(a_repeat_is_the_same_answer_and_another_body_is_refused),
-		cmocka_unit_test(amended_stopped_and_halted), cmocka_unit_test(many_orders_at_once)};
+		cmocka_unit_test(amended_stopped_and_halted), cmocka_unit_test(many_orders_at_once),
+		cmocka_unit_test(streams_say_what_happens_and_resume)};
 	return cmocka_run_group_tests(tests, open_market, tear_down);
 }

@@ -160,37 +160,15 @@ static void a_serial_moves_by_its_text(void **state)
 	json_decref(sent);
 }
 
-static int watch(const char *key)
-{
-	char request[512];
-	int sock = client_open(port);
-	int size = snprintf(
-		request, sizeof request, "GET /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n", key);
-	assert_true(client_send(sock, request, (size_t)size));
-	return sock;
-}
-
-/* Reads until `text` has come; what came before it stays in `all`. */
-static void watch_until(int sock, char *all, size_t size, const char *text)
-{
-	size_t used = strlen(all);
-	while (!strstr(all, text)) {
-		size_t got = client_read(sock, all + used, size - 1 - used);
-		if (got == 0)
-			fail_msg("the stream ended before %s: %s", text, all);
-		used += got;
-		all[used] = 0;
-	}
-}
-
 static void watchers_see_what_concerns_them(void **state)
 {
 	(void)state;
 	static char seen_by_buyer[64 << 10], seen_by_stranger[64 << 10], seen_by_auditor[64 << 10];
 	const char *sells = service_key(seller, "trader", 0);
 	int64_t batch = issue(1000, 2);
-	int watching[] = {watch(service_key(buyer, "trader", 1)), watch(service_key(checker, "trader", 2)),
-		watch(service_key(house.id, "auditor", 3))};
+	int watching[] = {watch("/v1/events", "", service_key(buyer, "trader", 1)),
+		watch("/v1/events", "", service_key(checker, "trader", 2)),
+		watch("/v1/events", "", service_key(house.id, "auditor", 3))};
 	watch_until(watching[0], seen_by_buyer, sizeof seen_by_buyer, "event-stream");
 	watch_until(watching[1], seen_by_stranger, sizeof seen_by_stranger, "event-stream");
 	watch_until(watching[2], seen_by_auditor, sizeof seen_by_auditor, "event-stream");
@@ -209,6 +187,27 @@ static void watchers_see_what_concerns_them(void **state)
 	assert_non_null(strstr(seen_by_auditor, "event: transferred"));
 	for (int i = 0; i < 3; i++)
 		close(watching[i]);
+
+	/* who comes again gets what it has missed, and no more; the same is there page by page */
+	char *id = strstr(seen_by_stranger, "id: "), resume[96], path[96];
+	assert_non_null(id);
+	snprintf(resume, sizeof resume, "Last-Event-ID: %lld\r\n", atoll(id + 4));
+	memset(seen_by_stranger, 0, sizeof seen_by_stranger);
+	int again = watch("/v1/events", resume, service_key(checker, "trader", 2));
+	watch_until(again, seen_by_stranger, sizeof seen_by_stranger, "event: account_held");
+	assert_null(strstr(seen_by_stranger, "transferred"));
+	close(again);
+	struct response future =
+		call(service_key(checker, "trader", 2), "GET /v1/events", "Last-Event-ID: 999999999\r\n", NULL);
+	assert_int_equal(future.status, 422);
+	response_free(&future);
+	snprintf(path, sizeof path, "GET /v1/events?from=%lld&limit=1000", atoll(id + 4) + 1);
+	json_t *page = call_for(200, service_key(checker, "trader", 2), path, "Accept: application/json\r\n", NULL);
+	const json_t *items = json_object_get(page, "items");
+	assert_int_equal(json_array_size(items), 1);
+	assert_string_equal(member(json_array_get(items, 0), "event"), "account_held");
+	assert_int_equal(integer(page, "next_position"), engine_position(api.engine) + 1);
+	json_decref(page);
 }
 
 static void the_export_is_the_journal_line_by_line(void **state)

@@ -132,4 +132,29 @@ static inline json_t *get(int status, const char *key, const char *path, int64_t
 	return call_for(status, key, request, "", NULL);
 }
 
+/* ---- streams ---- */
+
+static inline int watch(const char *path, const char *headers, const char *key)
+{
+	char request[512];
+	int sock = client_open(port);
+	int size = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a\r\n%sAuthorization: Bearer %s\r\n\r\n",
+		path, headers, key);
+	assert_true(client_send(sock, request, (size_t)size));
+	return sock;
+}
+
+/* Reads until `text` has come; what came before it stays in `all`. */
+static inline void watch_until(int sock, char *all, size_t size, const char *text)
+{
+	size_t used = strlen(all);
+	while (!strstr(all, text)) {
+		size_t got = client_read(sock, all + used, size - 1 - used);
+		if (got == 0)
+			fail_msg("the stream ended before %s: %s", text, all);
+		used += got;
+		all[used] = 0;
+	}
+}
+
 #endif
