@@ -117,6 +117,36 @@ enum order_reason {
 	ORDER_REASON_COUNT
 };
 
+enum auction_kind {
+	AUCTION_LISTING,      /* at a fixed price */
+	AUCTION_DUTCH,        /* at a falling one */
+	AUCTION_FIRST_PRICE,  /* sealed: each winner pays its bid */
+	AUCTION_SECOND_PRICE, /* sealed, one lot: the winner pays the next bid */
+	AUCTION_UNIFORM,      /* sealed: all winners pay the lowest accepted bid */
+	AUCTION_KIND_COUNT
+};
+enum auction_phase {
+	AUCTION_TAKES,   /* a listing or a dutch auction */
+	AUCTION_COMMITS, /* sealed bids come */
+	AUCTION_REVEALS, /* and are revealed */
+	AUCTION_CLEARS,  /* and settled */
+	AUCTION_ENDS,    /* bids are released, kilograms go back */
+	AUCTION_OVER,
+	AUCTION_PHASE_COUNT
+};
+/* Why an auction is over. */
+enum auction_reason { AUCTION_SOLD, AUCTION_TIME, AUCTION_CANCELLED, AUCTION_RECALLED, AUCTION_REASON_COUNT };
+/* How a sealed bid is done. */
+enum bid_reason {
+	BID_WON,
+	BID_LOST,
+	BID_FORFEITED, /* it was not revealed */
+	BID_WITHDRAWN,
+	BID_RELEASED, /* the auction was cancelled, or its organisation may not pay */
+	BID_REASON_COUNT
+};
+enum pool_state { POOL_OPEN, POOL_PAUSED, POOL_STATE_COUNT };
+
 /* Where a command comes from (decision 11). */
 enum command_source {
 	COMMAND_SOURCE_CLIENT,   /* a person or program: command id, repeated within 24 h */
@@ -329,6 +359,11 @@ extern const char *const event_order_tif_names[];
 extern const char *const event_order_stp_names[];
 extern const char *const event_order_state_names[];
 extern const char *const event_order_reason_names[];
+extern const char *const event_auction_kind_names[];
+extern const char *const event_auction_phase_names[];
+extern const char *const event_auction_reason_names[];
+extern const char *const event_bid_reason_names[];
+extern const char *const event_pool_state_names[];
 extern const char *const event_command_source_names[];
 extern const char *const event_command_kind_names[]; /* [0] is "none" */
 

@@ -190,7 +190,7 @@ static void number_revert(void *owner, const void *payload)
 	*step.number = step.before;
 }
 
-static void number_set(struct market *market, struct undo *undo, uint64_t *number, uint64_t value)
+void number_set(struct market *market, struct undo *undo, uint64_t *number, uint64_t value)
 {
 	struct number_step step = {number, *number};
 	undo_push(undo, number_revert, market, &step, sizeof step);
@@ -199,7 +199,7 @@ static void number_set(struct market *market, struct undo *undo, uint64_t *numbe
 
 /* ---- ledger legs ---- */
 
-static enum err pay(struct ledger *ledger, struct undo *undo, uint64_t asset, int64_t micros, struct ledger_place from,
+enum err leg_pay(struct ledger *ledger, struct undo *undo, uint64_t asset, int64_t micros, struct ledger_place from,
 	struct ledger_place to, struct err_info *info)
 {
 	if (micros == 0)
@@ -207,21 +207,6 @@ static enum err pay(struct ledger *ledger, struct undo *undo, uint64_t asset, in
 	enum err err = micros > 0 ? ledger_pay(ledger, undo, asset, micros, from, to)
 				  : ledger_pay(ledger, undo, asset, -micros, to, from);
 	return err ? err_set(info, err, "/price", "the account does not hold this amount") : ERR_OK;
-}
-
-static struct ledger_place held(struct id org)
-{
-	return (struct ledger_place){.org = org, .state = KG_HELD};
-}
-
-static struct ledger_place reserved(struct id org)
-{
-	return (struct ledger_place){.org = org, .state = KG_RESERVED};
-}
-
-static struct ledger_place listed(struct id org)
-{
-	return (struct ledger_place){.org = org, .state = KG_LISTED};
 }
 
 /* ---- markets, classes, instruments ---- */
@@ -288,7 +273,7 @@ static enum err apply_market_halted(
 	struct halt_step step = {said->market, venue->is.state};
 	undo_push(undo, halt_revert, market, &step, sizeof step);
 	venue->is.state = said->state;
-	market->look = true;
+	market->look = market->auctions.look = true;
 	return ERR_OK;
 }
 
@@ -463,7 +448,7 @@ static enum err apply_order_placed(struct market *market, struct ledger *ledger,
 		return invalid(info, "an order is out of order");
 	enum err err =
 		sells ? ledger_move_all(ledger, undo, &event->lists, said->kg, held(said->org), listed(said->org), info)
-		      : pay(ledger, undo, market->venues[said->market - 1].asset, said->reserved_micros,
+		      : leg_pay(ledger, undo, market->venues[said->market - 1].asset, said->reserved_micros,
 				held(said->org), reserved(said->org), info);
 	if (err)
 		return err;
@@ -535,16 +520,16 @@ static enum err settle(struct market *market, struct ledger *ledger, struct undo
 			    buyer = held(said->buyer), money = reserved(said->buyer);
 	enum err err = ledger_move_all(ledger, undo, &event->lists, said->kg, listed(said->seller), buyer, info);
 	if (!err)
-		err = pay(ledger, undo, asset, said->amount_micros, money, seller, info);
+		err = leg_pay(ledger, undo, asset, said->amount_micros, money, seller, info);
 	bool rebate = said->buyer_fee_micros < 0; /* the house gives it of what the seller pays */
 	if (!err && !rebate)
-		err = pay(ledger, undo, asset, said->buyer_fee_micros, money, house, info);
+		err = leg_pay(ledger, undo, asset, said->buyer_fee_micros, money, house, info);
 	if (!err)
-		err = pay(ledger, undo, asset, said->seller_fee_micros, seller, house, info);
+		err = leg_pay(ledger, undo, asset, said->seller_fee_micros, seller, house, info);
 	if (!err && rebate)
-		err = pay(ledger, undo, asset, said->buyer_fee_micros, buyer, house, info);
+		err = leg_pay(ledger, undo, asset, said->buyer_fee_micros, buyer, house, info);
 	if (!err)
-		err = pay(ledger, undo, asset, said->released_micros, money, buyer, info);
+		err = leg_pay(ledger, undo, asset, said->released_micros, money, buyer, info);
 	return err;
 }
 
@@ -604,7 +589,7 @@ static enum err apply_order_reduced(struct market *market, struct ledger *ledger
 	struct event_state_order is = order->is;
 	enum err err = is.side == ORDER_SELL ? ledger_move_all(ledger, undo, &event->lists, said->kg, listed(is.org),
 						       held(is.org), info)
-					     : pay(ledger, undo, order_asset(market, order), said->released_micros,
+					     : leg_pay(ledger, undo, order_asset(market, order), said->released_micros,
 						       reserved(is.org), held(is.org), info);
 	if (err)
 		return err;
@@ -632,7 +617,7 @@ static enum err apply_order_amended(struct market *market, struct ledger *ledger
 	if (is.side == ORDER_SELL && more_kg)
 		err = ledger_move_all(ledger, undo, &event->lists, more_kg, held(is.org), listed(is.org), info);
 	else if (is.side == ORDER_BUY)
-		err = pay(ledger, undo, order_asset(market, order), said->reserved_micros, held(is.org),
+		err = leg_pay(ledger, undo, order_asset(market, order), said->reserved_micros, held(is.org),
 			reserved(is.org), info);
 	if (err)
 		return err;
@@ -758,6 +743,10 @@ enum err market_apply(struct market *market, struct ledger *ledger, struct undo 
 	case EVENT_STATE_ORDER: return take_order(market, event, info);
 	case EVENT_STATE_TRADING: return take_trading(market, event);
 	case EVENT_STATE_TRADER: return take_trader(market, event, info);
-	default: return invalid(info, "an event is not the market's");
+	default:
+		if (auction_applies(event->header.type))
+			return auction_apply(market, ledger, undo, event, info);
+		return pool_applies(event->header.type) ? pool_apply(market, ledger, undo, event, info)
+							: invalid(info, "an event is not the market's");
 	}
 }

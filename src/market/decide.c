@@ -7,14 +7,6 @@
 #include "carbond/base/decimal.h"
 #include "state.h"
 
-struct deciding {
-	struct market *market;
-	struct ledger *ledger;
-	const struct market_register *batches;
-	struct decision *call;
-	struct err_info *info;
-};
-
 /* ---- markets and instruments ---- */
 
 static enum err decide_market_open(const struct deciding *at)
@@ -111,7 +103,7 @@ static enum err decide_instrument_list(const struct deciding *at)
 
 /* ---- placing ---- */
 
-static bool is_newest(const struct market *market, const struct instrument *instrument)
+bool instrument_is_newest(const struct market *market, const struct instrument *instrument)
 {
 	for (uint32_t i = (uint32_t)instrument->is.instrument; i < market->instrument_count; i++)
 		if (memcmp(&market->instruments[i].is.code, &instrument->is.code, sizeof instrument->is.code) == 0)
@@ -198,7 +190,7 @@ static enum err place_find(const struct deciding *at, struct event_state_order *
 		if (!instrument || asked->batch || asked->market)
 			return REFUSE(info, instrument ? ERR_INVALID_FIELD : ERR_NOT_FOUND, "/instrument",
 				"a buy order names an instrument that is listed, and neither batch nor market");
-		if (!is_newest(at->market, instrument))
+		if (!instrument_is_newest(at->market, instrument))
 			return REFUSE(info, ERR_INVALID_FIELD, "/instrument", "the instrument has a newer version");
 		is->instrument = asked->instrument;
 		is->market = instrument->is.market;
@@ -549,7 +541,7 @@ static enum err decide_order_cancel_all(const struct deciding *at)
 						 asked->kill ? ORDER_KILLED : ORDER_CANCELLED, at->info);
 }
 
-enum err market_tick(
+static enum err orders_tick(
 	struct market *market, struct ledger *ledger, struct decision *call, int64_t due_us, struct err_info *info)
 {
 	enum err err = ERR_OK;
@@ -564,11 +556,21 @@ enum err market_tick(
 	return err;
 }
 
+enum err market_tick(
+	struct market *market, struct ledger *ledger, struct decision *call, int64_t due_us, struct err_info *info)
+{
+	enum err err = orders_tick(market, ledger, call, due_us, info);
+	return err ? err : auctions_tick(market, call, due_us, info);
+}
+
 enum err market_recall(struct market *market, struct ledger *ledger, struct decision *call, struct id org,
 	uint64_t batch, struct err_info *info)
 {
 	struct whose whose = {.org = org, .batch = batch};
-	return orders_end(market, ledger, call, is_theirs, &whose, ORDER_RECALLED, info);
+	enum err err = orders_end(market, ledger, call, is_theirs, &whose, ORDER_RECALLED, info);
+	if (!err)
+		err = auctions_recall(market, call, org, batch, info);
+	return err || !batch ? err : pools_pause(market, call, batch, info);
 }
 
 /* ---- what goes on by itself ---- */
@@ -628,7 +630,7 @@ static const struct event_state_order *stop_due(const struct market *market)
 	return first;
 }
 
-bool market_due(struct market *market, struct id *ret_order)
+static bool order_due(struct market *market, struct id *ret_order)
 {
 	const struct event_state_order *first = NULL;
 	/* one that trades goes before one that sleeps, then the older one */
@@ -644,6 +646,18 @@ bool market_due(struct market *market, struct id *ret_order)
 	else
 		*ret_order = first->order;
 	return first != NULL;
+}
+
+bool market_due(struct market *market, const struct ledger *ledger, struct command *ret_command)
+{
+	*ret_command = (struct command){.kind = COMMAND_ORDER_WORK, .source = COMMAND_SOURCE_ENGINE};
+	if (pools_due(market, ledger, &ret_command->pool_work.pool))
+		ret_command->kind = COMMAND_POOL_WORK;
+	else if (auctions_due(market, &ret_command->auction_work.auction))
+		ret_command->kind = COMMAND_AUCTION_WORK;
+	else if (!order_due(market, &ret_command->order_work.order))
+		return false;
+	return true;
 }
 
 static enum err decide_order_work(const struct deciding *at)
@@ -680,6 +694,8 @@ enum err market_decide(struct market *market, struct ledger *ledger, const struc
 #define RECORD_END(name, NAME)
 #include "carbond/record_fields_none.def"
 #include "carbond/records/market_commands.def"
+#include "carbond/records/auction_commands.def"
+#include "carbond/records/pool_commands.def"
 #include "carbond/record_undef.def"
 	};
 	return deciders[call->command->kind](&at);

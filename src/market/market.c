@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "carbond/base/array.h"
 #include "state.h"
 
 struct market *market_new(uint64_t seed)
@@ -12,6 +11,7 @@ struct market *market_new(uint64_t seed)
 		return NULL;
 	market->seed = seed;
 	market->link_used = 1;
+	market->auctions.next_due_us = INT64_MAX;
 	market->book = book_new(seed);
 	if (!market->book || !book_reserve(market->book, 0, 1)) {
 		market_free(&market);
@@ -36,17 +36,10 @@ void market_free(struct market **market)
 	free(old->cursors);
 	free(old->orders);
 	free(old->stopped);
+	auctions_free(&old->auctions);
+	pools_free(&old->pools);
 	free(old);
 }
-
-/* Room for one more in an array of the market. */
-#define ROOM(market, array, count, capacity)                                                               \
-	({                                                                                                 \
-		void *items_ = (market)->array;                                                            \
-		bool enough_ = array_room(&items_, &(market)->capacity, (count), sizeof *(market)->array); \
-		(market)->array = items_;                                                                  \
-		enough_;                                                                                   \
-	})
 
 /* An event moves two orders at most, each of which lies in three ladders at most, and an undo moves them back. */
 enum { EVENT_PUTS = 6, EVENT_LADDERS = 3, EVENTS_UNDONE = EVENT_PUTS * EVENTS_PER_COMMAND_MAX };
@@ -64,7 +57,8 @@ enum err market_reserve(struct market *market)
 		      ROOM(market, instruments, market->instrument_count, instrument_capacity) &&
 		      ROOM(market, stopped, market->stopped_count, stopped_capacity) &&
 		      map_reserve(&market->order_map, 1) &&
-		      book_reserve(market->book, EVENT_PUTS + EVENTS_UNDONE, EVENT_LADDERS);
+		      book_reserve(market->book, EVENT_PUTS + EVENTS_UNDONE, EVENT_LADDERS) &&
+		      auctions_reserve(&market->auctions) && pools_reserve(&market->pools);
 	return enough ? ERR_OK : ERR_NO_MEMORY;
 }
 
@@ -213,5 +207,14 @@ enum err market_snapshot(const struct market *market, emit_function *emit, void 
 		struct event event = {.header.type = EVENT_STATE_TRADER, .state_trader.org = market->stopped[i]};
 		err = emit(context, &event, info);
 	}
-	return err ? err : orders_put(market, emit, context, info);
+	if (!err)
+		err = orders_put(market, emit, context, info);
+	if (!err && (market->auctions.number || market->pools.count)) {
+		struct event event = {.header.type = EVENT_STATE_OFFERS,
+			.state_offers = {.auctions = market->auctions.number, .pools = market->pools.count}};
+		err = emit(context, &event, info);
+	}
+	if (!err)
+		err = auctions_snapshot(market, emit, context, info);
+	return err ? err : pools_snapshot(market, emit, context, info);
 }

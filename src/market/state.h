@@ -2,9 +2,12 @@
 #ifndef MARKET_STATE_H
 #define MARKET_STATE_H
 
+#include "auction.h"
 #include "book.h"
+#include "carbond/base/array.h"
 #include "carbond/base/map.h"
 #include "carbond/market.h"
+#include "pool.h"
 
 struct order {
 	struct event_state_order is;   /* as snapshots have it; order zero: the place is free */
@@ -61,15 +64,61 @@ struct market {
 	uint32_t stopped_count, stopped_capacity;
 	uint64_t order_number, trade_number;
 	bool look; /* a stop may be due; a hint that apply sets and market_due clears */
+	struct auctions auctions;
+	struct pools pools;
+};
+
+/* What a command is decided with. */
+struct deciding {
+	struct market *market;
+	struct ledger *ledger;
+	const struct market_register *batches;
+	struct decision *call;
+	struct err_info *info;
 };
 
 #define REFUSE(info, code, pointer, ...) err_set((info), (code), (pointer), __VA_ARGS__)
+
+/* Room for one more in an array of `owner`. */
+#define ROOM(owner, array, count, capacity)                                                              \
+	({                                                                                               \
+		void *items_ = (owner)->array;                                                           \
+		bool enough_ = array_room(&items_, &(owner)->capacity, (count), sizeof *(owner)->array); \
+		(owner)->array = items_;                                                                 \
+		enough_;                                                                                 \
+	})
+
+/* ---- legs ---- */
+
+/* Pays `micros`, below zero the other way; 0: nothing. The errors of ledger_pay. */
+enum err leg_pay(struct ledger *ledger, struct undo *undo, uint64_t asset, int64_t micros, struct ledger_place from,
+	struct ledger_place to, struct err_info *info) MUST_CHECK;
+static inline struct ledger_place held(struct id org)
+{
+	return (struct ledger_place){.org = org, .state = KG_HELD};
+}
+static inline struct ledger_place reserved(struct id org)
+{
+	return (struct ledger_place){.org = org, .state = KG_RESERVED};
+}
+static inline struct ledger_place listed(struct id org)
+{
+	return (struct ledger_place){.org = org, .state = KG_LISTED};
+}
+static inline struct ledger_place pooled(struct id org)
+{
+	return (struct ledger_place){.org = org, .state = KG_POOLED};
+}
+/* A counter becomes `value`. */
+void number_set(struct market *market, struct undo *undo, uint64_t *number, uint64_t value);
 
 struct order *order_find(const struct market *market, struct id id);              /* NULL: none */
 struct venue *venue_find(const struct market *market, uint64_t number);           /* NULL: none */
 struct instrument *instrument_find(const struct market *market, uint64_t number); /* NULL: none */
 struct class *class_find(const struct market *market, uint64_t number);           /* NULL: none */
 struct class *class_of(const struct market *market, uint64_t venue, const struct market_attributes *attributes);
+/* Whether an instrument is the newest version of its code. */
+bool instrument_is_newest(const struct market *market, const struct instrument *instrument);
 bool trader_is_stopped(const struct market *market, struct id org);
 /* Whether an instrument asks for what a class has; a single batch is looked at by itself. */
 bool instrument_takes(const struct instrument *instrument, const struct class *class);

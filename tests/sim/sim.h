@@ -75,6 +75,8 @@ void oracle_free(struct oracle **oracle);
 /* Applies the batch event by event; checks P1, P2, P3 and what else must hold after each. */
 void oracle_take(struct oracle *oracle, const struct store_batch *batch);
 int64_t oracle_position(const struct oracle *oracle);
+/* How many of clients' commands of a kind were carried out. */
+uint64_t oracle_done_of(const struct oracle *oracle, enum command_kind kind);
 /* NULL: not done. */
 const struct done *oracle_find(const struct oracle *oracle, struct id org, struct id command, const struct hash *key);
 const struct rules *oracle_rules(const struct oracle *oracle);

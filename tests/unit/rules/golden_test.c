@@ -149,6 +149,102 @@ static void trade(struct world *world)
 	done(world, &command);
 }
 
+static void offer(struct world *world, enum auction_kind kind, int64_t kg)
+{
+	struct command command = world_command(world, COMMAND_AUCTION_OPEN, 0);
+	command.auction_open = (struct command_auction_open){
+		.market = 1, .batch = 1, .kg = kg, .lot_kg = 100, .price_micros = 90000000, .kind = (uint32_t)kind};
+	if (kind == AUCTION_DUTCH) {
+		command.auction_open.floor_micros = 50000000;
+		command.auction_open.step_micros = 10000000;
+		command.auction_open.interval_us = CLOCK_US_PER_HOUR;
+	} else {
+		command.auction_open.reveals_until_us = world->now_us + 2 * CLOCK_US_PER_DAY;
+		command.auction_open.forfeit_ppm = 100000;
+	}
+	command.auction_open.ends_us = world->now_us + CLOCK_US_PER_DAY;
+	done(world, &command);
+}
+
+static void tick(struct world *world, int64_t us)
+{
+	struct command command = {.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE};
+	world->now_us += us;
+	command.tick.due_us = world->now_us;
+	done(world, &command);
+	while (rules_due(world->rules, &command))
+		done(world, &command);
+}
+
+/* Every event of listings and auctions. */
+static void auctions(struct world *world)
+{
+	const int64_t prices[] = {95000000, 92000000, 0};
+	offer(world, AUCTION_DUTCH, 1000);
+	offer(world, AUCTION_UNIFORM, 1000);
+	for (int i = 0; i < 3; i++) {
+		struct command command = world_command(world, COMMAND_BID_COMMIT, 2);
+		command.bid_commit = (struct command_bid_commit){.auction = 2,
+			.commitment = market_commitment(2, world->orgs[2], 600, prices[i], (struct hash){{1}}),
+			.maximum_micros = 100000000};
+		done(world, &command);
+	}
+	tick(world, CLOCK_US_PER_HOUR);
+	struct command command = world_command(world, COMMAND_AUCTION_TAKE, 2);
+	command.auction_take = (struct command_auction_take){.auction = 1, .kg = 200, .limit_micros = 80000000};
+	done(world, &command);
+	tick(world, CLOCK_US_PER_DAY);
+	for (uint64_t bid = 1; bid < 3; bid++) {
+		command = world_command(world, COMMAND_BID_REVEAL, 2);
+		command.bid_reveal = (struct command_bid_reveal){
+			.auction = 2, .bid = bid, .kg = 600, .price_micros = prices[bid - 1], .nonce = {{1}}};
+		done(world, &command);
+	}
+	tick(world, CLOCK_US_PER_DAY);
+}
+
+static void pool_addition(struct world *world, int org, int64_t kg)
+{
+	struct command command = world_command(world, COMMAND_POOL_ADD, org);
+	command.pool_add = (struct command_pool_add){.pool = 1, .batch = 1, .kg = kg, .maximum_micros = 200000000};
+	done(world, &command);
+}
+
+/* Every event of pools. */
+static void pools(struct world *world)
+{
+	struct command command = world_command(world, COMMAND_MONEY_DEPOSIT, -1);
+	command.money_deposit = (struct command_money_deposit){.to = world->orgs[0], .amount_micros = 1000000000};
+	code8_set(&command.money_deposit.currency, "EUR");
+	done(world, &command);
+	command = world_command(world, COMMAND_POOL_OPEN, -1);
+	command.pool_open = (struct command_pool_open){.instrument = 1, .fee_ppm = 3000, .chosen_ppm = 10000};
+	done(world, &command);
+	pool_addition(world, 0, 2000);
+	command = world_command(world, COMMAND_POOL_BUY, 2);
+	command.pool_buy = (struct command_pool_buy){.pool = 1, .kg = 100, .maximum_micros = 100000000};
+	done(world, &command);
+	command = world_command(world, COMMAND_POOL_SELL, 2);
+	command.pool_sell = (struct command_pool_sell){.pool = 1, .batch = 1, .kg = 100};
+	done(world, &command);
+	command = world_command(world, COMMAND_POOL_REDEEM, 0);
+	command.pool_redeem = (struct command_pool_redeem){.pool = 1, .shares = 100000};
+	done(world, &command);
+	command = world_command(world, COMMAND_BATCH_HOLD, -1);
+	command.batch_hold = (struct command_batch_hold){.batch = 1, .reason_hash = world_hash(world)};
+	done(world, &command);
+	while (rules_due(world->rules, &command))
+		done(world, &command);
+	command = world_command(world, COMMAND_BATCH_RELEASE, -1);
+	command.batch_release = (struct command_batch_release){.batch = 1, .reason_hash = world_hash(world)};
+	done(world, &command);
+	for (int i = 0; i < 2; i++) {
+		command = world_command(world, COMMAND_POOL_RESUME, -1);
+		command.pool_resume.pool = 1;
+		done(world, &command);
+	}
+}
+
 /* What a restore writes behind what it kept; a record of one that did not happen is refused. */
 static void restore(struct world *world)
 {
@@ -379,6 +475,14 @@ static void make(void)
 	done(&world, &command);
 	money(&world);
 	trade(&world);
+	command = world_command(&world, COMMAND_MARKET_HALT, -1);
+	command.market_halt = (struct command_market_halt){.market = 1, .state = MARKET_OPEN};
+	done(&world, &command);
+	command = world_command(&world, COMMAND_ORDER_CANCEL_ALL, -1);
+	command.order_cancel_all = (struct command_order_cancel_all){.org = world.orgs[0], .kill = 2};
+	done(&world, &command);
+	auctions(&world);
+	pools(&world);
 	operate(&world);
 	world.now_us += 2 * CLOCK_US_PER_DAY;
 	command = (struct command){.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE};

@@ -1,0 +1,139 @@
+/* A world with a market: a seller with kilograms, buyers with money, a house. As rules_execute has it: a replica replays each event,
+ * and both states must be one (P8); after every command P1, P2 and P3 hold, and each is tried with a fault at each of its events first,
+ * which must leave nothing behind. */
+#ifndef TEST_RULES_TRADING_H
+#define TEST_RULES_TRADING_H
+
+#include "world.h"
+
+#define SELLER 0
+#define BUYER  1
+#define OTHER  2
+#define PRICE  INT64_C(100000000) /* 100 a tonne */
+#define TICK   INT64_C(1000000)
+#define MAKER  2000
+#define TAKER  5000
+
+struct place {
+	struct world world;
+	uint64_t batch;
+	struct code8 currency;
+	uint64_t money;
+	struct id house;
+};
+
+static struct place at;
+
+static inline enum err give(struct command *command)
+{
+	struct world *world = &at.world;
+	world->now_us += CLOCK_US_PER_SECOND;
+	if (command->source == COMMAND_SOURCE_CLIENT)
+		command->id = world_id(world);
+	struct hash before = world_state(world->rules);
+	for (uint32_t event = 1;; event++) {
+		rules_fail_event(world->rules, event);
+		enum err err = world_execute(world, command);
+		rules_fail_event(world->rules, 0);
+		if (err != ERR_NO_MEMORY) {
+			world_check(world);
+			return err;
+		}
+		struct hash after = world_state(world->rules);
+		assert_memory_equal(&before, &after, sizeof before); /* undone without a trace */
+	}
+}
+
+static inline void must(struct command *command)
+{
+	if (give(command))
+		fail_msg("%s: %s", command_kind_name(command->kind), at.world.info.detail);
+}
+
+/* What follows by itself, as the engine has it. */
+static inline void follow(void)
+{
+	struct command command;
+	for (int i = 0; rules_due(at.world.rules, &command); i++) {
+		assert_true(i < 1000);
+		must(&command);
+	}
+}
+
+static inline int64_t kg_of(int org, enum kg_state state)
+{
+	return world_kg(&at.world, org, at.batch, state);
+}
+
+static inline int64_t money_of(struct id org, enum kg_state state)
+{
+	return ledger_amount(rules_ledger(at.world.rules), at.money, (struct ledger_place){.org = org, .state = state});
+}
+
+static inline int64_t cash(int org)
+{
+	return money_of(at.world.orgs[org], KG_HELD);
+}
+
+static inline void deposit(int org, int64_t micros)
+{
+	struct command command = world_command(&at.world, COMMAND_MONEY_DEPOSIT, -1);
+	command.money_deposit = (struct command_money_deposit){
+		.to = at.world.orgs[org], .currency = at.currency, .amount_micros = micros};
+	must(&command);
+}
+
+static inline void list(const char *code, uint64_t batch, uint32_t vintage)
+{
+	struct command command = world_command(&at.world, COMMAND_INSTRUMENT_LIST, -1);
+	command.instrument_list = (struct command_instrument_list){
+		.market = 1, .batch = batch, .vintage_from = vintage, .vintage_to = vintage};
+	assert_true(code32_set(&command.instrument_list.code, code));
+	must(&command);
+}
+
+static inline int start(void **state)
+{
+	(void)state;
+	world_start(&at.world, 7);
+	at.batch = world_issue(&at.world, SELLER, 24, 1000000, NULL);
+	at.house = world_id(&at.world);
+	assert_true(code8_set(&at.currency, "EUR"));
+	at.money = ledger_money_asset(at.currency);
+	struct command command = world_command(&at.world, COMMAND_HOUSE_NAME, -1);
+	command.house_name.org = at.house;
+	must(&command);
+	command = world_command(&at.world, COMMAND_MARKET_OPEN, -1);
+	command.market_open = (struct command_market_open){.currency = at.currency,
+		.tick_micros = TICK,
+		.lot_kg = 1000,
+		.maker_ppm = MAKER,
+		.taker_ppm = TAKER,
+		.collar_ppm = 50000,
+		.kind = CREDIT_REMOVAL};
+	must(&command);
+	list("REMOVAL", 0, 0);
+	for (int org = 0; org < 3; org++)
+		deposit(org, INT64_C(100000000000)); /* 100,000 */
+	assert_int_equal(world_transfer(&at.world, SELLER, OTHER, at.batch, 100000), ERR_OK);
+	assert_int_equal(world_transfer(&at.world, SELLER, BUYER, at.batch, 100000), ERR_OK);
+	return 0;
+}
+
+static inline int stop(void **state)
+{
+	(void)state;
+	/* a snapshot of whatever rests gives the same state */
+	world_check(&at.world);
+	world_stop(&at.world);
+	return 0;
+}
+
+static inline void tick_at(int64_t time_us)
+{
+	struct command command = {.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE, .tick = {.due_us = time_us}};
+	at.world.now_us = time_us - CLOCK_US_PER_SECOND; /* which give() adds */
+	must(&command);
+}
+
+#endif
