@@ -85,14 +85,7 @@ enum cancel_reason {
 /* A project's registration. */
 enum project_state { PROJECT_REGISTERED, PROJECT_SUSPENDED, PROJECT_CLOSED, PROJECT_STATE_COUNT };
 
-enum market_state {
-	MARKET_OPEN,
-	MARKET_HALTED,   /* cancellations alone */
-	MARKET_CLOSED,   /* the same, out of its trading hours */
-	MARKET_AUCTION,  /* orders are collected; none trades */
-	MARKET_CLEARING, /* they trade at the auction's price; nothing else comes between */
-	MARKET_STATE_COUNT
-};
+enum market_state { MARKET_OPEN, MARKET_HALTED, MARKET_STATE_COUNT };
 enum order_side { ORDER_BUY, ORDER_SELL, ORDER_SIDE_COUNT };
 enum order_type {
 	ORDER_LIMIT,
@@ -118,12 +111,41 @@ enum order_reason {
 	ORDER_EXPIRED,
 	ORDER_NOT_FILLED, /* ioc, fok, market: nothing more to take */
 	ORDER_SELF_TRADE,
-	ORDER_RECALLED,     /* its batch or account is held */
-	ORDER_KILLED,       /* by a mass cancellation, or its organisation is stopped */
-	ORDER_SCATTERED,    /* a lot of it lies in more than 256 ranges */
-	ORDER_DISCONNECTED, /* its organisation's dead-man switch */
+	ORDER_RECALLED,  /* its batch or account is held */
+	ORDER_KILLED,    /* by a mass cancellation, or its organisation is stopped */
+	ORDER_SCATTERED, /* a lot of it lies in more than 256 ranges */
 	ORDER_REASON_COUNT
 };
+
+enum auction_kind {
+	AUCTION_LISTING,      /* at a fixed price */
+	AUCTION_DUTCH,        /* at a falling one */
+	AUCTION_FIRST_PRICE,  /* sealed: each winner pays its bid */
+	AUCTION_SECOND_PRICE, /* sealed, one lot: the winner pays the next bid */
+	AUCTION_UNIFORM,      /* sealed: all winners pay the lowest accepted bid */
+	AUCTION_KIND_COUNT
+};
+enum auction_phase {
+	AUCTION_TAKES,   /* a listing or a dutch auction */
+	AUCTION_COMMITS, /* sealed bids come */
+	AUCTION_REVEALS, /* and are revealed */
+	AUCTION_CLEARS,  /* and settled */
+	AUCTION_ENDS,    /* bids are released, kilograms go back */
+	AUCTION_OVER,
+	AUCTION_PHASE_COUNT
+};
+/* Why an auction is over. */
+enum auction_reason { AUCTION_SOLD, AUCTION_TIME, AUCTION_CANCELLED, AUCTION_RECALLED, AUCTION_REASON_COUNT };
+/* How a sealed bid is done. */
+enum bid_reason {
+	BID_WON,
+	BID_LOST,
+	BID_FORFEITED, /* it was not revealed */
+	BID_WITHDRAWN,
+	BID_RELEASED, /* the auction was cancelled, or its organisation may not pay */
+	BID_REASON_COUNT
+};
+enum pool_state { POOL_OPEN, POOL_PAUSED, POOL_STATE_COUNT };
 
 /* Where a command comes from (decision 11). */
 enum command_source {
@@ -337,6 +359,11 @@ extern const char *const event_order_tif_names[];
 extern const char *const event_order_stp_names[];
 extern const char *const event_order_state_names[];
 extern const char *const event_order_reason_names[];
+extern const char *const event_auction_kind_names[];
+extern const char *const event_auction_phase_names[];
+extern const char *const event_auction_reason_names[];
+extern const char *const event_bid_reason_names[];
+extern const char *const event_pool_state_names[];
 extern const char *const event_command_source_names[];
 extern const char *const event_command_kind_names[]; /* [0] is "none" */
 

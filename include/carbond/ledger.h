@@ -35,6 +35,8 @@ struct ledger;
 
 /* Assets: batch numbers for kilograms; LEDGER_MONEY | the currency's code, big-endian in the low bytes, for money in micros. */
 #define LEDGER_MONEY (UINT64_C(1) << 63)
+/* LEDGER_SHARES | a pool's number: its shares, plain amounts like money. */
+#define LEDGER_SHARES (LEDGER_MONEY | UINT64_C(1) << 62)
 /* The asset of a currency, 1 to 7 of [A-Z0-9], first a letter; 0 for any other code. Any thread. */
 uint64_t ledger_money_asset(struct code8 currency);
 /* Most that one command may name: a million million of any currency. */

@@ -4,6 +4,7 @@
 #ifndef CARBOND_MARKET_H
 #define CARBOND_MARKET_H
 
+#include "carbond/base/json.h"
 #include "carbond/events.h"
 #include "carbond/ledger.h"
 
@@ -13,13 +14,11 @@ struct market;
 struct market *market_new(uint64_t seed);
 void market_free(struct market **market);
 
-#define MARKET_PRICE_MAX      INT64_C(1000000000000) /* a million a tonne, in micros */
-#define MARKET_KG_MAX         INT64_C(1000000000)    /* a million tonnes in one order */
-#define MARKET_FEE_MAX_PPM    100000                 /* a tenth */
-#define MARKET_TRADES_MOST    64                     /* of one command; then an order_work goes on */
-#define MARKET_CANCEL_MOST    2000                   /* orders that one command takes out, with 256 ranges at most */
-#define MARKET_TRADES_KEPT    65536                  /* the last trades, which can be undone */
-#define MARKET_AUCTION_US_MAX INT64_C(86400000000)
+#define MARKET_PRICE_MAX   INT64_C(1000000000000) /* a million a tonne, in micros */
+#define MARKET_KG_MAX      INT64_C(1000000000)    /* a million tonnes in one order */
+#define MARKET_FEE_MAX_PPM 100000                 /* a tenth */
+#define MARKET_TRADES_MOST 64                     /* of one command; then an order_work goes on */
+#define MARKET_CANCEL_MOST 2000                   /* orders that one command takes out, with 256 ranges at most */
 
 /* What a class has of a batch. */
 struct market_attributes {
@@ -42,9 +41,9 @@ struct market_register {
 /* Room for one event. ERR_NO_MEMORY. */
 enum err market_reserve(struct market *market) MUST_CHECK;
 
-/* Decides a command of records/market_commands.def event by event. Refusals: ERR_INVALID_FIELD, ERR_NOT_FOUND, ERR_FORBIDDEN,
+/* Decides a command of records/market_commands.def, auction_commands.def or pool_commands.def event by event. Refusals: ERR_INVALID_FIELD, ERR_NOT_FOUND, ERR_FORBIDDEN,
  * ERR_DUPLICATE, ERR_INSUFFICIENT_KG, ERR_INSUFFICIENT_FUNDS, ERR_BATCH_HELD, ERR_ACCOUNT_HELD, ERR_COMMAND_TOO_LARGE and
- * errors.def 450–469. */
+ * errors.def 450–489. */
 enum err market_decide(struct market *market, struct ledger *ledger, const struct market_register *batches,
 	struct decision *call, struct err_info *info) MUST_CHECK;
 
@@ -57,9 +56,9 @@ enum err market_tick(struct market *market, struct ledger *ledger, struct decisi
 enum err market_recall(struct market *market, struct ledger *ledger, struct decision *call, struct id org,
 	uint64_t batch, struct err_info *info) MUST_CHECK;
 
-/* What is due by state alone: an order_work for an order that still takes or ends in parts, a stop that was reached, a trailing stop
- * that moves; or, *ret_market not 0, a market_work for an auction that is being settled. False: nothing. */
-bool market_due(struct market *market, struct id *ret_order, uint64_t *ret_market);
+/* The command that is due, by state alone: pool_work, auction_work, or an order_work for an order that still takes or ends in parts, a stop
+ * that was reached, a trailing stop that moves. False: none. */
+bool market_due(struct market *market, const struct ledger *ledger, struct command *ret_command);
 
 /* Says that a command about this order comes soon, in stages, each when what the one before it asked for is here: its slot in
  * the index, the order, its place in the book's index, that place, and those beside it. */
@@ -73,11 +72,11 @@ enum market_prefetch {
 };
 void market_prefetch(const struct market *market, struct id order, enum market_prefetch what);
 
-/* Makes an event true (types 80–109 and 220–229). ERR_JOURNAL_INVALID where it cannot be; ERR_NO_MEMORY. `undo` may be NULL. */
+/* Makes an event true (types 80–129 and 220–239). ERR_JOURNAL_INVALID where it cannot be; ERR_NO_MEMORY. `undo` may be NULL. */
 enum err market_apply(struct market *market, struct ledger *ledger, struct undo *undo, const struct event *event,
 	struct err_info *info) MUST_CHECK;
 
-/* The market's part of a snapshot in canonical order, as events 220–229. */
+/* The market's part of a snapshot in canonical order, as events 220–239. */
 enum err market_snapshot(const struct market *market,
 	enum err (*emit)(void *context, struct event *event, struct err_info *info), void *context,
 	struct err_info *info) MUST_CHECK;
@@ -89,14 +88,71 @@ int64_t market_fee(int64_t amount_micros, int64_t ppm);
 /* What a buy order reserves for `kg`: the amount, the larger fee, and a micro a lot for each trade's rounding. */
 int64_t market_reserve_micros(int64_t price_micros, int64_t kg, int64_t ppm, int64_t lot_kg);
 
-/* What an auction of a class would settle at if it ended now; kg 0: nothing crosses. */
-struct market_indication {
-	int64_t price_micros, kg,
-		surplus_kg; /* surplus: what more is bid than asked at this price; below zero: asked */
+/* ---- listings and auctions (docs/AUCTIONS.md) ---- */
+
+#define AUCTIONS_MOST        16384 /* at once: a tick looks at each */
+#define AUCTION_BIDS_MOST    4096  /* in one: they are sorted at once */
+#define AUCTION_BIDS_OF_ONE  64    /* of one organisation */
+#define AUCTION_SETTLED_MOST 64    /* bids that one command settles */
+#define AUCTION_TURNS_MOST   1024  /* auctions that one tick or one recall turns */
+
+/* The ledger's account of an auction or a pool: a UUIDv8, so that no organisation, whose ids are UUIDv7, can have it. Any thread. */
+enum market_account { MARKET_ACCOUNT_AUCTION = 'a', MARKET_ACCOUNT_POOL = 'p' };
+struct id market_account(enum market_account of, uint64_t number);
+
+/* The commitment to a sealed bid; the layout is in docs/AUCTIONS.md. Any thread. */
+struct hash market_commitment(uint64_t auction, struct id bidder, int64_t kg, int64_t price_micros, struct hash nonce);
+
+/* The terms of an auction of sealed bids and what it came to. */
+struct clearing {
+	uint64_t auction, market, batch;
+	enum auction_kind kind;
+	int64_t kg, lot_kg;
+	int64_t reserve_micros, forfeit_ppm;
+	int64_t clearing_micros; /* what all winners pay; 0: each its own bid */
+	int64_t sold_kg;
+	uint64_t winners;
 };
-/* ERR_NOT_FOUND; ERR_NO_MEMORY. */
-enum err market_indicative(
-	const struct market *market, uint64_t class_number, struct market_indication *ret_indication) MUST_CHECK;
+struct clearing_bid {
+	uint64_t bid;
+	struct id org;
+	struct hash commitment, nonce;
+	int64_t maximum_micros;
+	int64_t kg, price_micros; /* 0: it was not revealed */
+	bool all_or_none;
+	bool barred; /* its organisation may not pay */
+	/* what came of it */
+	enum bid_reason outcome;
+	int64_t sold_kg, pays_micros /* per tonne */, forfeited_micros;
+};
+
+/* Clears an auction: sorts the bids into the order in which they are settled, says what comes of each, and fills in clearing_micros,
+ * sold_kg and winners. Any thread. */
+void market_clear(struct clearing *clearing, struct clearing_bid *bids, size_t count);
+/* The clearing document of bids sorted by number; a new reference, NULL without memory. document_canonical makes its bytes. Any thread. */
+json_t *market_clearing_document(const struct clearing *clearing, const struct clearing_bid *bids, size_t count);
+
+/* The auctions that are not over, and all that were opened. */
+uint32_t market_auction_count(const struct market *market);
+uint64_t market_auctions_opened(const struct market *market);
+/* An auction that is not over, or NULL. Valid until the next change. */
+const struct event_state_auction *market_auction(const struct market *market, uint64_t auction);
+
+/* ---- pools (docs/POOLS.md) ---- */
+
+#define POOLS_MOST         256  /* a suspension looks at each */
+#define POOL_BATCHES_MOST  1024 /* in one */
+#define POOL_SHARES_LOCKED 1000 /* of the first addition: the pool's own for ever */
+#define POOL_KG_MAX        INT64_C(1000000000000)
+#define POOL_MICROS_MAX    INT64_C(1000000000000000000)
+
+/* The asset of a pool's shares. Any thread. */
+uint64_t market_pool_shares(uint64_t pool);
+/* A pool, or NULL. Valid until the next change. */
+const struct event_state_pool *market_pool(const struct market *market, uint64_t pool);
+/* What a trade with a pool costs (ERR_POOL_LIQUIDITY: all of it or more) or brings (0: nothing); fees included. */
+enum err market_pool_cost(const struct event_state_pool *pool, int64_t kg, bool chosen, int64_t *ret_micros) MUST_CHECK;
+int64_t market_pool_proceeds(const struct event_state_pool *pool, int64_t kg);
 
 /* The number of orders that are not done, and of trades that were made. */
 uint32_t market_order_count(const struct market *market);

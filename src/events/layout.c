@@ -57,14 +57,19 @@ const char *const event_purpose_names[] = {"voluntary", "compliance", "contribut
 const char *const event_cancel_reason_names[] = {
 	"conversion", "error", "compensation", "voluntary", "dispute", "authority", NULL};
 const char *const event_project_state_names[] = {"registered", "suspended", "closed", NULL};
-const char *const event_market_state_names[] = {"open", "halted", "closed", "auction", "clearing", NULL};
+const char *const event_market_state_names[] = {"open", "halted", NULL};
 const char *const event_order_side_names[] = {"buy", "sell", NULL};
 const char *const event_order_type_names[] = {"limit", "market", "stop", "stop_limit", "trailing_stop", NULL};
 const char *const event_order_tif_names[] = {"gtc", "gtd", "day", "ioc", "fok", NULL};
 const char *const event_order_stp_names[] = {"cancel_newest", "cancel_oldest", "cancel_both", "decrement", NULL};
 const char *const event_order_state_names[] = {"rests", "takes", "sleeps", NULL};
-const char *const event_order_reason_names[] = {"cancelled", "amended", "expired", "not_filled", "self_trade",
-	"recalled", "killed", "scattered", "disconnected", NULL};
+const char *const event_order_reason_names[] = {
+	"cancelled", "amended", "expired", "not_filled", "self_trade", "recalled", "killed", "scattered", NULL};
+const char *const event_auction_kind_names[] = {"listing", "dutch", "first_price", "second_price", "uniform", NULL};
+const char *const event_auction_phase_names[] = {"takes", "commits", "reveals", "clears", "ends", "over", NULL};
+const char *const event_auction_reason_names[] = {"sold", "time", "cancelled", "recalled", NULL};
+const char *const event_bid_reason_names[] = {"won", "lost", "forfeited", "withdrawn", "released", NULL};
+const char *const event_pool_state_names[] = {"open", "paused", NULL};
 const char *const event_command_source_names[] = {"client", "evidence", "transfer", "payment", "chain", "engine", NULL};
 const char *const event_command_kind_names[] = {[COMMAND_NONE] = "none",
 #define RECORD(name, NAME, type, version, lists, doc) [type] = #name,
@@ -85,6 +90,11 @@ _Static_assert(sizeof event_order_tif_names / sizeof(char *) == ORDER_TIF_COUNT 
 _Static_assert(sizeof event_order_stp_names / sizeof(char *) == ORDER_STP_COUNT + 1, "self-trade preventions");
 _Static_assert(sizeof event_order_state_names / sizeof(char *) == ORDER_STATE_COUNT + 1, "order states");
 _Static_assert(sizeof event_order_reason_names / sizeof(char *) == ORDER_REASON_COUNT + 1, "order reasons");
+_Static_assert(sizeof event_auction_kind_names / sizeof(char *) == AUCTION_KIND_COUNT + 1, "auction kinds");
+_Static_assert(sizeof event_auction_phase_names / sizeof(char *) == AUCTION_PHASE_COUNT + 1, "auction phases");
+_Static_assert(sizeof event_auction_reason_names / sizeof(char *) == AUCTION_REASON_COUNT + 1, "auction reasons");
+_Static_assert(sizeof event_bid_reason_names / sizeof(char *) == BID_REASON_COUNT + 1, "bid reasons");
+_Static_assert(sizeof event_pool_state_names / sizeof(char *) == POOL_STATE_COUNT + 1, "pool states");
 _Static_assert(sizeof event_command_source_names / sizeof(char *) == COMMAND_SOURCE_COUNT + 1, "sources");
 
 /* ---- fields ---- */

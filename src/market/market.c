@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "carbond/base/array.h"
 #include "state.h"
 
 struct market *market_new(uint64_t seed)
@@ -12,6 +11,7 @@ struct market *market_new(uint64_t seed)
 		return NULL;
 	market->seed = seed;
 	market->link_used = 1;
+	market->auctions.next_due_us = INT64_MAX;
 	market->book = book_new(seed);
 	if (!market->book || !book_reserve(market->book, 0, 1)) {
 		market_free(&market);
@@ -36,19 +36,10 @@ void market_free(struct market **market)
 	free(old->cursors);
 	free(old->orders);
 	free(old->stopped);
-	free(old->watches);
-	free(old->seals);
+	auctions_free(&old->auctions);
+	pools_free(&old->pools);
 	free(old);
 }
-
-/* Room for one more in an array of the market. */
-#define ROOM(market, array, count, capacity)                                                               \
-	({                                                                                                 \
-		void *items_ = (market)->array;                                                            \
-		bool enough_ = array_room(&items_, &(market)->capacity, (count), sizeof *(market)->array); \
-		(market)->array = items_;                                                                  \
-		enough_;                                                                                   \
-	})
 
 /* An event moves two orders at most, each of which lies in three ladders at most, and an undo moves them back. */
 enum { EVENT_PUTS = 6, EVENT_LADDERS = 3, EVENTS_UNDONE = EVENT_PUTS * EVENTS_PER_COMMAND_MAX };
@@ -65,20 +56,10 @@ enum err market_reserve(struct market *market)
 		      ROOM(market, classes, market->class_count, class_capacity) &&
 		      ROOM(market, instruments, market->instrument_count, instrument_capacity) &&
 		      ROOM(market, stopped, market->stopped_count, stopped_capacity) &&
-		      ROOM(market, watches, market->watch_count, watch_capacity) && seals_reserve(market) &&
 		      map_reserve(&market->order_map, 1) &&
-		      book_reserve(market->book, EVENT_PUTS + EVENTS_UNDONE, EVENT_LADDERS);
+		      book_reserve(market->book, EVENT_PUTS + EVENTS_UNDONE, EVENT_LADDERS) &&
+		      auctions_reserve(&market->auctions) && pools_reserve(&market->pools);
 	return enough ? ERR_OK : ERR_NO_MEMORY;
-}
-
-bool seals_reserve(struct market *market)
-{
-	uint32_t before = market->seal_capacity;
-	uint64_t count = market->trade_number < MARKET_TRADES_KEPT ? market->trade_number : MARKET_TRADES_KEPT - 1;
-	if (!ROOM(market, seals, (uint32_t)count, seal_capacity))
-		return false;
-	memset(&market->seals[before], 0, (market->seal_capacity - before) * sizeof *market->seals);
-	return true;
 }
 
 /* ---- finding ---- */
@@ -201,28 +182,11 @@ static enum err orders_put(const struct market *market, emit_function *emit, voi
 	return err;
 }
 
-static enum err trades_put(const struct market *market, emit_function *emit, void *context, struct err_info *info)
-{
-	uint64_t last = market->trade_number, before = last > MARKET_TRADES_KEPT ? last - MARKET_TRADES_KEPT : 0;
-	enum err err = ERR_OK;
-	for (uint64_t trade = before + 1; trade <= last && !err; trade++) {
-		struct hash seal = market->seals[(trade - 1) % MARKET_TRADES_KEPT];
-		struct event event = {.header.type = EVENT_STATE_TRADE, .state_trade = {.trade = trade, .seal = seal}};
-		if (!hash_is_none(seal))
-			err = emit(context, &event, info);
-	}
-	return err;
-}
-
 enum err market_snapshot(const struct market *market, emit_function *emit, void *context, struct err_info *info)
 {
 	enum err err = ERR_OK;
 	for (uint32_t i = 0; i < market->venue_count && !err; i++) {
 		struct event event = {.header.type = EVENT_STATE_MARKET, .state_market = market->venues[i].is};
-		err = emit(context, &event, info);
-	}
-	for (uint32_t i = 0; i < market->venue_count && !err; i++) {
-		struct event event = {.header.type = EVENT_STATE_SESSION, .state_session = market->venues[i].session};
 		err = emit(context, &event, info);
 	}
 	for (uint32_t i = 0; i < market->class_count && !err; i++) {
@@ -243,13 +207,14 @@ enum err market_snapshot(const struct market *market, emit_function *emit, void 
 		struct event event = {.header.type = EVENT_STATE_TRADER, .state_trader.org = market->stopped[i]};
 		err = emit(context, &event, info);
 	}
-	for (uint32_t i = 0; i < market->watch_count && !err; i++) {
-		const struct watch *watch = &market->watches[i];
-		struct event event = {.header.type = EVENT_STATE_CANCEL_AFTER,
-			.state_cancel_after = {.org = watch->org, .deadline_us = watch->deadline_us}};
+	if (!err)
+		err = orders_put(market, emit, context, info);
+	if (!err && (market->auctions.number || market->pools.count)) {
+		struct event event = {.header.type = EVENT_STATE_OFFERS,
+			.state_offers = {.auctions = market->auctions.number, .pools = market->pools.count}};
 		err = emit(context, &event, info);
 	}
 	if (!err)
-		err = trades_put(market, emit, context, info);
-	return err ? err : orders_put(market, emit, context, info);
+		err = auctions_snapshot(market, emit, context, info);
+	return err ? err : pools_snapshot(market, emit, context, info);
 }

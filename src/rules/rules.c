@@ -86,8 +86,8 @@ static enum err actor_named(struct rules *rules, struct undo *undo, const struct
 
 /* ---- making events true ---- */
 
-/* Steps of one event: at most one a range and a few more. */
-#define EVENT_STEPS (EVENTS_RANGES_MAX + 16)
+/* Steps of one event: at most two a range, which moves and whose batch leaves a pool, and a few more. */
+#define EVENT_STEPS (2 * EVENTS_RANGES_MAX + 16)
 
 bool rules_reserve(struct rules *rules)
 {
@@ -173,7 +173,7 @@ static enum err led(const struct event *event, struct err_info *info)
 
 static bool is_markets(uint16_t type)
 {
-	return (type >= EVENT_MARKET_OPENED && type <= 109) || (type >= EVENT_STATE_MARKET && type <= 229);
+	return (type >= 80 && type <= 129) || (type >= 220 && type <= 239);
 }
 
 enum err rules_make_true(struct rules *rules, struct undo *undo, const struct event *event, struct err_info *info)
@@ -422,7 +422,8 @@ static enum err source_check(const struct rules *rules, const struct command *co
 /* What follows from the state and the time alone: it leaves no record of its own, and cannot come twice. */
 static bool is_engines(enum command_kind kind)
 {
-	return kind == COMMAND_TICK || kind == COMMAND_ORDER_WORK || kind == COMMAND_MARKET_WORK;
+	return kind == COMMAND_TICK || kind == COMMAND_ORDER_WORK || kind == COMMAND_AUCTION_WORK ||
+	       kind == COMMAND_POOL_WORK;
 }
 
 static enum err repeat_check(const struct rules *rules, const struct command *command, int64_t now_us,
@@ -526,6 +527,8 @@ static enum err decide(struct rules *rules, struct decision *call, struct err_in
 #define RECORD_END(name, NAME)
 #include "carbond/record_fields_none.def"
 #include "carbond/records/market_commands.def"
+#include "carbond/records/auction_commands.def"
+#include "carbond/records/pool_commands.def"
 #include "carbond/record_undef.def"
 		return market_decide(rules->market, rules->ledger, &batches, call, info);
 	default:
@@ -597,17 +600,7 @@ void rules_prefetch(const struct rules *rules, const struct command *command, un
 
 bool rules_due(struct rules *rules, struct command *ret_command)
 {
-	struct id order = {0};
-	uint64_t market;
-	if (!market_due(rules->market, &order, &market))
-		return false;
-	*ret_command = (struct command){.kind = COMMAND_ORDER_WORK, .source = COMMAND_SOURCE_ENGINE};
-	ret_command->order_work.order = order;
-	if (market) {
-		ret_command->kind = COMMAND_MARKET_WORK;
-		ret_command->market_work.market = market;
-	}
-	return true;
+	return market_due(rules->market, rules->ledger, ret_command);
 }
 
 uint64_t rules_repeat_position(const struct rules *rules, struct id org, struct id command)

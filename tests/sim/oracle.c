@@ -18,6 +18,7 @@ struct oracle {
 	struct span halted[HALTED_MOST];
 	size_t halted_count;
 	int64_t issued_kg;
+	uint64_t done_of[COMMAND_KIND_COUNT];
 };
 
 struct oracle *oracle_new(struct id registry, void (*violated)(const char *format, ...))
@@ -170,7 +171,8 @@ void oracle_take(struct oracle *oracle, const struct store_batch *batch)
 			return;
 		}
 		states_check(oracle, &event);
-		work_seen(&event);
+		if (event.header.type == EVENT_COMMAND_DONE)
+			oracle->done_of[event.command_done.kind]++;
 		if (event.header.type == EVENT_COMMAND_DONE)
 			done_add(oracle, &event, event.command_done.number, (struct hash){0});
 		else if (event.header.type == EVENT_SOURCE_DONE)
@@ -179,6 +181,11 @@ void oracle_take(struct oracle *oracle, const struct store_batch *batch)
 	if (count != batch->count)
 		oracle->violated(
 			"batch %llu says %u events and has %u", (unsigned long long)batch->seq, batch->count, count);
+}
+
+uint64_t oracle_done_of(const struct oracle *oracle, enum command_kind kind)
+{
+	return oracle->done_of[kind];
 }
 
 int64_t oracle_position(const struct oracle *oracle)

@@ -684,6 +684,12 @@ static int run_one(uint64_t seed, int times)
 			seed, oracle_position(sim.oracle), sim.starts, sim.from_snapshots, sim.answers, sim.repeats,
 			sim.refusals, market_trade_count(rules_market(oracle_rules(sim.oracle))),
 			hex_text(state.bytes, sizeof state.bytes, text), sim.trace);
+		for (uint32_t kind = 1; i == 0 && kind < COMMAND_KIND_COUNT; kind++)
+			if (oracle_done_of(sim.oracle, (enum command_kind)kind))
+				printf("  %s %" PRIu64, command_kind_name(kind),
+					oracle_done_of(sim.oracle, (enum command_kind)kind));
+		if (i == 0)
+			printf("\n");
 		if (i && (!hash_equal(state, first) || sim.trace != first_trace))
 			failed("the same seed led elsewhere");
 		first = state;

@@ -75,6 +75,8 @@ void oracle_free(struct oracle **oracle);
 /* Applies the batch event by event; checks P1, P2, P3 and what else must hold after each. */
 void oracle_take(struct oracle *oracle, const struct store_batch *batch);
 int64_t oracle_position(const struct oracle *oracle);
+/* How many of clients' commands of a kind were carried out. */
+uint64_t oracle_done_of(const struct oracle *oracle, enum command_kind kind);
 /* NULL: not done. */
 const struct done *oracle_find(const struct oracle *oracle, struct id org, struct id command, const struct hash *key);
 const struct rules *oracle_rules(const struct oracle *oracle);
@@ -88,13 +90,11 @@ void oracle_check_views(const struct oracle *oracle, struct store *store);
 
 /* ---- the work (workload.c) ---- */
 
-#define WORK_RUNS   4
-#define WORK_RANGES 8
+#define WORK_RUNS 4
 
 struct work {
 	struct command command;
 	struct claim_run runs[WORK_RUNS];
-	struct serial_range ranges[WORK_RANGES];
 	const char *text;   /* kept in the vault beside the command, or NULL … */
 	struct hash *cited; /* … and where its hash is cited */
 };
@@ -103,8 +103,6 @@ struct work {
 void work_start(void);
 /* A command that may well be carried out in this state; from a table of kinds. */
 void work_make(struct world *world, const struct rules *rules, struct work *ret_work);
-/* Notes what is in the journal for good. */
-void work_seen(const struct event *event);
 /* Notes what became of it. */
 void work_done(struct world *world, const struct work *work, uint64_t number);
 

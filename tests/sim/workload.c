@@ -248,15 +248,6 @@ static struct {
 } orders[ORDERS_KNOWN];
 static size_t order_count;
 
-/* Trades that are in the journal. */
-#define TRADES_KNOWN 16
-static struct {
-	struct event_traded said;
-	struct serial_range ranges[WORK_RANGES];
-	size_t range_count;
-} trades[TRADES_KNOWN];
-static size_t trade_count;
-
 /* The newest versions of the two instruments, as far as they were answered; 0: none yet. */
 static uint64_t instruments[2];
 
@@ -306,54 +297,6 @@ static void make_halt(struct world *world, const struct rules *rules, struct wor
 	work->command = world_command(world, COMMAND_MARKET_HALT, -1);
 	work->command.market_halt = (struct command_market_halt){
 		.market = 1, .state = world_below(world, 8) == 0 ? MARKET_HALTED : MARKET_OPEN};
-}
-
-static void make_schedule(struct world *world, const struct rules *rules, struct work *work)
-{
-	(void)rules;
-	work->command = world_command(world, COMMAND_MARKET_SCHEDULE, -1);
-	struct command_market_schedule *asked = &work->command.market_schedule;
-	*asked = (struct command_market_schedule){.market = 1,
-		.static_ppm = world_below(world, 3) ? 150000 : 0,
-		.dynamic_ppm = world_below(world, 3) ? 40000 : 0,
-		.interruption_us = CLOCK_US_PER_SECOND * (1 + world_below(world, 60)),
-		.auction_us = world_below(world, 3) ? CLOCK_US_PER_SECOND * world_below(world, 60) : 0,
-		.calendar = world_below(world, 3) == 0};
-	for (int day = 0; asked->calendar && day < 7; day++) {
-		(&asked->mon_open)[2 * day] = (uint32_t)world_below(world, 60);
-		(&asked->mon_open)[2 * day + 1] = 1440 - (uint32_t)world_below(world, 60);
-	}
-}
-
-static void make_watch(struct world *world, const struct rules *rules, struct work *work)
-{
-	(void)rules;
-	work->command = world_command(world, COMMAND_ORDER_CANCEL_AFTER, some_org(world));
-	work->command.order_cancel_after.after_us =
-		world_below(world, 3) ? CLOCK_US_PER_SECOND * (1 + world_below(world, 600)) : 0;
-}
-
-/* One of the trades that the journal has shown last; whoever bought has often given the serials away. */
-static void make_bust(struct world *world, const struct rules *rules, struct work *work)
-{
-	(void)rules;
-	work->command = world_command(world, COMMAND_TRADE_BUST, -1);
-	if (trade_count) {
-		size_t at = (size_t)world_below(world, (int64_t)trade_count);
-		const struct event_traded *said = &trades[at].said;
-		work->command.trade_bust = (struct command_trade_bust){.trade = said->trade,
-			.market = said->market,
-			.seller = said->seller,
-			.buyer = said->buyer,
-			.kg = said->kg,
-			.amount_micros = said->amount_micros,
-			.seller_fee_micros = said->seller_fee_micros,
-			.buyer_fee_micros = said->buyer_fee_micros};
-		memcpy(work->ranges, trades[at].ranges, sizeof work->ranges);
-		work->command.lists =
-			(struct record_lists){.ranges = work->ranges, .range_count = trades[at].range_count};
-	}
-	cites(work, &work->command.trade_bust.reason_hash, "the price was a mistake");
 }
 
 static void make_instrument(struct world *world, const struct rules *rules, struct work *work)
@@ -439,6 +382,204 @@ static void make_mass_cancellation(struct world *world, const struct rules *rule
 		.kill = world_below(world, 4) ? 2 : (uint32_t)world_below(world, 2)};
 }
 
+/* ---- auctions and pools ---- */
+
+/* Sealed bids that were answered; nobody else knows them. */
+#define BIDS_KNOWN 64
+static struct known_bid {
+	uint64_t auction, bid;
+	struct id org;
+	int64_t kg, price_micros;
+	struct hash nonce;
+	bool revealed;
+} bids[BIDS_KNOWN], last_bid;
+static size_t bid_count;
+
+static void make_auction(struct world *world, const struct rules *rules, struct work *work)
+{
+	int64_t held_kg, kg;
+	uint64_t batch = some_batch(world, rules);
+	int org = some_holder(world, rules, batch, &held_kg);
+	work->command = world_command(world, COMMAND_AUCTION_OPEN, org);
+	struct command_auction_open *asked = &work->command.auction_open;
+	kg = 10 * (1 + some_kg(world, held_kg) / 20);
+	*asked = (struct command_auction_open){.market = 1,
+		.batch = batch,
+		.kg = kg,
+		.lot_kg = 10,
+		.price_micros = SIM_TICK * (90 + world_below(world, 11)),
+		.ends_us = world->now_us + CLOCK_US_PER_SECOND * (10 + world_below(world, 300)),
+		.kind = (uint32_t)world_below(world, AUCTION_KIND_COUNT)};
+	if (asked->kind == AUCTION_DUTCH) {
+		asked->floor_micros = SIM_TICK * (50 + world_below(world, 40));
+		asked->step_micros = SIM_TICK * (1 + world_below(world, 10));
+		asked->interval_us = CLOCK_US_PER_SECOND * (1 + world_below(world, 60));
+	} else if (asked->kind != AUCTION_LISTING) {
+		asked->reveals_until_us = asked->ends_us + CLOCK_US_PER_MINUTE * (5 + world_below(world, 60));
+		asked->forfeit_ppm = world_below(world, 1000001);
+	}
+	if (asked->kind == AUCTION_SECOND_PRICE)
+		asked->lot_kg = kg;
+}
+
+/* One that is not over and in this phase, where a few guesses find it among the newest; else the newest. */
+static const struct event_state_auction *some_auction(
+	struct world *world, const struct rules *rules, enum auction_phase phase)
+{
+	static const struct event_state_auction none = {.lot_kg = 10, .kg = 10, .price_micros = SIM_TICK};
+	const struct market *market = rules_market(rules);
+	uint64_t opened = market_auctions_opened(market);
+	const struct event_state_auction *found = NULL;
+	for (int tries = 0; tries < 16 && opened; tries++) {
+		uint64_t back = (uint64_t)world_below(world, 24);
+		const struct event_state_auction *is = market_auction(market, opened > back ? opened - back : 1);
+		if (is)
+			found = is;
+		if (is && is->phase == (uint32_t)phase)
+			break;
+	}
+	return found ? found : &none;
+}
+
+static void make_take(struct world *world, const struct rules *rules, struct work *work)
+{
+	const struct event_state_auction *is = some_auction(world, rules, AUCTION_TAKES);
+	work->command = world_command(world, COMMAND_AUCTION_TAKE, some_org(world));
+	work->command.auction_take = (struct command_auction_take){.auction = is->auction,
+		.kg = is->lot_kg * (1 + world_below(world, is->kg / is->lot_kg)),
+		.limit_micros = SIM_TICK * (80 + world_below(world, 40)),
+		.partial = world_below(world, 2) == 0};
+}
+
+static void make_auction_cancellation(struct world *world, const struct rules *rules, struct work *work)
+{
+	const struct event_state_auction *is = some_auction(world, rules, AUCTION_COMMITS);
+	work->command = world_command(world, COMMAND_AUCTION_CANCEL, -1);
+	work->command.auction_cancel =
+		(struct command_auction_cancel){.auction = is->auction, .forced = world_below(world, 3) == 0};
+	if (!work->command.auction_cancel.forced)
+		work->command.org = is->seller;
+}
+
+static void make_commitment(struct world *world, const struct rules *rules, struct work *work)
+{
+	const struct event_state_auction *is = some_auction(world, rules, AUCTION_COMMITS);
+	work->command = world_command(world, COMMAND_BID_COMMIT, some_org(world));
+	last_bid = (struct known_bid){.auction = is->auction,
+		.org = work->command.org,
+		.kg = is->lot_kg * (1 + world_below(world, is->kg / is->lot_kg)),
+		.price_micros = is->price_micros + SIM_TICK * (world_below(world, 12) - 2),
+		.nonce = world_hash(world)};
+	work->command.bid_commit = (struct command_bid_commit){.auction = is->auction,
+		.commitment = market_commitment(
+			is->auction, last_bid.org, last_bid.kg, last_bid.price_micros, last_bid.nonce),
+		.maximum_micros = market_amount(is->price_micros + 20 * SIM_TICK, is->kg),
+		.all_or_none = world_below(world, 4) == 0};
+}
+
+static void bid_known(struct world *world, const struct work *work, uint64_t number)
+{
+	size_t at = bid_count < BIDS_KNOWN ? bid_count++ : (size_t)world_below(world, BIDS_KNOWN);
+	const struct command_bid_commit *asked = &work->command.bid_commit;
+	struct hash made =
+		market_commitment(last_bid.auction, last_bid.org, last_bid.kg, last_bid.price_micros, last_bid.nonce);
+	bids[at] = last_bid;
+	bids[at].auction = asked->auction;
+	bids[at].bid = hash_equal(made, asked->commitment) ? number : 0; /* another came between */
+}
+
+/* A bid in its phase, where there is one that is known. */
+static struct known_bid *some_bid(struct world *world, const struct rules *rules, enum auction_phase phase)
+{
+	static struct known_bid none = {.kg = 10};
+	struct known_bid *found = &none;
+	for (int tries = 0; tries < 32 && bid_count; tries++) {
+		struct known_bid *bid = &bids[world_below(world, (int64_t)bid_count)];
+		const struct event_state_auction *is = market_auction(rules_market(rules), bid->auction);
+		if (is && bid->bid && (found == &none || (is->phase == (uint32_t)phase && !bid->revealed)))
+			found = bid;
+	}
+	return found;
+}
+
+static void make_bid_withdrawal(struct world *world, const struct rules *rules, struct work *work)
+{
+	const struct known_bid *bid = some_bid(world, rules, AUCTION_COMMITS);
+	work->command = world_command(world, COMMAND_BID_WITHDRAW, 0);
+	work->command.org = bid->org;
+	work->command.bid_withdraw = (struct command_bid_withdraw){.auction = bid->auction, .bid = bid->bid};
+}
+
+static void make_reveal(struct world *world, const struct rules *rules, struct work *work)
+{
+	struct known_bid *bid = some_bid(world, rules, AUCTION_REVEALS);
+	work->command = world_command(world, COMMAND_BID_REVEAL, 0);
+	work->command.org = bid->org;
+	work->command.bid_reveal = (struct command_bid_reveal){.auction = bid->auction,
+		.bid = bid->bid,
+		.kg = bid->kg,
+		.price_micros = bid->price_micros,
+		.nonce = bid->nonce};
+	bid->revealed = true;
+}
+
+static void make_pool(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_POOL_OPEN, -1);
+	work->command.pool_open =
+		(struct command_pool_open){.instrument = instruments[0], .fee_ppm = 3000, .chosen_ppm = 10000};
+}
+
+static void make_pool_addition(struct world *world, const struct rules *rules, struct work *work)
+{
+	int64_t held_kg, kg;
+	uint64_t batch = some_batch(world, rules);
+	int org = some_holder(world, rules, batch, &held_kg);
+	kg = 1 + some_kg(world, held_kg) / 4;
+	work->command = world_command(world, COMMAND_POOL_ADD, org);
+	work->command.pool_add = (struct command_pool_add){.pool = 1 + (uint64_t)world_below(world, 2),
+		.batch = batch,
+		.kg = kg,
+		.maximum_micros = SIM_TICK * (1 + kg / 5)};
+}
+
+static void make_pool_trade(struct world *world, const struct rules *rules, struct work *work)
+{
+	int64_t held_kg;
+	uint64_t batch = some_batch(world, rules), pool = 1 + (uint64_t)world_below(world, 2);
+	int org = some_holder(world, rules, batch, &held_kg);
+	bool sells = world_below(world, 2) == 0;
+	work->command = world_command(world, sells ? COMMAND_POOL_SELL : COMMAND_POOL_BUY, org);
+	if (sells)
+		work->command.pool_sell =
+			(struct command_pool_sell){.pool = pool, .batch = batch, .kg = 1 + some_kg(world, held_kg) / 8};
+	else
+		work->command.pool_buy = (struct command_pool_buy){
+			.pool = pool, .kg = 1 + world_below(world, 40), .maximum_micros = 100 * SIM_TICK};
+}
+
+static void make_redemption(struct world *world, const struct rules *rules, struct work *work)
+{
+	uint64_t pool = 1 + (uint64_t)world_below(world, 2);
+	int org = some_org(world);
+	int64_t shares = 0;
+	for (int tries = 0; tries < WORLD_ORGS && !shares; tries++) {
+		struct ledger_place place = {.org = world->orgs[org = (org + 1) % WORLD_ORGS], .state = KG_HELD};
+		shares = ledger_amount(rules_ledger(rules), market_pool_shares(pool), place);
+	}
+	work->command = world_command(world, COMMAND_POOL_REDEEM, org);
+	work->command.pool_redeem =
+		(struct command_pool_redeem){.pool = pool, .shares = 1 + world_below(world, shares / 2 + 1)};
+}
+
+static void make_resumption(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_POOL_RESUME, -1);
+	work->command.pool_resume.pool = 1 + (uint64_t)world_below(world, 2);
+}
+
 /* ---- the table ---- */
 
 static const struct {
@@ -449,7 +590,9 @@ static const struct {
 	{2, make_reversal}, {3, make_top_up}, {2, make_batch_hold}, {4, make_batch_release}, {2, make_account_hold},
 	{6, make_account_release}, {1, make_house}, {12, make_deposit}, {6, make_payment}, {1, make_market},
 	{2, make_halt}, {1, make_instrument}, {80, make_order}, {12, make_amendment}, {12, make_cancellation},
-	{1, make_mass_cancellation}, {2, make_schedule}, {3, make_watch}, {4, make_bust}};
+	{1, make_mass_cancellation}, {10, make_auction}, {14, make_take}, {2, make_auction_cancellation},
+	{16, make_commitment}, {1, make_bid_withdrawal}, {20, make_reveal}, {1, make_pool}, {12, make_pool_addition},
+	{16, make_pool_trade}, {5, make_redemption}, {5, make_resumption}};
 
 void work_start(void)
 {
@@ -458,8 +601,9 @@ void work_start(void)
 	memset(orders, 0, sizeof orders);
 	order_count = 0;
 	memset(instruments, 0, sizeof instruments);
-	memset(trades, 0, sizeof trades);
-	trade_count = 0;
+	memset(bids, 0, sizeof bids);
+	memset(&last_bid, 0, sizeof last_bid);
+	bid_count = 0;
 }
 
 void work_make(struct world *world, const struct rules *rules, struct work *ret_work)
@@ -476,17 +620,6 @@ void work_make(struct world *world, const struct rules *rules, struct work *ret_
 	kinds[at].make(world, rules, ret_work);
 }
 
-void work_seen(const struct event *event)
-{
-	if (event->header.type != EVENT_TRADED || event->lists.range_count > WORK_RANGES)
-		return;
-	size_t at = event->traded.trade % TRADES_KNOWN;
-	trades[at].said = event->traded;
-	trades[at].range_count = event->lists.range_count;
-	memcpy(trades[at].ranges, event->lists.ranges, event->lists.range_count * sizeof *trades[at].ranges);
-	trade_count = trade_count > at ? trade_count : at + 1;
-}
-
 void work_done(struct world *world, const struct work *work, uint64_t number)
 {
 	const struct command *command = &work->command;
@@ -494,6 +627,8 @@ void work_done(struct world *world, const struct work *work, uint64_t number)
 		instruments[command->instrument_list.batch != 0] = number;
 	if (command->kind == COMMAND_ORDER_PLACE)
 		order_known(world, work);
+	if (command->kind == COMMAND_BID_COMMIT)
+		bid_known(world, work, number);
 	if (command->kind == COMMAND_PERIOD_SUBMIT) {
 		size_t at = period_count < PERIODS_MOST ? period_count++ : (size_t)world_below(world, PERIODS_MOST);
 		periods[at].period = command->period_submit.period;

@@ -96,59 +96,6 @@ static struct id market_order(struct world *world, int org, struct command_order
 	return command.id;
 }
 
-/* A schedule, an auction that a trade out of its band begins, the trade of it undone, and a dead-man switch. */
-static void session(struct world *world, struct command_order_place sell, struct command_order_place buy)
-{
-	struct command command = world_command(world, COMMAND_MARKET_SCHEDULE, -1);
-	command.market_schedule = (struct command_market_schedule){.market = 1,
-		.static_ppm = 300000,
-		.dynamic_ppm = 10000,
-		.interruption_us = CLOCK_US_PER_HOUR,
-		.auction_us = CLOCK_US_PER_MINUTE};
-	done(world, &command);
-	sell.price_micros = buy.price_micros = 95000000;
-	market_order(world, 0, sell);
-	market_order(world, 2, buy);
-	command = (struct command){.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE};
-	world->now_us += CLOCK_US_PER_HOUR;
-	command.tick.due_us = world->now_us;
-	done(world, &command);
-	struct serial_range ranges[1];
-	struct command bust = world_command(world, COMMAND_TRADE_BUST, -1);
-	while (rules_due(world->rules, &command)) {
-		size_t from = made_size, length = 0;
-		done(world, &command);
-		for (; from < made_size; from += length) {
-			struct event event;
-			assert_int_equal(event_decode(made + from, made_size - from, world->scratch, &event, &length,
-						 &world->info),
-				ERR_OK);
-			const struct event_traded *said = &event.traded;
-			if (event.header.type != EVENT_TRADED)
-				continue;
-			assert_int_equal(event.lists.range_count, 1);
-			ranges[0] = event.lists.ranges[0];
-			bust.trade_bust = (struct command_trade_bust){.trade = said->trade,
-				.market = said->market,
-				.seller = said->seller,
-				.buyer = said->buyer,
-				.kg = said->kg,
-				.amount_micros = said->amount_micros,
-				.seller_fee_micros = said->seller_fee_micros,
-				.buyer_fee_micros = said->buyer_fee_micros,
-				.reason_hash = world_hash(world)};
-		}
-	}
-	bust.lists = (struct record_lists){.ranges = ranges, .range_count = 1};
-	done(world, &bust);
-	command = world_command(world, COMMAND_ORDER_CANCEL_AFTER, 2);
-	command.order_cancel_after.after_us = CLOCK_US_PER_HOUR;
-	done(world, &command);
-	command = world_command(world, COMMAND_ORDER_CANCEL_AFTER, 3);
-	command.order_cancel_after.after_us = CLOCK_US_PER_DAY;
-	done(world, &command);
-}
-
 static void trade(struct world *world)
 {
 	struct code8 currency;
@@ -194,13 +141,108 @@ static void trade(struct world *world)
 	market_order(world, 2, buy); /* at 91: the stop wakes */
 	while (rules_due(world->rules, &command))
 		done(world, &command);
-	session(world, sell, buy);
 	command = world_command(world, COMMAND_ORDER_CANCEL_ALL, -1);
 	command.order_cancel_all = (struct command_order_cancel_all){.org = world->orgs[0], .kill = 1};
 	done(world, &command);
 	command = world_command(world, COMMAND_MARKET_HALT, -1);
 	command.market_halt = (struct command_market_halt){.market = 1, .state = MARKET_HALTED};
 	done(world, &command);
+}
+
+static void offer(struct world *world, enum auction_kind kind, int64_t kg)
+{
+	struct command command = world_command(world, COMMAND_AUCTION_OPEN, 0);
+	command.auction_open = (struct command_auction_open){
+		.market = 1, .batch = 1, .kg = kg, .lot_kg = 100, .price_micros = 90000000, .kind = (uint32_t)kind};
+	if (kind == AUCTION_DUTCH) {
+		command.auction_open.floor_micros = 50000000;
+		command.auction_open.step_micros = 10000000;
+		command.auction_open.interval_us = CLOCK_US_PER_HOUR;
+	} else {
+		command.auction_open.reveals_until_us = world->now_us + 2 * CLOCK_US_PER_DAY;
+		command.auction_open.forfeit_ppm = 100000;
+	}
+	command.auction_open.ends_us = world->now_us + CLOCK_US_PER_DAY;
+	done(world, &command);
+}
+
+static void tick(struct world *world, int64_t us)
+{
+	struct command command = {.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE};
+	world->now_us += us;
+	command.tick.due_us = world->now_us;
+	done(world, &command);
+	while (rules_due(world->rules, &command))
+		done(world, &command);
+}
+
+/* Every event of listings and auctions. */
+static void auctions(struct world *world)
+{
+	const int64_t prices[] = {95000000, 92000000, 0};
+	offer(world, AUCTION_DUTCH, 1000);
+	offer(world, AUCTION_UNIFORM, 1000);
+	for (int i = 0; i < 3; i++) {
+		struct command command = world_command(world, COMMAND_BID_COMMIT, 2);
+		command.bid_commit = (struct command_bid_commit){.auction = 2,
+			.commitment = market_commitment(2, world->orgs[2], 600, prices[i], (struct hash){{1}}),
+			.maximum_micros = 100000000};
+		done(world, &command);
+	}
+	tick(world, CLOCK_US_PER_HOUR);
+	struct command command = world_command(world, COMMAND_AUCTION_TAKE, 2);
+	command.auction_take = (struct command_auction_take){.auction = 1, .kg = 200, .limit_micros = 80000000};
+	done(world, &command);
+	tick(world, CLOCK_US_PER_DAY);
+	for (uint64_t bid = 1; bid < 3; bid++) {
+		command = world_command(world, COMMAND_BID_REVEAL, 2);
+		command.bid_reveal = (struct command_bid_reveal){
+			.auction = 2, .bid = bid, .kg = 600, .price_micros = prices[bid - 1], .nonce = {{1}}};
+		done(world, &command);
+	}
+	tick(world, CLOCK_US_PER_DAY);
+}
+
+static void pool_addition(struct world *world, int org, int64_t kg)
+{
+	struct command command = world_command(world, COMMAND_POOL_ADD, org);
+	command.pool_add = (struct command_pool_add){.pool = 1, .batch = 1, .kg = kg, .maximum_micros = 200000000};
+	done(world, &command);
+}
+
+/* Every event of pools. */
+static void pools(struct world *world)
+{
+	struct command command = world_command(world, COMMAND_MONEY_DEPOSIT, -1);
+	command.money_deposit = (struct command_money_deposit){.to = world->orgs[0], .amount_micros = 1000000000};
+	code8_set(&command.money_deposit.currency, "EUR");
+	done(world, &command);
+	command = world_command(world, COMMAND_POOL_OPEN, -1);
+	command.pool_open = (struct command_pool_open){.instrument = 1, .fee_ppm = 3000, .chosen_ppm = 10000};
+	done(world, &command);
+	pool_addition(world, 0, 2000);
+	command = world_command(world, COMMAND_POOL_BUY, 2);
+	command.pool_buy = (struct command_pool_buy){.pool = 1, .kg = 100, .maximum_micros = 100000000};
+	done(world, &command);
+	command = world_command(world, COMMAND_POOL_SELL, 2);
+	command.pool_sell = (struct command_pool_sell){.pool = 1, .batch = 1, .kg = 100};
+	done(world, &command);
+	command = world_command(world, COMMAND_POOL_REDEEM, 0);
+	command.pool_redeem = (struct command_pool_redeem){.pool = 1, .shares = 100000};
+	done(world, &command);
+	command = world_command(world, COMMAND_BATCH_HOLD, -1);
+	command.batch_hold = (struct command_batch_hold){.batch = 1, .reason_hash = world_hash(world)};
+	done(world, &command);
+	while (rules_due(world->rules, &command))
+		done(world, &command);
+	command = world_command(world, COMMAND_BATCH_RELEASE, -1);
+	command.batch_release = (struct command_batch_release){.batch = 1, .reason_hash = world_hash(world)};
+	done(world, &command);
+	for (int i = 0; i < 2; i++) {
+		command = world_command(world, COMMAND_POOL_RESUME, -1);
+		command.pool_resume.pool = 1;
+		done(world, &command);
+	}
 }
 
 /* What a restore writes behind what it kept; a record of one that did not happen is refused. */
@@ -433,6 +475,14 @@ static void make(void)
 	done(&world, &command);
 	money(&world);
 	trade(&world);
+	command = world_command(&world, COMMAND_MARKET_HALT, -1);
+	command.market_halt = (struct command_market_halt){.market = 1, .state = MARKET_OPEN};
+	done(&world, &command);
+	command = world_command(&world, COMMAND_ORDER_CANCEL_ALL, -1);
+	command.order_cancel_all = (struct command_order_cancel_all){.org = world.orgs[0], .kill = 2};
+	done(&world, &command);
+	auctions(&world);
+	pools(&world);
 	operate(&world);
 	world.now_us += 2 * CLOCK_US_PER_DAY;
 	command = (struct command){.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE};
