@@ -84,6 +84,10 @@ static const struct cli_option levels_options[] = {
 	{"levels", "NUMBER", "prices of each side at most (default 10)"}, END};
 static const struct cli_option depth_options[] = {
 	{"levels", "NUMBER", "prices of each side at most (default 10)"}, AT_LEAST_OPTION, END};
+static const struct cli_option disputes_options[] = {{"state", "STATE", "open, rejected or upheld"},
+	{"batch", "NUMBER", "only those of this batch"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option imports_options[] = {{"origin", "CODE", "only from this registry"},
+	{"series", "TEXT", "and only of this series"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
 static const struct cli_option records_options[] = {ORG_OPTION,
 	{"subject_kind", "KIND", "only of this kind: unit, sensor, key"}, {"subject", "ID", "only of this resource"},
 	PAGE_OPTIONS, END};
@@ -414,7 +418,8 @@ const struct cli_command cli_commands[] = {
 		.examples = "carbonctl verifiers revoke 0193577e-5c00-7000-8000-000000000008 reason='key lost'"),
 
 	LIST("batches", "batches.list", "/v1/batches", .flags = CLI_PAGED, .options = batches_options,
-		.columns = "batch unit_code country methodology vintage kind kg buffer_kg reversed_kg held issued_at "
+		.columns = "batch unit_code country methodology vintage kind kg buffer_kg reversed_kg held disputes "
+			   "issued_at "
 			   "serial",
 		.doc = "Lists issued batches", .examples = "carbonctl batches list"),
 	REST("batches", "get", "batches.get", "GET", "/v1/batches/{batch}", .options = view_options,
@@ -437,7 +442,7 @@ const struct cli_command cli_commands[] = {
 		.doc = "Lists an organisation's kilograms by batch and state",
 		.examples = "carbonctl holdings list --org acme"),
 	REST("holdings", "ranges", "holdings.ranges", "GET", "/v1/holdings/ranges", .flags = CLI_PAGED,
-		.options = ranges_options, .columns = "batch start length state retirement_id",
+		.options = ranges_options, .columns = "batch start length state retirement_id cancellation_id",
 		.doc = "Lists the serials that an organisation holds",
 		.examples = "carbonctl holdings ranges --batch 1"),
 
@@ -551,6 +556,69 @@ const struct cli_command cli_commands[] = {
 	REST("retirements", "get", "retirements.get", "GET", "/v1/retirements/{id}", .options = view_options,
 		.doc = "Shows a retirement",
 		.examples = "carbonctl retirements get 0193577e-5c00-7000-8000-00000000000b"),
+	LIST("cancellations", "cancellations.list", "/v1/cancellations", .flags = CLI_PAGED,
+		.options = org_views_options, .columns = "id number made_at kg reason destination state ranges",
+		.doc = "Lists cancellations of an organisation's kilograms, newest first",
+		.examples = "carbonctl cancellations list"),
+	REST("cancellations", "create", "cancellations.create", "POST", "/v1/cancellations",
+		.flags = CLI_BODY | CLI_VALUE, .texts = "destination explanation", .lists = "serials",
+		.doc = "Cancels kilograms for ever, without a claim",
+		.examples = "carbonctl cancellations create batch=1 kg=1000 reason=conversion destination=VERRA "
+			    "explanation='asked for by letter of 2026-11-20'"),
+	REST("cancellations", "get", "cancellations.get", "GET", "/v1/cancellations/{id}", .options = view_options,
+		.doc = "Shows a cancellation",
+		.examples = "carbonctl cancellations get 0193577e-5c00-7000-8000-00000000000c"),
+	LIST("disputes", "disputes.list", "/v1/disputes", .flags = CLI_PAGED, .options = disputes_options,
+		.columns = "id state batch period_id kg opened_at decided_at", .doc = "Lists disputes",
+		.examples = "carbonctl disputes list --state open"),
+	REST("disputes", "open", "disputes.open", "POST", "/v1/disputes", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "evidence_hash reason", .lists = "serials",
+		.doc = "Disputes a batch, a period or serials, which are held until it is decided",
+		.examples = "carbonctl disputes open batch=1 reason='the well is said to leak'"),
+	REST("disputes", "get", "disputes.get", "GET", "/v1/disputes/{id}", .options = view_options,
+		.doc = "Shows a dispute", .examples = "carbonctl disputes get 0193577e-5c00-7000-8000-00000000000d"),
+	REST("disputes", "decide", "disputes.decide", "POST", "/v1/disputes/{id}/decision",
+		.flags = CLI_BODY | CLI_VALUE, .texts = "reason",
+		.doc = "Decides a dispute: upheld leads to a reversal, refusal or cancellation",
+		.examples = "carbonctl disputes decide 0193577e-5c00-7000-8000-00000000000d upheld=true kg=1200 "
+			    "reason='the leak was measured'"),
+	LIST("imports", "imports.list", "/v1/imports", .flags = CLI_PAGED, .options = imports_options,
+		.columns = "batch origin series numbers kg made_at",
+		.doc = "Lists batches of other registries' credits",
+		.examples = "carbonctl imports list --origin VERRA"),
+	REST("imports", "create", "imports.create", "POST", "/v1/imports", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "origin series methodology country evidence_hash",
+		.doc = "Takes credits of another registry in as a batch; each of their numbers comes in once for ever",
+		.examples = "carbonctl imports create @import.json"),
+	REST("imports", "get", "imports.get", "GET", "/v1/imports/{batch}", .options = view_options,
+		.doc = "Shows where an imported batch comes from", .examples = "carbonctl imports get 2"),
+	LIST("notices", "notices.list", "/v1/notices", .flags = CLI_PAGED, .options = org_views_options,
+		.columns = "made_at batch reversed_kg held_kg retired_kg other_kg",
+		.doc = "Lists reversals of batches of which an organisation had kilograms",
+		.examples = "carbonctl notices list"),
+	REST("notices", "batch", "notices.batch", "GET", "/v1/batches/{batch}/notices", .flags = CLI_PAGED,
+		.options = views_options, .columns = "made_at org_id reversed_kg held_kg retired_kg other_kg",
+		.doc = "Lists everybody who had kilograms of a batch when some were reversed",
+		.examples = "carbonctl notices batch 1"),
+	LIST("admissions", "admissions.list", "/v1/admissions", .flags = CLI_PAGED, .options = views_options,
+		.columns = "methodology_hash valid_from valid_to made_at",
+		.doc = "Lists versions of methodologies that periods may be submitted under",
+		.examples = "carbonctl admissions list"),
+	REST("admissions", "create", "admissions.create", "POST", "/v1/admissions", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "methodology_hash reason",
+		.doc = "Says when periods may be submitted under a version of a methodology",
+		.examples = "carbonctl admissions create "
+			    "methodology_hash=d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a "
+			    "valid_from=2026-01-01T00:00:00Z reason='approved by the board'"),
+	LIST("registrations", "registrations.list", "/v1/registrations", .flags = CLI_PAGED, .options = views_options,
+		.columns = "project_id org_id state crediting_from crediting_to", .doc = "Lists registered projects",
+		.examples = "carbonctl registrations list"),
+	REST("registrations", "create", "registrations.create", "POST", "/v1/registrations",
+		.flags = CLI_BODY | CLI_VALUE, .texts = "reason",
+		.doc = "Registers a project with its crediting period, suspends it, or closes it for ever",
+		.examples = "carbonctl registrations create project_id=0193577e-5c00-7000-8000-000000000006 "
+			    "org_id=0193577e-5c00-7000-8000-000000000000 state=registered "
+			    "crediting_from=2026-01-01T00:00:00Z crediting_to=2036-01-01T00:00:00Z reason='validated'"),
 	REST("certificates", "get", "certificates.get", "GET", "/v1/certificates/{id}", .options = view_options,
 		.doc = "Shows a retirement's certificate, which is public",
 		.examples = "carbonctl certificates get 0193577e-5c00-7000-8000-00000000000b"),

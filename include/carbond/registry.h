@@ -40,7 +40,10 @@ void registry_claim_key(struct id point, uint32_t hour, uint32_t slot, uint8_t r
 
 /* Where another registry's numbers are counted: a name for (origin, series), 16 bytes of SHA-256 ("carbond/origin/1"). */
 struct id registry_origin_line(struct code16 origin, struct code32 series);
-/* The guard key of one number of another registry: "origin" ‖ line ‖ low half ‖ high half of the number (big-endian u32). */
+/* Numbers are kept as runs: the slot is number ÷ 2^31, the first hour the rest; no run goes beyond its slot, so that a number has one
+ * form alone. */
+#define REGISTRY_ORIGIN_SLOT (UINT32_C(1) << 31)
+/* The guard key of one number of another registry: "origin" ‖ line ‖ first hour ‖ slot (big-endian u32). */
 #define REGISTRY_ORIGIN_KEY_SIZE 30
 void registry_origin_key(struct id line, uint32_t low, uint32_t high, uint8_t ret_key[REGISTRY_ORIGIN_KEY_SIZE]);
 /* What an imported batch has for an evidence root: SHA-256 ("carbond/import/1") over evidence hash and runs, little-endian. */

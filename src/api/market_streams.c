@@ -185,6 +185,9 @@ static bool moves_kilograms_of(const struct event *event, struct id org)
 	switch (event->header.type) {
 	case EVENT_TRANSFERRED: return id_equal(event->transferred.from, org) || id_equal(event->transferred.to, org);
 	case EVENT_RETIRED: return id_equal(event->retired.org, org);
+	case EVENT_CANCELLED: return id_equal(event->cancelled.org, org);
+	case EVENT_DISPUTE_OPENED: return id_equal(event->dispute_opened.holder, org);
+	case EVENT_DISPUTE_DECIDED: return id_equal(event->dispute_decided.holder, org);
 	case EVENT_BUFFER_TOPPED_UP: return id_equal(event->buffer_topped_up.org, org);
 	default: return false;
 	}

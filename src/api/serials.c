@@ -13,7 +13,7 @@ struct serial_part {
 	const char *serial;
 	int64_t start, length;
 	int state;
-	struct id certificate_id;
+	struct id certificate_id, cancellation_id;
 };
 struct serial_answer {
 	const char *serial;
@@ -32,7 +32,8 @@ static const struct field serial_part_fields[] = {
 	FIELD(struct serial_part, start, FIELD_INT, .doc = "First kilogram"),
 	FIELD(struct serial_part, length, FIELD_INT, .unit = "kg", .doc = "How many"),
 	FIELD(struct serial_part, state, FIELD_ENUM, .names = event_kg_state_names, .doc = "Where they are"),
-	FIELD(struct serial_part, certificate_id, FIELD_ID, .doc = "Certificate, where retired"), FIELD_END};
+	FIELD(struct serial_part, certificate_id, FIELD_ID, .doc = "Certificate, where retired"),
+	FIELD(struct serial_part, cancellation_id, FIELD_ID, .doc = "Cancellation, where cancelled by one"), FIELD_END};
 
 static const struct field serial_fields[] = {
 	FIELD(struct serial_answer, serial, FIELD_TEXT, .max = 128, .doc = "The serial number"),
@@ -44,7 +45,7 @@ static const struct field serial_fields[] = {
 	FIELD(struct serial_answer, methodology, FIELD_TEXT, .max = 16, .doc = "By which methodology"),
 	FIELD(struct serial_answer, kind, FIELD_ENUM, .names = event_credit_kind_names, .doc = "Removal or reduction"),
 	FIELD(struct serial_answer, durability, FIELD_ENUM, .names = event_durability_names, .doc = "Durability class"),
-	FIELD(struct serial_answer, suspended, FIELD_BOOL, .doc = "The batch is suspended"),
+	FIELD(struct serial_answer, suspended, FIELD_BOOL, .doc = "The batch is suspended, or in dispute"),
 	FIELD(struct serial_answer, issuance_id, FIELD_HASH, .doc = "Issuance"),
 	FIELD(struct serial_answer, evidence_root, FIELD_HASH, .doc = "Root of the evidence pack"),
 	FIELD(struct serial_answer, period_id, FIELD_ID, .doc = "Monitoring period"),
@@ -116,7 +117,8 @@ static enum err parts_fill(struct http_request *request, const struct batch_row 
 		parts[i] = (struct serial_part){.start = from,
 			.length = to - from,
 			.state = rows[i].state,
-			.certificate_id = rows[i].retirement_id};
+			.certificate_id = rows[i].retirement_id,
+			.cancellation_id = rows[i].cancellation_id};
 		err = certificate_serial(http_arena(request), batch, from, to - from, &parts[i].serial, info);
 	}
 	answer->parts = (struct field_list){.items = parts, .count = count};
@@ -144,7 +146,7 @@ static enum err serials_get(struct http_request *request, struct err_info *info)
 		.methodology = batch.methodology,
 		.kind = batch.kind,
 		.durability = batch.durability,
-		.suspended = batch.held,
+		.suspended = batch.held || batch.disputes > 0,
 		.issuance_id = batch.issuance_id,
 		.evidence_root = batch.evidence_root,
 		.period_id = batch.period_id};

@@ -255,7 +255,7 @@ struct ranges_view *ranges_view_new(struct store *store, struct arena *arena);
 void ranges_view_free(struct ranges_view **view);
 /* From event `position` on the serials are in this place. Nothing where the view is ahead already. */
 enum err ranges_view_assign(struct ranges_view *view, const struct serial_range *range, struct id org,
-	enum kg_state state, struct id retirement, int64_t position, struct err_info *info) MUST_CHECK;
+	enum kg_state state, struct id record, int64_t position, struct err_info *info) MUST_CHECK;
 /* Adds the changes to an array that grows in the arena. */
 enum err ranges_view_changes(
 	struct ranges_view *view, struct store_change **changes, size_t *count, size_t *capacity) MUST_CHECK;

@@ -210,7 +210,8 @@ static enum err cut(struct ranges_view *view, int64_t batch, int64_t at, int64_t
 static bool joins(const struct serial_range_row *a, const struct serial_range_row *b)
 {
 	return a->batch == b->batch && end_of(a) == b->start && a->state == b->state &&
-	       id_equal(a->org_id, b->org_id) && id_equal(a->retirement_id, b->retirement_id);
+	       id_equal(a->org_id, b->org_id) && id_equal(a->retirement_id, b->retirement_id) &&
+	       id_equal(a->cancellation_id, b->cancellation_id);
 }
 
 /* Joins a segment with the one behind it where they are alike. */
@@ -236,7 +237,7 @@ static bool is_ahead(const struct ranges_view *view, int64_t batch, int64_t low,
 }
 
 enum err ranges_view_assign(struct ranges_view *view, const struct serial_range *range, struct id org,
-	enum kg_state state, struct id retirement, int64_t position, struct err_info *info)
+	enum kg_state state, struct id record, int64_t position, struct err_info *info)
 {
 	int64_t batch = (int64_t)range->batch, low = range->start, high = range->start + range->length;
 	enum err err = window_read(view, batch, low > 0 ? low - 1 : 0, high + 1, info);
@@ -253,7 +254,8 @@ enum err ranges_view_assign(struct ranges_view *view, const struct serial_range 
 		.length = range->length,
 		.org_id = org,
 		.state = (int)state,
-		.retirement_id = retirement,
+		.retirement_id = state == KG_RETIRED ? record : (struct id){{0}},
+		.cancellation_id = state == KG_CANCELLED ? record : (struct id){{0}},
 		.position = position};
 	if (!err)
 		err = segment_insert(view, &row, true);

@@ -71,6 +71,8 @@ const struct store_collection *const engine_collections[] = {&vault_collection, 
 	/* registry */
 	&registry_periods_collection, &batches_collection, &holdings_collection, &ranges_collection,
 	&transfers_collection, &retirements_collection, &verifiers_collection, &accounts_collection,
+	&cancellations_collection, &disputes_collection, &imports_collection, &notices_collection,
+	&admissions_collection, &registrations_collection, &batch_events_collection,
 	/* market */
 	&markets_collection, &market_classes_collection, &instruments_collection, &orders_collection,
 	&trades_collection, &executions_collection, &ladders_collection, &price_levels_collection,

@@ -11,7 +11,8 @@ static const struct field attestation_fields[] = {
 	FIELD(struct registry_attestation, verifier_org_id, FIELD_ID, .doc = "its organisation"),
 	FIELD(struct registry_attestation, signature, FIELD_BYTES, .max = 64,
 		.doc = "Ed25519 signature of the evidence root"),
-	FIELD(struct registry_attestation, attested_at, FIELD_TIME, .doc = "when it was handed in"), FIELD_END};
+	FIELD(struct registry_attestation, attested_at, FIELD_TIME, .doc = "when it was handed in"),
+	FIELD(struct registry_attestation, position, FIELD_INT, .doc = "journal position of that"), FIELD_END};
 
 const struct field registry_period_fields[] = {
 	FIELD(struct registry_period, id, FIELD_ID, .flags = FIELD_REQUIRED, .doc = "the period"),
@@ -47,6 +48,7 @@ const struct field registry_period_fields[] = {
 		.doc = "verifiers that have signed"),
 	FIELD(struct registry_period, submitted_by, FIELD_ID, .doc = "actor who submitted"),
 	FIELD(struct registry_period, submitted_at, FIELD_TIME, .doc = "when"),
+	FIELD(struct registry_period, submitted_position, FIELD_INT, .doc = "journal position of the submission"),
 	FIELD(struct registry_period, decided_at, FIELD_TIME, .doc = "when it was issued, withdrawn or refused"),
 	FIELD(struct registry_period, batch, FIELD_INT, .doc = "the batch issued from it"),
 	FIELD(struct registry_period, position, FIELD_INT, .doc = "journal position of the last event applied"),
@@ -87,6 +89,9 @@ const struct field batch_fields[] = {FIELD(struct batch_row, batch, FIELD_INT, .
 	FIELD(struct batch_row, held, FIELD_BOOL, .doc = "suspended"),
 	FIELD(struct batch_row, unsold_held, FIELD_BOOL,
 		.doc = "the operator's unsold kilograms are suspended by a reversal"),
+	FIELD(struct batch_row, disputes, FIELD_INT, .doc = "open disputes of the whole batch, which suspend it, too"),
+	FIELD(struct batch_row, origin, FIELD_TEXT, .max = 16,
+		.doc = "of an imported batch: the registry that it comes from"),
 	FIELD(struct batch_row, hold_until, FIELD_TIME, .doc = "when the hold ends by itself"),
 	FIELD(struct batch_row, chain_root, FIELD_HASH, .doc = "of a first batch: newest evidence root of the chain"),
 	FIELD(struct batch_row, chain_kg, FIELD_INT, .unit = "kg",
@@ -141,6 +146,8 @@ const struct field range_fields[] = {FIELD(struct serial_range_row, batch, FIELD
 	FIELD(struct serial_range_row, org_id, FIELD_ID, .doc = "in whose account"),
 	FIELD(struct serial_range_row, state, FIELD_ENUM, .names = event_kg_state_names, .doc = "state"),
 	FIELD(struct serial_range_row, retirement_id, FIELD_ID, .doc = "retirement, where retired"),
+	FIELD(struct serial_range_row, cancellation_id, FIELD_ID,
+		.doc = "cancellation, where cancelled by one; not for a reversal"),
 	FIELD(struct serial_range_row, position, FIELD_INT, .doc = "journal position of the last event applied"),
 	FIELD_END};
 
@@ -214,6 +221,8 @@ const struct field verifier_fields[] = {FIELD(struct verifier_row, id, FIELD_ID,
 	FIELD(struct verifier_row, valid_from, FIELD_TIME, .doc = "signatures count from"),
 	FIELD(struct verifier_row, valid_to, FIELD_TIME, .doc = "and before"),
 	FIELD(struct verifier_row, revoked_at, FIELD_TIME, .doc = "when it was revoked"),
+	FIELD(struct verifier_row, registered_position, FIELD_INT, .doc = "journal position of its registration"),
+	FIELD(struct verifier_row, revoked_position, FIELD_INT, .doc = "and of its revocation"),
 	FIELD(struct verifier_row, position, FIELD_INT, .doc = "journal position of the last event applied"),
 	FIELD_END};
 

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HOLDERS_READ 1000 /* at a time */
+
 /* ---- sheets: rows of one collection that the chunk touches ---- */
 
 struct entry {
@@ -265,10 +267,49 @@ struct err_info *view_info(struct projector *projector)
 }
 
 enum err view_assign(
-	struct projector *projector, const struct serial_range *range, struct ledger_place place, struct id retirement)
+	struct projector *projector, const struct serial_range *range, struct ledger_place place, struct id record)
 {
 	return ranges_view_assign(
-		projector->ranges, range, place.org, place.state, retirement, projector->position, projector->info);
+		projector->ranges, range, place.org, place.state, record, projector->position, projector->info);
+}
+
+int64_t view_position(const struct projector *projector)
+{
+	return projector->position;
+}
+
+/* Those that are stored, as the chunk has changed them; then those that the chunk has made. */
+enum err view_each_holder(struct projector *projector, uint64_t batch,
+	enum err (*each)(void *context, const struct holding_row *holding), void *context)
+{
+	struct sheet *sheet = &projector->sheets[SHEET_HOLDINGS];
+	struct holding_row low, *rows = NULL;
+	size_t count = HOLDERS_READ, made = sheet->count;
+	field_clear(holding_fields, &low);
+	low.batch = (int64_t)batch;
+	struct store_query query = {.collection = &holdings_collection,
+		.index = "by_batch",
+		.low = &low,
+		.prefix = 1,
+		.most = HOLDERS_READ};
+	enum err err = ERR_OK;
+	while (!err && count == HOLDERS_READ) {
+		err = store_find(
+			projector->engine->store, &query, projector->arena, (void **)&rows, &count, projector->info);
+		for (size_t i = 0; i < count && !err; i++) {
+			const struct holding_row *now = NULL;
+			err = view_peek(projector, SHEET_HOLDINGS, &rows[i], &now);
+			if (!err)
+				err = each(context, now);
+		}
+		query.after = count ? &rows[count - 1] : NULL;
+	}
+	for (size_t i = 0; i < made && !err; i++) {
+		const struct holding_row *row = sheet->entries[i].row;
+		if (sheet->entries[i].base_position < 0 && row->batch == (int64_t)batch)
+			err = each(context, row);
+	}
+	return err;
 }
 
 /* ---- events of the frame's own ---- */

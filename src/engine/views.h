@@ -37,23 +37,40 @@ enum err view_actor(struct projector *projector, const struct event *event, stru
 /* Memory that lives as long as the chunk's rows, and where a fault is said. */
 struct arena *view_arena(struct projector *projector);
 struct err_info *view_info(struct projector *projector);
-/* Serials are in this place from the event at hand on; `retirement` is that which they went into, or zero. */
+/* Serials are in this place from the event at hand on; `record` is the retirement or cancellation which they went into, or zero. */
 enum err view_assign(struct projector *projector, const struct serial_range *range, struct ledger_place place,
-	struct id retirement) MUST_CHECK;
+	struct id record) MUST_CHECK;
+/* The position of the event at hand. */
+int64_t view_position(const struct projector *projector);
+/* Every organisation that has, or once had, kilograms of a batch, as the events up to this one left it. Stops at an error. */
+struct holding_row;
+enum err view_each_holder(struct projector *projector, uint64_t batch,
+	enum err (*each)(void *context, const struct holding_row *holding), void *context) MUST_CHECK;
 
 /* ---- kilograms (views_kilograms.c) ---- */
 
 struct ledger_place view_place(struct id org, enum kg_state state);
 enum err view_range_move(struct projector *projector, const struct serial_range *range, struct ledger_place from,
-	struct ledger_place to, struct id retirement) MUST_CHECK;
+	struct ledger_place to, struct id record) MUST_CHECK;
 /* All ranges of a record. */
 enum err view_ranges_move(struct projector *projector, const struct event *event, struct ledger_place from,
-	struct ledger_place to, struct id retirement) MUST_CHECK;
+	struct ledger_place to, struct id record) MUST_CHECK;
 /* New kilograms of a batch; 0: none. */
 enum err view_range_make(struct projector *projector, struct id org, uint64_t batch, enum kg_state state, int64_t start,
 	int64_t kg) MUST_CHECK;
 /* A record's ranges as a row has them. */
 enum err view_range_items(
 	struct projector *projector, const struct record_lists *lists, struct field_list *ret_list) MUST_CHECK;
+
+/* ---- batches (views_registry.c, views_operations.c) ---- */
+
+/* The serial number of a whole batch. */
+enum err view_batch_serial(
+	struct projector *projector, const struct batch_row *batch, const char **ret_text) MUST_CHECK;
+/* The event at hand is one of a batch's: of these serials, or of all. */
+enum err view_batch_event(struct projector *projector, const struct serial_range *range) MUST_CHECK;
+enum err view_whole_batch_event(struct projector *projector, uint64_t batch) MUST_CHECK;
+/* A row for each that has kilograms of a reversed batch. */
+enum err view_notices(struct projector *projector, const struct event *event) MUST_CHECK;
 
 #endif

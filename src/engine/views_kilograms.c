@@ -31,13 +31,22 @@ static enum err holding_add(struct projector *projector, struct id org, uint64_t
 	return ERR_OK;
 }
 
+/* What a kilogram's history tells: another has it, or it is where it does not come back from by itself. */
+static bool is_told(struct ledger_place from, struct ledger_place to)
+{
+	return !id_equal(from.org, to.org) ||
+	       (to.state != KG_HELD && to.state != KG_LISTED && to.state != KG_RESERVED) || from.state == KG_ESCROW;
+}
+
 enum err view_range_move(struct projector *projector, const struct serial_range *range, struct ledger_place from,
-	struct ledger_place to, struct id retirement)
+	struct ledger_place to, struct id record)
 {
 	enum err err = holding_add(projector, from.org, range->batch, from.state, -range->length);
 	if (!err)
 		err = holding_add(projector, to.org, range->batch, to.state, range->length);
-	return err ? err : view_assign(projector, range, to, retirement);
+	if (!err && is_told(from, to))
+		err = view_batch_event(projector, range);
+	return err ? err : view_assign(projector, range, to, record);
 }
 
 enum err view_range_make(
@@ -47,6 +56,8 @@ enum err view_range_make(
 		return ERR_OK;
 	struct serial_range range = {.batch = batch, .start = start, .length = kg};
 	enum err err = holding_add(projector, org, batch, state, kg);
+	if (!err)
+		err = view_batch_event(projector, &range);
 	return err ? err : view_assign(projector, &range, view_place(org, state), (struct id){0});
 }
 
@@ -65,10 +76,10 @@ enum err view_range_items(struct projector *projector, const struct record_lists
 }
 
 enum err view_ranges_move(struct projector *projector, const struct event *event, struct ledger_place from,
-	struct ledger_place to, struct id retirement)
+	struct ledger_place to, struct id record)
 {
 	enum err err = ERR_OK;
 	for (size_t i = 0; i < event->lists.range_count && !err; i++)
-		err = view_range_move(projector, &event->lists.ranges[i], from, to, retirement);
+		err = view_range_move(projector, &event->lists.ranges[i], from, to, record);
 	return err;
 }

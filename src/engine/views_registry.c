@@ -15,6 +15,7 @@ enum err view_on_verifier_registered(struct projector *projector, const struct e
 	memcpy(row->key.bytes, &said->key, sizeof row->key.bytes);
 	row->valid_from = said->valid_from_us;
 	row->valid_to = said->valid_to_us;
+	row->registered_position = view_position(projector);
 	return ERR_OK;
 }
 
@@ -23,8 +24,10 @@ enum err view_on_verifier_revoked(struct projector *projector, const struct even
 	struct verifier_row *row = NULL;
 	enum err err =
 		view_row(projector, SHEET_VERIFIERS, KEYED(verifier_row, .id = event->verifier_revoked.verifier), &row);
-	if (!err && row)
+	if (!err && row) {
 		row->revoked_at = event->header.time_us;
+		row->revoked_position = view_position(projector);
+	}
 	return err;
 }
 
@@ -58,6 +61,7 @@ enum err view_on_period_submitted(struct projector *projector, const struct even
 	row->state = PERIOD_SUBMITTED;
 	row->held = said->held;
 	row->submitted_at = event->header.time_us;
+	row->submitted_position = view_position(projector);
 	if (!row->unit_code || !row->methodology || !row->country)
 		return ERR_NO_MEMORY;
 	return view_actor(projector, event, &row->submitted_by);
@@ -80,7 +84,8 @@ enum err view_on_period_attested(struct projector *projector, const struct event
 	list[count] = (struct registry_attestation){.verifier_id = said->verifier,
 		.verifier_org_id = said->verifier_org,
 		.signature = {.data = (const uint8_t *)signature, .size = sizeof said->signature},
-		.attested_at = event->header.time_us};
+		.attested_at = event->header.time_us,
+		.position = view_position(projector)};
 	row->attestations = (struct field_list){.items = list, .count = count + 1};
 	if (said->attestations >= row->quorum)
 		row->state = PERIOD_ATTESTED;
@@ -132,7 +137,7 @@ enum err view_on_period_released(struct projector *projector, const struct event
 }
 
 /* The batch's number in serials, as its period says. */
-static enum err serial_of(struct projector *projector, const struct batch_row *batch, const char **ret_text)
+enum err view_batch_serial(struct projector *projector, const struct batch_row *batch, const char **ret_text)
 {
 	struct serial serial = {.vintage = (int)batch->vintage,
 		.range = {.batch = (uint64_t)batch->batch, .start = 0, .length = batch->kg}};
@@ -171,9 +176,9 @@ static enum err batch_fill(struct projector *projector, struct batch_row *row, c
 	row->buffer_kg = said->buffer_kg;
 	row->first_batch = (int64_t)said->first_batch;
 	row->slot = said->slot;
-	row->reversed_kg = 0;
+	row->reversed_kg = row->disputes = 0;
 	row->issued_at = event->header.time_us;
-	return serial_of(projector, row, &row->serial);
+	return view_batch_serial(projector, row, &row->serial);
 }
 
 enum err view_on_batch_issued(struct projector *projector, const struct event *event)
@@ -207,7 +212,7 @@ enum err view_on_batch_held(struct projector *projector, const struct event *eve
 		return err;
 	row->held = true;
 	row->hold_until = event->batch_held.until_us ? event->batch_held.until_us : FIELD_ABSENT;
-	return ERR_OK;
+	return view_whole_batch_event(projector, event->batch_held.batch);
 }
 
 enum err view_on_batch_released(struct projector *projector, const struct event *event)
@@ -221,7 +226,7 @@ enum err view_on_batch_released(struct projector *projector, const struct event 
 	row->hold_until = FIELD_ABSENT;
 	if (!hash_is_none(said->reason_hash))
 		row->unsold_held = false;
-	return ERR_OK;
+	return view_whole_batch_event(projector, said->batch);
 }
 
 /* The operator of a batch, whether its row is in the chunk or only stored. */
@@ -267,6 +272,10 @@ enum err view_on_batch_reversed(struct projector *projector, const struct event 
 		if (!err)
 			err = view_range_move(projector, range, from, to, (struct id){0});
 	}
+	if (!err)
+		err = view_whole_batch_event(projector, said->batch);
+	if (!err)
+		err = view_notices(projector, event);
 	return err ? err : debt_add(projector, org, said->debt_kg);
 }
 

@@ -55,8 +55,8 @@ static enum err numbers_check(const struct registry *registry, const struct comm
 	for (size_t i = 0; i < lists->run_count; i++) {
 		struct claim_run *run = &runs[i];
 		*run = lists->runs[i];
-		if (!id_is_none(run->point) || run->reserved || !run->hours ||
-			run->first_hour > UINT32_MAX - run->hours)
+		if (!id_is_none(run->point) || run->reserved || !run->hours || run->hours > REGISTRY_ORIGIN_SLOT ||
+			run->first_hour > REGISTRY_ORIGIN_SLOT - run->hours)
 			return REFUSE(info, ERR_INVALID_FIELD, "/numbers", "run %zu is empty or too large", i);
 		run->point = line;
 		bool follows = i == 0 || run->slot > runs[i - 1].slot ||

@@ -95,6 +95,7 @@ void oracle_check_views(const struct oracle *oracle, struct store *store);
 struct work {
 	struct command command;
 	struct claim_run runs[WORK_RUNS];
+	struct serial_range ranges[1];
 	const char *text;   /* kept in the vault beside the command, or NULL … */
 	struct hash *cited; /* … and where its hash is cited */
 };

@@ -191,6 +191,87 @@ static void make_top_up(struct world *world, const struct rules *rules, struct w
 	work->command.buffer_top_up = (struct command_buffer_top_up){.batch = batch, .kg = 1 + world_below(world, 20)};
 }
 
+static void make_cancellation_of_kg(struct world *world, const struct rules *rules, struct work *work)
+{
+	int64_t held_kg;
+	uint64_t batch = some_batch(world, rules);
+	int org = some_holder(world, rules, batch, &held_kg);
+	bool is_house = world_below(world, 4) == 0;
+	work->command = world_command(world, COMMAND_CANCEL, is_house ? -1 : org);
+	work->command.cancel = (struct command_cancel){.batch = batch,
+		.kg = 1 + world_below(world, 30),
+		.reason = is_house ? CANCEL_ERROR : (uint32_t)world_below(world, CANCEL_REASON_COUNT)};
+	if (is_house) {
+		work->command.cancel.org = world->orgs[org];
+		work->command.cancel.state = world_below(world, 3) == 0 ? KG_BUFFER : KG_HELD;
+	}
+	if (work->command.cancel.reason == CANCEL_CONVERSION)
+		code32_set(&work->command.cancel.destination, "OTHER");
+	cites(work, &work->command.cancel.reason_hash, "it was counted twice");
+}
+
+/* Numbers of another registry, most of which have not come in yet. */
+static void make_import(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_BATCH_IMPORT, -1);
+	work->command.batch_import = (struct command_batch_import){.org = world->orgs[some_org(world)],
+		.evidence_hash = world_hash(world),
+		.kind = CREDIT_REMOVAL,
+		.durability = DURABILITY_CHAR,
+		.vintage = 2025,
+		.unit_kg = 1000};
+	code16_set(&work->command.batch_import.origin, "OTHER");
+	code32_set(&work->command.batch_import.series, "A-1");
+	code16_set(&work->command.batch_import.methodology, "BIOCHAR");
+	code8_set(&work->command.batch_import.country, "FI");
+	work->runs[0] = (struct claim_run){
+		.first_hour = (uint32_t)world_below(world, 20000), .hours = 1 + (uint32_t)world_below(world, 20)};
+	work->command.lists = (struct record_lists){.runs = work->runs, .run_count = 1};
+}
+
+/* ---- disputes ---- */
+
+/* Disputes that were answered; most of them are decided by now. */
+#define DISPUTES_KNOWN 8
+static struct id disputes[DISPUTES_KNOWN];
+static size_t dispute_count;
+
+static void make_dispute(struct world *world, const struct rules *rules, struct work *work)
+{
+	int64_t held_kg;
+	uint64_t batch = some_batch(world, rules);
+	int org = some_holder(world, rules, batch, &held_kg);
+	work->command = world_command(world, COMMAND_DISPUTE_OPEN, 3 + (int)world_below(world, 3));
+	switch (world_below(world, 3)) {
+	case 0: work->command.dispute_open.batch = batch; break;
+	case 1: work->command.dispute_open.period = periods[some_period(world)].period; break;
+	default: {
+		struct ledger_place place = {.org = world->orgs[org], .state = KG_HELD};
+		struct serial_range range;
+		size_t count = 0;
+		work->command.dispute_open.holder = place.org;
+		if (ledger_pick(rules_ledger(rules), batch, place, 1, &range, 1, &count) || count == 0)
+			range = (struct serial_range){.batch = batch, .length = 1};
+		work->ranges[0] = range;
+		work->command.lists = (struct record_lists){.ranges = work->ranges, .range_count = 1};
+	}
+	}
+	cites(work, &work->command.dispute_open.reason_hash, "a neighbour has seen it vent");
+}
+
+static void make_decision(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	bool upheld = world_below(world, 3) == 0;
+	work->command = world_command(world, COMMAND_DISPUTE_DECIDE, -1);
+	work->command.dispute_decide = (struct command_dispute_decide){.upheld = upheld,
+		.kg = upheld && world_below(world, 2) ? 1 + world_below(world, 20) : 0,
+		.reason_hash = world_hash(world)};
+	if (dispute_count)
+		work->command.dispute_decide.dispute = disputes[world_below(world, (int64_t)dispute_count)];
+}
+
 /* ---- holds, which expire ---- */
 
 static int64_t some_end(struct world *world)
@@ -592,7 +673,8 @@ static const struct {
 	{2, make_halt}, {1, make_instrument}, {80, make_order}, {12, make_amendment}, {12, make_cancellation},
 	{1, make_mass_cancellation}, {10, make_auction}, {14, make_take}, {2, make_auction_cancellation},
 	{16, make_commitment}, {1, make_bid_withdrawal}, {20, make_reveal}, {1, make_pool}, {12, make_pool_addition},
-	{16, make_pool_trade}, {5, make_redemption}, {5, make_resumption}};
+	{16, make_pool_trade}, {5, make_redemption}, {5, make_resumption}, {8, make_cancellation_of_kg},
+	{2, make_import}, {3, make_dispute}, {8, make_decision}};
 
 void work_start(void)
 {
@@ -604,6 +686,8 @@ void work_start(void)
 	memset(bids, 0, sizeof bids);
 	memset(&last_bid, 0, sizeof last_bid);
 	bid_count = 0;
+	memset(disputes, 0, sizeof disputes);
+	dispute_count = 0;
 }
 
 void work_make(struct world *world, const struct rules *rules, struct work *ret_work)
@@ -629,6 +713,11 @@ void work_done(struct world *world, const struct work *work, uint64_t number)
 		order_known(world, work);
 	if (command->kind == COMMAND_BID_COMMIT)
 		bid_known(world, work, number);
+	if (command->kind == COMMAND_DISPUTE_OPEN) {
+		size_t at =
+			dispute_count < DISPUTES_KNOWN ? dispute_count++ : (size_t)world_below(world, DISPUTES_KNOWN);
+		disputes[at] = command->id;
+	}
 	if (command->kind == COMMAND_PERIOD_SUBMIT) {
 		size_t at = period_count < PERIODS_MOST ? period_count++ : (size_t)world_below(world, PERIODS_MOST);
 		periods[at].period = command->period_submit.period;

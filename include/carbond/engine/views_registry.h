@@ -15,6 +15,7 @@ struct registry_attestation {
 	struct id verifier_id, verifier_org_id;
 	struct bytes signature;
 	int64_t attested_at;
+	int64_t position; /* of its event */
 };
 
 struct registry_period {
@@ -33,7 +34,8 @@ struct registry_period {
 	struct field_list attestations; /* struct registry_attestation */
 	struct id submitted_by;         /* actor */
 	int64_t submitted_at, decided_at;
-	int64_t batch; /* FIELD_ABSENT until issued */
+	int64_t submitted_position; /* of that event */
+	int64_t batch;              /* FIELD_ABSENT until issued */
 	int64_t position;
 };
 extern const struct field registry_period_fields[];
@@ -49,6 +51,8 @@ struct batch_row {
 	const char *serial;           /* of the whole batch */
 	int64_t first_batch, slot;    /* its chain; slot of its claims */
 	bool held, unsold_held;       /* suspended; the operator's unsold kilograms are */
+	int64_t disputes;             /* open ones of the whole batch, which suspend it, too */
+	const char *origin;           /* of an imported batch: the registry that it comes from; else NULL */
 	int64_t hold_until;           /* FIELD_ABSENT: only by a release */
 	struct hash chain_root;       /* first batches: newest root of the chain */
 	int64_t chain_kg, chain_slot; /* first batches: issued so far less reversed; newest slot */
@@ -74,7 +78,7 @@ struct serial_range_row {
 	int64_t length;
 	struct id org_id;
 	int state; /* enum kg_state */
-	struct id retirement_id;
+	struct id retirement_id, cancellation_id;
 	int64_t position;
 };
 extern const struct field range_fields[];
@@ -115,7 +119,8 @@ struct verifier_row {
 	struct id org_id;
 	struct hash key; /* Ed25519 public key */
 	int64_t valid_from, valid_to;
-	int64_t revoked_at; /* FIELD_ABSENT: not revoked */
+	int64_t revoked_at;                            /* FIELD_ABSENT: not revoked */
+	int64_t registered_position, revoked_position; /* of these events */
 	int64_t position;
 };
 extern const struct field verifier_fields[];

@@ -709,6 +709,10 @@ static void what_an_import_must_not_say(void **state)
 	assert_int_equal(give(&command), ERR_COMMAND_TOO_LARGE);
 	command = import_of(runs, 0);
 	assert_int_equal(give(&command), ERR_COMMAND_TOO_LARGE);
+	struct claim_run beyond = {
+		.first_hour = REGISTRY_ORIGIN_SLOT - 1, .hours = 2}; /* a number has one form alone */
+	command = import_of(&beyond, 1);
+	assert_int_equal(give(&command), ERR_INVALID_FIELD);
 	command = import_of(runs, 1);
 	command.batch_import.unit_kg = 100;
 	assert_int_equal(give(&command), ERR_INVALID_FIELD);

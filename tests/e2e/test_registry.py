@@ -1,0 +1,156 @@
+"""What the registry does to credits over REST, through the real daemon: cancellations, disputes, credits of other registries, reversals and
+their notices, methodologies and projects; and that the journal of all of it verifies offline. The rules are the tables of docs/REGISTRY.md."""
+import json
+import subprocess
+
+import pytest
+
+from harness import CARBONCTL, wait_until
+from story import uuid7
+from test_main_job import END, MIDDLE, issued_world, iso
+
+
+@pytest.fixture(scope="module")
+def world():
+    with issued_world() as world:
+        world.number = world.issued["number"]
+        world.post("/v1/transfers", {"to_org_id": world.orgs["globex"], "batch": world.number, "kg": 500}, key="trader")
+        yield world
+
+
+def refused(world, path, body, key, status, slug):
+    got, answer, _ = world.daemon.request("POST", path, body, {"Idempotency-Key": uuid7()}, key=world.keys[key])
+    assert got == status and answer["type"].endswith(slug), (got, answer)
+
+
+def at(world, path, position, key="auditor"):
+    return world.daemon.get(f"{path}{'&' if '?' in path else '?'}at-least={position}", key=world.keys[key])
+
+
+def holding(world, org, position, batch=None):
+    rows = at(world, f"/v1/holdings?org_id={world.orgs[org]}", position)["items"]
+    return next(row for row in rows if row["batch"] == (batch or world.number))
+
+
+def retire(world, kg, key="buyer", **more):
+    return world.post("/v1/retirements", {"batch": world.number, "kg": kg, "beneficiary": "Ada", "country": "GB", "purpose": "voluntary",
+                                          "covered_from": "2025-01-01T00:00:00Z", "covered_to": "2026-01-01T00:00:00Z", **more}, key=key)
+
+
+def test_cancelled_kilograms_are_gone_and_no_retirement(world):
+    refused(world, "/v1/cancellations", {"batch": world.number, "kg": 10, "reason": "authority", "explanation": "x"}, "buyer", 403, "forbidden")
+    refused(world, "/v1/cancellations", {"batch": world.number, "kg": 10, "reason": "conversion", "explanation": "x"}, "buyer", 422, "missing-field")
+    refused(world, "/v1/cancellations", {"batch": world.number, "kg": 10, "reason": "error", "explanation": "x", "org_id": world.orgs["acme"]}, "buyer", 403, "forbidden")
+    body = {"batch": world.number, "kg": 40, "reason": "conversion", "destination": "VERRA", "explanation": "asked for by letter"}
+    command = uuid7()
+    made = world.post("/v1/cancellations", body, key="buyer", command=command)
+    again = world.post("/v1/cancellations", body, key="buyer", command=command)
+    assert again["repeated"] and again["position"] == made["position"]
+    row = at(world, f"/v1/cancellations/{made['id']}", made["position"], key="buyer")
+    assert (row["number"], row["kg"], row["reason"], row["destination"], row["state"]) == (1, 40, "conversion", "VERRA", "held")
+    assert holding(world, "globex", made["position"])["cancelled_kg"] == 40
+    first = row["ranges"][0]
+    serial = world.daemon.get(f"/v1/batches/{world.number}")["serial"]
+    part = next(part for part in world.daemon.get(f"/v1/serials/{serial}")["parts"] if part["start"] == first["start"])
+    assert part["state"] == "cancelled" and part["cancellation_id"] == made["id"] and "certificate_id" not in part
+    assert not world.daemon.holds(b"asked for by letter")
+    taken = world.post("/v1/cancellations", {"batch": world.number, "kg": 5, "reason": "authority", "explanation": "order 17/26",
+                                             "org_id": world.orgs["globex"]}, key="compliance")
+    assert taken["number"] == 2
+    assert holding(world, "globex", taken["position"])["cancelled_kg"] == 45
+
+
+def test_disputed_batch_is_suspended_until_it_is_decided(world):
+    opened = world.post("/v1/disputes", {"batch": world.number, "reason": "the well is said to leak", "evidence_hash": "ab" * 32}, key="north")
+    assert at(world, f"/v1/batches/{world.number}", opened["position"])["disputes"] == 1
+    refused(world, "/v1/transfers", {"to_org_id": world.orgs["acme"], "batch": world.number, "kg": 1}, "buyer", 409, "batch-held")
+    refused(world, f"/v1/disputes/{opened['id']}/decision", {"upheld": False, "reason": "x"}, "north", 403, "forbidden")
+    assert [row["id"] for row in at(world, "/v1/disputes?state=open", opened["position"])["items"]] == [opened["id"]]
+    decided = world.post(f"/v1/disputes/{opened['id']}/decision", {"upheld": False, "reason": "no leak was found"}, key="compliance")
+    row = at(world, f"/v1/disputes/{opened['id']}", decided["position"])
+    assert row["state"] == "rejected" and row["evidence_hash"] == "ab" * 32 and row["decided_by"] != row["opened_by"]
+    refused(world, f"/v1/disputes/{opened['id']}/decision", {"upheld": True, "kg": 1, "reason": "x"}, "compliance", 409, "not-disputed")
+    world.post("/v1/transfers", {"to_org_id": world.orgs["acme"], "batch": world.number, "kg": 1}, key="buyer")
+
+
+def test_serials_in_dispute_lie_in_escrow_and_are_cancelled_where_it_is_upheld(world):
+    ranges = world.daemon.get(f"/v1/holdings/ranges?batch={world.number}", key=world.keys["buyer"])["items"]
+    free = next(row for row in ranges if row["state"] == "held")
+    serials = [{"batch": world.number, "start": free["start"], "length": 7}]
+    opened = world.post("/v1/disputes", {"ranges": serials, "holder_id": world.orgs["globex"], "reason": "stolen key"}, key="compliance")
+    assert holding(world, "globex", opened["position"])["escrow_kg"] == 7
+    refused(world, f"/v1/disputes/{opened['id']}/decision", {"upheld": True, "reason": "x"}, "compliance", 403, "separation-of-duties")
+    world.organisation("registry", judge=["compliance"])
+    decided = world.post(f"/v1/disputes/{opened['id']}/decision", {"upheld": True, "reason": "it was stolen"}, key="judge")
+    now = holding(world, "globex", decided["position"])
+    assert now["escrow_kg"] == 0 and now["cancelled_kg"] == 52 and decided["number"] == 3
+
+
+def test_numbers_of_another_registry_come_in_once_for_ever(world):
+    """Origin lock, also across a restart."""
+    body = {"org_id": world.orgs["globex"], "origin": "VERRA", "series": "VCS-VCU-259-VER-IN-1-1529", "unit_kg": 1000, "methodology": "ACM0002",
+            "country": "IN", "kind": "reduction", "durability": "none", "vintage": 2024, "evidence_hash": "cd" * 32,
+            "numbers": [{"first": 78103245, "count": 100}, {"first": 4294967290, "count": 10}]}
+    made = world.post("/v1/imports", body, key="issuer")
+    batch = at(world, f"/v1/batches/{made['number']}", made["position"])
+    assert batch["kg"] == 110000 and batch["origin"] == "VERRA" and "period_id" not in batch
+    assert holding(world, "globex", made["position"], made["number"])["held_kg"] == 110000
+    row = at(world, f"/v1/imports/{made['number']}", made["position"])
+    assert sum(run["count"] for run in row["numbers"]) == 110 and row["series"] == body["series"]
+    world.post("/v1/retirements", {"batch": made["number"], "kg": 1000, "beneficiary": "Ada", "country": "GB", "purpose": "voluntary",
+                                   "covered_from": "2025-01-01T00:00:00Z", "covered_to": "2026-01-01T00:00:00Z"}, key="buyer")
+    for restart in (False, True):
+        if restart:
+            world.daemon.stop()
+            world.daemon.start()
+        for run in ({"first": 78103344, "count": 1}, {"first": 78103000, "count": 246}, {"first": 4294967296, "count": 1}):
+            refused(world, "/v1/imports", {**body, "numbers": [run]}, "issuer", 409, "origin-taken")
+    refused(world, "/v1/imports", {**body, "numbers": [{"first": 1, "count": 1}], "unit_kg": 10}, "issuer", 422, "invalid-field")
+    world.post("/v1/imports", {**body, "numbers": [{"first": 78103345, "count": 1}]}, key="issuer")
+
+
+def test_who_has_kilograms_of_a_reversed_batch_gets_a_notice(world):
+    retired = retire(world, 20)
+    reversed_ = world.post(f"/v1/batches/{world.number}/reverse", {"kg": 10, "reason": "leak"}, key="compliance")
+    rows = at(world, f"/v1/batches/{world.number}/notices", reversed_["position"])["items"]
+    assert {row["org_id"] for row in rows} == {world.orgs["acme"], world.orgs["globex"]}
+    mine = at(world, "/v1/notices", reversed_["position"], key="buyer")["items"]
+    assert len(mine) == 1 and mine[0]["batch"] == world.number and mine[0]["reversed_kg"] == 10 and mine[0]["retired_kg"] == 20, (retired, mine)
+    assert mine[0]["other_kg"] == 52
+    assert world.daemon.request("GET", f"/v1/batches/{world.number}/notices", key=world.keys["buyer"])[0] == 403
+
+
+def test_periods_keep_to_admitted_methodologies_and_registered_projects(world):
+    published = world.daemon.get("/v1/methodologies/DAC1/1")["hash"]
+    admit = {"methodology_hash": published, "valid_from": "2026-01-01T00:00:00Z", "valid_to": "2026-01-02T00:00:00Z", "reason": "superseded"}
+    world.post("/v1/admissions", admit, key="compliance")
+    assert world.daemon.get("/v1/admissions")["items"][0]["methodology_hash"] == published
+
+    def submit():
+        job = world.post(f"/v1/periods/{period}/submit", key="operator")
+        return wait_until(lambda: (lambda j: j if j["state"] in ("done", "failed") else None)(
+            world.daemon.get(f"/v1/jobs/{job['id']}", key=world.keys["operator"])), "the job has ended")
+
+    period = world.period(iso(MIDDLE), iso(END))
+    job = submit()
+    assert job["state"] == "failed" and "not valid any more" in json.dumps(job), job
+    world.post("/v1/admissions", {**admit, "valid_to": "2036-01-01T00:00:00Z"}, key="compliance")
+    registration = {"project_id": world.project_id, "org_id": world.orgs["acme"], "state": "suspended", "crediting_from": "2026-01-01T00:00:00Z",
+                    "crediting_to": "2031-01-01T00:00:00Z", "reason": "validated"}
+    refused(world, "/v1/registrations", registration, "compliance", 422, "invalid-field")  # registered first
+    world.post("/v1/registrations", {**registration, "state": "registered"}, key="compliance")
+    world.post("/v1/registrations", registration, key="compliance")
+    job = submit()
+    assert job["state"] == "failed" and "suspended" in json.dumps(job), job
+    made = world.post("/v1/registrations", {**registration, "state": "registered"}, key="compliance")
+    assert at(world, "/v1/registrations", made["position"])["items"][0]["state"] == "registered"
+    assert submit()["state"] == "done"
+
+
+
+
+def test_the_journal_of_all_of_it_verifies_offline(world):
+    path = world.folder / "journal.ndjson"
+    path.write_bytes(world.daemon.get("/v1/journal/batches", key=world.keys["auditor"]))
+    run = subprocess.run([str(CARBONCTL), "verify", str(path), "--journal"], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
+    assert run.returncode == 0 and "FAIL" not in run.stdout, run.stdout + run.stderr
