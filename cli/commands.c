@@ -71,8 +71,6 @@ static const struct cli_option batches_options[] = {{"org_id", "ID", "only those
 	{"period_id", "ID", "the batch of this monitoring period"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
 static const struct cli_option ranges_options[] = {
 	ORG_OPTION, {"batch", "NUMBER", "only those of this batch"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
-static const struct cli_option transfers_options[] = {
-	ORG_OPTION, {"direction", "DIRECTION", "those sent (default) or received"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
 static const struct cli_option orders_options[] = {ORG_OPTION, {"market", "NUMBER", "only those of this market"},
 	{"status", "STATUS", "open, sleeping, filled or ended"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
 static const struct cli_option executions_options[] = {
@@ -88,6 +86,23 @@ static const struct cli_option disputes_options[] = {{"state", "STATE", "open, r
 	{"batch", "NUMBER", "only those of this batch"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
 static const struct cli_option imports_options[] = {{"origin", "CODE", "only from this registry"},
 	{"series", "TEXT", "and only of this series"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option transfers_options[] = {ORG_OPTION,
+	{"direction", "DIRECTION", "those sent (default) or received"},
+	{"state", "STATE", "only those sent that are made, pending, posted, voided or expired"},
+	{"set_id", "ID", "only those of this linked set"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option rates_options[] = {{"from", "CURRENCY", "only those that take this currency"},
+	{"to", "CURRENCY", "and give this one"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option conversions_options[] = {
+	ORG_OPTION, {"side", "SIDE", "those converted (default) or provided"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option balance_options[] = {{"asset", "ASSET", "a currency, or the number of a batch"},
+	{"at", "TIME", "as of this time"}, {"position", "POSITION", "as of this position of the journal"},
+	AT_LEAST_OPTION, END};
+static const struct cli_option statement_options[] = {{"asset", "ASSET", "a currency, or the number of a batch"},
+	{"from", "TIME", "first moment (default: the beginning)"}, {"to", "TIME", "end, exclusive (default: now)"},
+	{"format", "json|csv", "of the answer"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option trial_options[] = {
+	{"position", "POSITION", "as of this position of the journal (default: the newest)"},
+	{"asset", "ASSET", "of this currency or batch alone"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
 static const struct cli_option records_options[] = {ORG_OPTION,
 	{"subject_kind", "KIND", "only of this kind: unit, sensor, key"}, {"subject", "ID", "only of this resource"},
 	PAGE_OPTIONS, END};
@@ -456,6 +471,76 @@ const struct cli_command cli_commands[] = {
 			"carbonctl transfers create to_org_id=0193577e-5c00-7000-8000-000000000009 batch=1 kg=1000"),
 	REST("transfers", "get", "transfers.get", "GET", "/v1/transfers/{id}", .options = view_options,
 		.doc = "Shows a transfer", .examples = "carbonctl transfers get 0193577e-5c00-7000-8000-00000000000a"),
+	REST("transfers", "post", "transfers.post", "POST", "/v1/transfers/{id}/post", .flags = CLI_BODY | CLI_VALUE,
+		.doc = "Makes a pending transfer, in whole or in part",
+		.examples = "carbonctl transfers post 0193577e-5c00-7000-8000-00000000000a kg=400"),
+	REST("transfers", "void", "transfers.void", "POST", "/v1/transfers/{id}/void", .flags = CLI_VALUE,
+		.doc = "Ends a pending transfer unmade; by either side",
+		.examples = "carbonctl transfers void 0193577e-5c00-7000-8000-00000000000a"),
+	REST("transfer-sets", "create", "transfer-sets.create", "POST", "/v1/transfer-sets",
+		.flags = CLI_BODY | CLI_VALUE, .doc = "Makes several transfers of money and kilograms, all or none",
+		.examples = "carbonctl transfer-sets create @set.json"),
+
+	/* money */
+	REST("money", "balances", "money.balances", "GET", "/v1/money/balances", .flags = CLI_PAGED,
+		.options = org_views_options, .columns = "currency amounts position",
+		.doc = "Shows what an organisation has of each currency", .examples = "carbonctl money balances"),
+	REST("money", "deposit", "money.deposit", "POST", "/v1/money/deposits", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "currency amount reference", .doc = "Enters money that came in for an organisation",
+		.examples = "carbonctl money deposit org_id=0193577e-5c00-7000-8000-000000000009 currency=EUR "
+			    "amount=12500.50 reference='bank 2026-11-29/17'"),
+	REST("money", "withdraw", "money.withdraw", "POST", "/v1/money/withdrawals", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "currency amount reference", .doc = "Enters money of an organisation that went out",
+		.examples = "carbonctl money withdraw org_id=0193577e-5c00-7000-8000-000000000009 currency=EUR "
+			    "amount=500 reference='payout 18'"),
+	REST("money", "transfers", "money.transfers", "GET", "/v1/money/transfers", .flags = CLI_PAGED,
+		.options = transfers_options, .columns = "id made_at to_org_id currency amount paid state",
+		.doc = "Lists transfers of an organisation's money",
+		.examples = "carbonctl money transfers --state pending"),
+	REST("money", "pay", "money.pay", "POST", "/v1/money/transfers", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "currency amount", .doc = "Pays another organisation, at once or in two phases",
+		.examples =
+			"carbonctl money pay to_org_id=0193577e-5c00-7000-8000-000000000009 currency=EUR amount=99.95\n"
+			"carbonctl money pay to_org_id=0193577e-5c00-7000-8000-000000000009 currency=EUR "
+			"amount=99.95 pending=true expires_at=2026-12-24T00:00:00Z"),
+	REST("money", "transfer", "money.transfer", "GET", "/v1/money/transfers/{id}", .options = view_options,
+		.doc = "Shows a transfer of money",
+		.examples = "carbonctl money transfer 0193577e-5c00-7000-8000-00000000000a"),
+	REST("money", "post", "money.post", "POST", "/v1/money/transfers/{id}/post", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "amount", .doc = "Pays a pending transfer, in whole or in part",
+		.examples = "carbonctl money post 0193577e-5c00-7000-8000-00000000000a amount=50"),
+	REST("money", "void", "money.void", "POST", "/v1/money/transfers/{id}/void", .flags = CLI_VALUE,
+		.doc = "Ends a pending transfer unpaid; by either side",
+		.examples = "carbonctl money void 0193577e-5c00-7000-8000-00000000000a"),
+	REST("money", "rates", "money.rates", "GET", "/v1/money/rates", .flags = CLI_PAGED, .options = rates_options,
+		.columns = "provider_id from_currency to_currency rate source quoted_at expires_at",
+		.doc = "Lists who converts which currency into which", .examples = "carbonctl money rates --from EUR"),
+	REST("money", "offer-rate", "money.offer-rate", "POST", "/v1/money/rates", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "from_currency to_currency rate source",
+		.doc = "Offers to convert a currency from the organisation's own account",
+		.examples = "carbonctl money offer-rate from_currency=EUR to_currency=USD rate=1.0864 source=ecb "
+			    "quoted_at=2026-11-29T15:00:00Z expires_at=2026-11-30T15:00:00Z"),
+	REST("money", "convert", "money.convert", "POST", "/v1/money/conversions", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "from_currency to_currency amount least", .doc = "Converts money at an organisation's offer",
+		.examples =
+			"carbonctl money convert provider_id=0193577e-5c00-7000-8000-000000000009 from_currency=EUR "
+			"to_currency=USD amount=100 least=108"),
+	REST("money", "conversions", "money.conversions", "GET", "/v1/money/conversions", .flags = CLI_PAGED,
+		.options = conversions_options,
+		.columns = "id made_at from_currency amount to_currency bought rate source",
+		.doc = "Lists conversions of an organisation's money", .examples = "carbonctl money conversions"),
+	REST("money", "conversion", "money.conversion", "GET", "/v1/money/conversions/{id}", .options = view_options,
+		.doc = "Shows a conversion",
+		.examples = "carbonctl money conversion 0193577e-5c00-7000-8000-00000000000a"),
+	REST("money", "house", "money.house", "GET", "/v1/money/house", .options = view_options,
+		.doc = "Shows the house", .examples = "carbonctl money house"),
+	REST("money", "name-house", "money.name-house", "POST", "/v1/money/house", .flags = CLI_BODY | CLI_VALUE,
+		.doc = "Names the house, once for ever",
+		.examples = "carbonctl money name-house org_id=0193577e-5c00-7000-8000-000000000000"),
+	REST("ledger", "trial-balance", "ledger.trial-balance", "GET", "/v1/trial-balance", .flags = CLI_PAGED,
+		.options = trial_options, .columns = "org_id asset money kilograms position",
+		.doc = "Shows every account as of one position: each asset sums to zero",
+		.examples = "carbonctl ledger trial-balance --all --position 1200"),
 
 	LIST("markets", "markets.list", "/v1/markets", .flags = CLI_PAGED, .options = views_options,
 		.columns = "market kind currency tick lot_kg maker_ppm taker_ppm state", .doc = "Lists markets",
@@ -643,6 +728,29 @@ const struct cli_command cli_commands[] = {
 	REST("accounts", "release", "accounts.release", "POST", "/v1/accounts/{org_id}/release",
 		.flags = CLI_BODY | CLI_VALUE, .texts = "reason", .doc = "Releases an account",
 		.examples = "carbonctl accounts release 0193577e-5c00-7000-8000-000000000000 reason='order lifted'"),
+	REST("accounts", "close", "accounts.close", "POST", "/v1/accounts/{org_id}/close",
+		.flags = CLI_BODY | CLI_VALUE, .texts = "reason", .doc = "Closes an empty account for ever",
+		.examples = "carbonctl accounts close 0193577e-5c00-7000-8000-000000000000 reason='contract ended'"),
+	REST("accounts", "balance", "accounts.balance", "GET", "/v1/accounts/{org_id}/balance",
+		.options = balance_options, .doc = "Shows what an account had at any time or position",
+		.examples = "carbonctl accounts balance 0193577e-5c00-7000-8000-000000000000 --asset EUR "
+			    "--at 2026-11-01T00:00:00Z"),
+	REST("accounts", "statement", "accounts.statement", "GET", "/v1/accounts/{org_id}/statement",
+		.flags = CLI_PAGED, .options = statement_options, .columns = "position made_at event money kilograms",
+		.doc = "Shows an account's statement: every change, and the balance behind it",
+		.examples = "carbonctl accounts statement 0193577e-5c00-7000-8000-000000000000 --asset EUR --all "
+			    "--format csv --output november.csv"),
+	REST("accounts", "limits", "accounts.limits", "GET", "/v1/accounts/{org_id}/limits", .flags = CLI_PAGED,
+		.options = views_options,
+		.columns =
+			"currency own_lowest own_reserved own_daily registry_lowest registry_reserved registry_daily",
+		.doc = "Shows the limits of an organisation's accounts of money",
+		.examples = "carbonctl accounts limits 0193577e-5c00-7000-8000-000000000000"),
+	REST("accounts", "limit", "accounts.limit", "POST", "/v1/accounts/{org_id}/limits",
+		.flags = CLI_BODY | CLI_VALUE, .texts = "currency lowest reserved daily",
+		.doc = "Limits what leaves an account of money",
+		.examples = "carbonctl accounts limit 0193577e-5c00-7000-8000-000000000000 currency=EUR lowest=1000 "
+			    "daily=50000"),
 	REST("accounts", "pay-buffer", "accounts.pay-buffer", "POST", "/v1/accounts/{org_id}/buffer-payments",
 		.flags = CLI_BODY | CLI_VALUE, .lists = "serials", .doc = "Pays debt to the buffer with held kilograms",
 		.examples = "carbonctl accounts pay-buffer 0193577e-5c00-7000-8000-000000000000 batch=2 kg=500"),

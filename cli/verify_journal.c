@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "carbond/base/decimal.h"
 #include "carbond/base/field.h"
 #include "carbond/base/merkle.h"
 #include "carbond/rules.h"
@@ -188,6 +189,75 @@ static void report(struct verify_list *list, const char *name, const struct err_
 	verify_step(list, &step);
 }
 
+/* ---- the trial balance of money ---- */
+
+#define CURRENCIES_MAX 256
+
+struct currency_sum {
+	uint64_t asset;
+	int64_t states[KG_STATE_COUNT], outside;
+};
+
+struct trial {
+	struct currency_sum sums[CURRENCIES_MAX];
+	size_t count;
+	bool more; /* than are counted here */
+};
+
+static enum err trial_add(void *context, const struct ledger_entry *entry)
+{
+	struct trial *trial = context;
+	size_t at = 0;
+	if (!(entry->asset & LEDGER_MONEY) || (entry->asset & LEDGER_SHARES) == LEDGER_SHARES)
+		return ERR_OK;
+	while (at < trial->count && trial->sums[at].asset != entry->asset)
+		at++;
+	if (at == CURRENCIES_MAX) {
+		trial->more = true;
+		return ERR_OK;
+	}
+	if (at == trial->count)
+		trial->sums[trial->count++] = (struct currency_sum){.asset = entry->asset};
+	if (id_is_none(entry->place.org))
+		trial->sums[at].outside += entry->amount;
+	else
+		trial->sums[at].states[entry->place.state] += entry->amount;
+	return ERR_OK;
+}
+
+/* "EUR: held 90.5, reserved 5, outside -95.5" */
+static void trial_text(const struct currency_sum *sum, char *ret_text, size_t size)
+{
+	char micros[DECIMAL_TEXT_SIZE], code[8] = {0};
+	size_t length = 0;
+	for (int shift = 48; shift >= 0; shift -= 8)
+		if (sum->asset >> shift & 0xff)
+			code[length++] = (char)(sum->asset >> shift & 0xff);
+	int used = snprintf(ret_text, size, "%s: ", code);
+	for (int state = 0; state < KG_STATE_COUNT; state++)
+		if (sum->states[state])
+			used += snprintf(ret_text + used, size - (size_t)used, "%s %s, ", event_kg_state_names[state],
+				micros_text(sum->states[state], micros));
+	snprintf(ret_text + used, size - (size_t)used, "outside %s", micros_text(sum->outside, micros));
+}
+
+/* What each currency sums to by state, over all organisations, and the outside world against it. */
+static enum err trial_report(struct verify_list *list, const struct replay *replay)
+{
+	struct err_info fault = {0};
+	struct trial *trial = calloc(1, sizeof *trial);
+	char text[512];
+	enum err err = trial ? ledger_each(rules_ledger(replay->rules), trial_add, trial) : ERR_NO_MEMORY;
+	for (size_t i = 0; i < (trial ? trial->count : 0) && !err; i++) {
+		trial_text(&trial->sums[i], text, sizeof text);
+		report(list, "money", &fault, text);
+	}
+	if (!err && trial->more)
+		report(list, "money", &fault, "further currencies are not listed");
+	free(trial);
+	return err;
+}
+
 static enum err finish(struct verify_list *list, struct replay *replay, struct hash expected)
 {
 	struct err_info fault = {0};
@@ -204,7 +274,9 @@ static enum err finish(struct verify_list *list, struct replay *replay, struct h
 	report(list, "balance", &fault, text);
 	if (fault.code)
 		return fault.code;
-	enum err err = rules_state_hash(replay->rules, &state, &fault);
+	enum err err = trial_report(list, replay);
+	if (err == ERR_OK)
+		err = rules_state_hash(replay->rules, &state, &fault);
 	if (err == ERR_OK && !hash_is_none(expected) && !hash_equal(state, expected))
 		err = err_set(&fault, ERR_JOURNAL_INVALID, "state hash", "the journal leads to state %s",
 			hash_text(state, hex));

@@ -195,10 +195,26 @@ struct claim_run {
 	uint32_t reserved;
 };
 
+/* One transfer of a linked set; its id is ledger_linked_id of the set's. */
+struct linked_transfer {
+	struct id to;
+	uint64_t batch;        /* kilograms: the lowest serials of this batch; 0: money, or ranges */
+	struct code8 currency; /* empty: kilograms */
+	int64_t amount;        /* micros or kilograms; 0 with ranges */
+	int64_t expires_us;
+	uint64_t user_data;
+	uint32_t code;
+	uint32_t pending;
+	uint32_t balancing; /* money only */
+	uint32_t ranges;    /* how many of the command's ranges are its own; they lie in the order of the transfers */
+};
+
 #define LIST_RANGES 1u
 #define LIST_RUNS   2u
+#define LIST_LINKED 4u /* of commands alone */
 
 #define EVENTS_RANGES_MAX        256  /* serial ranges that one command touches (decision 8) */
+#define EVENTS_LINKED_MAX        256  /* transfers of a linked set */
 #define EVENTS_RUNS_MAX          8784 /* runs of one command: at least an hour each */
 #define EVENTS_CLAIM_HOURS_MAX   8784 /* guard keys of one command: a leap year of one point */
 #define EVENTS_PER_COMMAND_MAX   4096
@@ -209,6 +225,8 @@ struct record_lists {
 	size_t range_count;
 	const struct claim_run *runs;
 	size_t run_count;
+	const struct linked_transfer *linked;
+	size_t linked_count;
 };
 
 /* ---- records ---- */

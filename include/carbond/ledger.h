@@ -111,29 +111,52 @@ enum err ledger_each(const struct ledger *ledger, enum err (*each)(void *context
 /* Puts an entry of ledger_each back (snapshots). ERR_JOURNAL_INVALID where it overlaps or does not fit. */
 enum err ledger_restore(struct ledger *ledger, const struct ledger_entry *entry) MUST_CHECK;
 
-/* ---- money: deposits, withdrawals, transfers in one or two phases (docs/LEDGER.md) ---- */
+/* ERR_ACCOUNT_NOT_EMPTY where the organisation has anything that is not retired, cancelled or withdrawn; it takes as long as it
+ * has accounts. */
+enum err ledger_empty_check(const struct ledger *ledger, struct id org, struct err_info *info) MUST_CHECK;
+
+/* ---- money; transfers of money and kilograms in two phases; limits, closed accounts, conversion (docs/LEDGER.md) ---- */
 
 /* The organisation to which fees and the remainders of rounding go; zero until it is named. */
 struct id ledger_house(const struct ledger *ledger);
 
-/* A pending transfer, by its id (that of its command), as it was reserved; NULL: none. Valid until the next change. */
-const struct event_money_reserved *ledger_pending(const struct ledger *ledger, struct id transfer);
+/* A pending transfer, by its id, as it was reserved; without a currency it is of kilograms. NULL: none. Valid until the next
+ * change. */
+const struct event_state_pending *ledger_pending(const struct ledger *ledger, struct id transfer);
+/* The serials of a pending transfer, at most EVENTS_RANGES_MAX; how many ranges. */
+size_t ledger_pending_ranges(const struct ledger *ledger, struct id transfer, struct serial_range *ret_ranges);
 
-/* Decides a command of ledger_commands.def. That no account in it is suspended was checked before. ERR_CURRENCY_INVALID,
- * ERR_AMOUNT_INVALID, ERR_INSUFFICIENT_FUNDS, ERR_HOUSE_NAMED, ERR_NOT_PENDING, ERR_EXCEEDS_PENDING, ERR_EXPIRY_INVALID,
- * ERR_PAYEE_INVALID, ERR_NOTHING_TO_PAY, ERR_MONEY_OVERFLOW, ERR_FORBIDDEN. */
+/* The id of the transfer at a place (0, 1, 2 …) of a linked set: UUIDv8, from SHA-256 ("carbond/linked/1") over the
+ * organisation, the set's id and the place. Any thread. */
+struct id ledger_linked_id(struct id org, struct id set, uint32_t place);
+
+/* Whether an organisation may have so much of its held money reserved, by what it holds and by its limits.
+ * ERR_INSUFFICIENT_FUNDS, ERR_LIMIT_LOWEST, ERR_LIMIT_RESERVED. */
+enum err ledger_may_reserve(const struct ledger *ledger, struct id org, struct code8 currency, int64_t amount_micros,
+	struct err_info *info) MUST_CHECK;
+/* The limits of an account of money; false: it has none. */
+bool ledger_limit(
+	const struct ledger *ledger, struct id org, struct code8 currency, struct event_state_limit *ret_limit);
+/* True once an organisation's account is closed: nothing comes in. */
+bool ledger_account_closed(const struct ledger *ledger, struct id org);
+
+/* Decides a command of ledger_commands.def but transfer_set. That no account in it is suspended was checked before.
+ * ERR_CURRENCY_INVALID, ERR_AMOUNT_INVALID, ERR_INSUFFICIENT_FUNDS, ERR_FORBIDDEN, ERR_DUPLICATE and errors.def 425–444. */
 enum err ledger_decide(struct ledger *ledger, struct decision *call, struct err_info *info) MUST_CHECK;
 
-/* Voids the pending transfers that are due at `due_us`, in (deadline, id) order, at most 1,024 a call. ERR_NO_MEMORY. */
+/* Voids the pending transfers that are due at `due_us`, in (deadline, id) order, at most 1,024 and 256 ranges a call.
+ * ERR_NO_MEMORY. */
 enum err ledger_tick(struct ledger *ledger, struct decision *call, int64_t due_us, struct err_info *info) MUST_CHECK;
 
-/* True for the types that ledger_apply takes: 60–79, 213, 214. */
+/* True for the types that ledger_apply takes: 60–79, 213–215. */
 bool ledger_applies(uint16_t type);
-/* Makes an event of money true, after ledger_reserve. ERR_JOURNAL_INVALID and the errors of ledger_pay where it cannot be. */
+/* Makes an event of the ledger true, after ledger_reserve. ERR_JOURNAL_INVALID and the errors of ledger_pay and ledger_move
+ * where it cannot be. */
 enum err ledger_apply(
 	struct ledger *ledger, struct undo *undo, const struct event *event, struct err_info *info) MUST_CHECK;
 
-/* The house and the pending transfers, by id, as events 213 and 214; they follow the balances of ledger_each. */
+/* The house, pending transfers, limits, closed accounts and offers, each in the order of its ids, as events 213–215,
+ * account_closed and rate_offered; they follow the balances of ledger_each. */
 enum err ledger_snapshot(const struct ledger *ledger,
 	enum err (*emit)(void *context, struct event *event, struct err_info *info), void *context,
 	struct err_info *info) MUST_CHECK;

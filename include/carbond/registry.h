@@ -136,6 +136,9 @@ void registry_restore_counts(struct registry *registry, uint64_t retirements);
 /* True while an organisation's account is suspended: nothing leaves it. */
 bool registry_account_held(const struct registry *registry, struct id org);
 
+/* What an organisation owes to the buffer, over all durability classes. */
+int64_t registry_debt_kg(const struct registry *registry, struct id org);
+
 /* The batch that claimed an hour of a point in a slot, or 0. */
 uint64_t registry_claimed_by(const struct registry *registry, struct id point, uint32_t hour, uint32_t slot);
 

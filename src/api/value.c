@@ -7,6 +7,7 @@
 
 #include "carbond/base/clock.h"
 #include "carbond/base/limits.h"
+#include "carbond/identity.h"
 #include "carbond/registry.h"
 
 #define AT_LEAST_WAIT_US CLOCK_US_PER_SECOND
@@ -96,6 +97,17 @@ enum err value_path_number(struct http_request *request, const char *name, int64
 		return err_set(info, ERR_NOT_FOUND, NULL, "there is no such resource");
 	*ret_number = number;
 	return ERR_OK;
+}
+
+enum err value_organisation(struct http_request *request, struct id org, const char *pointer, struct err_info *info)
+{
+	char slug[41], id[ID_TEXT_SIZE];
+	struct id found;
+	struct identity *identity = api_of(request)->identity;
+	return identity_organisation_slug(identity, org, slug) &&
+			       identity_organisation_find(identity, id_text(org, id), &found)
+		       ? ERR_OK
+		       : err_set(info, ERR_INVALID_FIELD, pointer, "%s is no active organisation", pointer);
 }
 
 /* ---- kilograms ---- */

@@ -35,6 +35,15 @@ enum err value_at_least(struct http_request *request, struct err_info *info) MUS
 enum err value_path_number(
 	struct http_request *request, const char *name, int64_t *ret_number, struct err_info *info) MUST_CHECK;
 
+/* An organisation that something goes to: ERR_INVALID_FIELD with the pointer where there is no active one of this id. */
+enum err value_organisation(
+	struct http_request *request, struct id org, const char *pointer, struct err_info *info) MUST_CHECK;
+/* A member that commands have as 0 where it was left out. */
+static inline int64_t value_or_zero(int64_t member)
+{
+	return member == FIELD_ABSENT ? 0 : member;
+}
+
 /* Kilograms as bodies name them: a batch and kg, ranges, or serial numbers. */
 struct value_kilograms {
 	int64_t batch, kg;

@@ -73,6 +73,9 @@ const struct store_collection *const engine_collections[] = {&vault_collection, 
 	&transfers_collection, &retirements_collection, &verifiers_collection, &accounts_collection,
 	&cancellations_collection, &disputes_collection, &imports_collection, &notices_collection,
 	&admissions_collection, &registrations_collection, &batch_events_collection,
+	/* ledger */
+	&balances_collection, &entries_collection, &money_transfers_collection, &conversions_collection,
+	&rates_collection, &account_limits_collection, &houses_collection, &market_accounts_collection,
 	/* market */
 	&markets_collection, &market_classes_collection, &instruments_collection, &orders_collection,
 	&trades_collection, &executions_collection, &ladders_collection, &price_levels_collection,

@@ -169,13 +169,24 @@ const struct field transfer_fields[] = {FIELD(struct transfer_row, id, FIELD_ID,
 	FIELD(struct transfer_row, kg, FIELD_INT, .unit = "kg", .doc = "kilograms"),
 	FIELD(struct transfer_row, ranges, FIELD_LIST, .table = range_item_fields,
 		.item_size = sizeof(struct serial_range_item), .max = EVENTS_RANGES_MAX, .doc = "their serials"),
+	FIELD(struct transfer_row, state, FIELD_ENUM, .names = transfer_state_names,
+		.doc = "made at once, or pending, posted, voided or expired"),
+	FIELD(struct transfer_row, given_kg, FIELD_INT, .unit = "kg",
+		.doc = "of one that was pending: the first so many of its kilograms were given"),
+	FIELD(struct transfer_row, expires_at, FIELD_TIME, .doc = "when it voids itself"),
+	FIELD(struct transfer_row, ended_at, FIELD_TIME, .doc = "when it was posted or voided"),
+	FIELD(struct transfer_row, code, FIELD_INT, .doc = "the client's kind of transfer"),
+	FIELD(struct transfer_row, user_data, FIELD_INT, .doc = "the client's own"),
+	FIELD(struct transfer_row, set_id, FIELD_ID, .doc = "the linked set that it is one of"),
 	FIELD(struct transfer_row, made_by, FIELD_ID, .doc = "actor"),
 	FIELD(struct transfer_row, made_at, FIELD_TIME, .doc = "when"),
 	FIELD(struct transfer_row, position, FIELD_INT, .doc = "journal position of the last event applied"),
 	FIELD_END};
 
 static const struct store_index transfers_indexes[] = {{.name = "by_org", .fields = {"org_id", "position"}},
-	{.name = "by_receiver", .fields = {"to_org_id", "position"}}, {.name = NULL}};
+	{.name = "by_receiver", .fields = {"to_org_id", "position"}},
+	{.name = "by_state", .fields = {"org_id", "state", "position"}},
+	{.name = "by_set", .fields = {"org_id", "set_id"}}, {.name = NULL}};
 
 const struct store_collection transfers_collection = {.name = "transfers",
 	.class = STORE_VIEWS,
@@ -241,6 +252,7 @@ const struct field account_fields[] = {FIELD(struct account_row, org_id, FIELD_I
 	FIELD(struct account_row, held, FIELD_BOOL, .doc = "nothing leaves it"),
 	FIELD(struct account_row, hold_until, FIELD_TIME, .doc = "when the hold ends by itself"),
 	FIELD(struct account_row, debt_kg, FIELD_INT, .unit = "kg", .doc = "owed to the buffer after reversals"),
+	FIELD(struct account_row, closed_at, FIELD_TIME, .doc = "when it was closed for ever"),
 	FIELD(struct account_row, position, FIELD_INT, .doc = "journal position of the last event applied"), FIELD_END};
 
 const struct store_collection accounts_collection = {.name = "accounts",

@@ -19,10 +19,13 @@ struct entry {
 	bool touched, gone;
 };
 
+#define KEY_PARTS 3
+
 struct sheet {
 	const struct store_collection *collection;
 	size_t position_offset;
-	size_t key_offset[2], key_size[2];
+	size_t key_offset[KEY_PARTS], key_size[KEY_PARTS];
+	bool key_is_text[KEY_PARTS];
 	bool whole; /* an event says all of its row: what is stored need not be read */
 	struct entry *entries;
 	size_t count, capacity;
@@ -32,8 +35,8 @@ static const struct sheet sheet_kinds[SHEET_COUNT] = {
 #define VIEW(NAME, collection_, type, key, whole_)                  \
 	[SHEET_##NAME] = {.collection = &(collection_),             \
 		.position_offset = offsetof(struct type, position), \
-		.key_offset = {offsetof(struct type, key), 0},      \
-		.key_size = {sizeof(((struct type *)0)->key), 0},   \
+		.key_offset = {offsetof(struct type, key)},         \
+		.key_size = {sizeof(((struct type *)0)->key)},      \
 		.whole = (whole_)},
 #define VIEW_OF_TWO(NAME, collection_, type, key, second, whole_)                                  \
 	[SHEET_##NAME] = {.collection = &(collection_),                                            \
@@ -41,6 +44,9 @@ static const struct sheet sheet_kinds[SHEET_COUNT] = {
 		.key_offset = {offsetof(struct type, key), offsetof(struct type, second)},         \
 		.key_size = {sizeof(((struct type *)0)->key), sizeof(((struct type *)0)->second)}, \
 		.whole = (whole_)},
+#define VIEW_BY_KEY(NAME, collection_, type, whole_) \
+	[SHEET_##NAME] = {                           \
+		.collection = &(collection_), .position_offset = offsetof(struct type, position), .whole = (whole_)},
 #define VIEW_EVENT(NAME, name)
 #include "views.def"
 };
@@ -48,6 +54,7 @@ static const struct sheet sheet_kinds[SHEET_COUNT] = {
 static enum err (*const handlers[])(struct projector *projector, const struct event *event) = {
 #define VIEW(NAME, collection, type, key, whole)
 #define VIEW_OF_TWO(NAME, collection, type, key, second, whole)
+#define VIEW_BY_KEY(NAME, collection, type, whole)
 #define VIEW_EVENT(NAME, name) [EVENT_##NAME] = view_on_##name,
 #include "views.def"
 };
@@ -59,11 +66,25 @@ struct projector {
 	struct ranges_view *ranges;
 	struct map map; /* of all sheets' rows: item = sheet + SHEET_COUNT × entry */
 	struct err_info *info;
-	int64_t position; /* of the event at hand */
+	const struct event *event; /* at hand */
+	int64_t position;          /* its number */
 	/* the actor that was looked up last */
 	uint64_t actor;
 	struct id actor_id;
 };
+
+/* The members of the collection's own key. */
+static void sheet_key(struct sheet *sheet)
+{
+	for (int part = 0; part < KEY_PARTS && sheet->collection->key[part]; part++) {
+		const struct field *field = field_find(sheet->collection->fields, sheet->collection->key[part]);
+		sheet->key_offset[part] = field->offset;
+		sheet->key_is_text[part] = field->kind == FIELD_TEXT;
+		sheet->key_size[part] = field->kind == FIELD_ID     ? sizeof(struct id)
+					: field->kind == FIELD_TEXT ? sizeof(char *)
+								    : sizeof(int64_t);
+	}
+}
 
 struct projector *projector_new(struct engine *engine)
 {
@@ -74,6 +95,9 @@ struct projector *projector_new(struct engine *engine)
 	projector->arena = arena_new(0);
 	for (size_t i = 0; i < SHEET_COUNT; i++)
 		projector->sheets[i] = sheet_kinds[i];
+	for (size_t i = 0; i < SHEET_COUNT; i++)
+		if (!projector->sheets[i].key_size[0])
+			sheet_key(&projector->sheets[i]);
 	if (!projector->arena)
 		projector_free(&projector);
 	return projector;
@@ -102,11 +126,20 @@ static const char *key_part(const struct sheet *sheet, const void *row, int part
 
 static bool keys_equal(const struct sheet *sheet, const void *a, const void *b)
 {
-	for (int part = 0; part < 2; part++)
-		if (sheet->key_size[part] &&
-			memcmp(key_part(sheet, a, part), key_part(sheet, b, part), sheet->key_size[part]) != 0)
+	for (int part = 0; part < KEY_PARTS && sheet->key_size[part]; part++) {
+		const char *x = key_part(sheet, a, part), *y = key_part(sheet, b, part);
+		if (sheet->key_is_text[part] ? strcmp(*(const char *const *)x, *(const char *const *)y) != 0
+					     : memcmp(x, y, sheet->key_size[part]) != 0)
 			return false;
+	}
 	return true;
+}
+
+static uint64_t text_hash(uint64_t hash, const char *text)
+{
+	for (; *text; text++)
+		hash = map_hash_u64(hash, (uint8_t)*text);
+	return hash;
 }
 
 struct wanted {
@@ -126,9 +159,11 @@ static bool entry_equal(const void *context, uint32_t item, const void *key)
 static uint64_t row_hash(const struct sheet *sheet, size_t number, const void *row)
 {
 	uint64_t hash = number;
-	for (int part = 0; part < 2; part++)
-		if (sheet->key_size[part])
-			hash = map_hash_bytes(hash, key_part(sheet, row, part), sheet->key_size[part]);
+	for (int part = 0; part < KEY_PARTS && sheet->key_size[part]; part++) {
+		const char *at = key_part(sheet, row, part);
+		hash = sheet->key_is_text[part] ? text_hash(hash, *(const char *const *)at)
+						: map_hash_bytes(hash, at, sheet->key_size[part]);
+	}
 	return hash;
 }
 
@@ -170,7 +205,7 @@ static void *row_new(struct projector *projector, const struct sheet *sheet, con
 	if (!row)
 		return NULL;
 	field_clear(sheet->collection->fields, row);
-	for (int part = 0; part < 2; part++)
+	for (int part = 0; part < KEY_PARTS; part++)
 		if (sheet->key_size[part])
 			memcpy((char *)row + sheet->key_offset[part], key_part(sheet, key_row, part),
 				sheet->key_size[part]);
@@ -259,6 +294,11 @@ enum err view_actor(struct projector *projector, const struct event *event, stru
 struct arena *view_arena(struct projector *projector)
 {
 	return projector->arena;
+}
+
+const struct event *view_event(const struct projector *projector)
+{
+	return projector->event;
 }
 
 struct err_info *view_info(struct projector *projector)
@@ -377,6 +417,7 @@ enum err projector_each(void *context, const struct event *events, size_t count,
 	enum err err = projector->ranges ? ERR_OK : ERR_NO_MEMORY;
 	for (size_t i = 0; i < count && !err; i++) {
 		uint16_t type = events[i].header.type;
+		projector->event = &events[i];
 		projector->position = (int64_t)events[i].header.number;
 		if (type < sizeof handlers / sizeof *handlers && handlers[type])
 			err = handlers[type](projector, &events[i]);

@@ -7,6 +7,7 @@
 enum sheet_name {
 #define VIEW(NAME, collection, type, key, whole)                SHEET_##NAME,
 #define VIEW_OF_TWO(NAME, collection, type, key, second, whole) SHEET_##NAME,
+#define VIEW_BY_KEY(NAME, collection, type, whole)              SHEET_##NAME,
 #define VIEW_EVENT(NAME, name)
 #include "views.def"
 	SHEET_COUNT
@@ -14,6 +15,7 @@ enum sheet_name {
 
 #define VIEW(NAME, collection, type, key, whole)
 #define VIEW_OF_TWO(NAME, collection, type, key, second, whole)
+#define VIEW_BY_KEY(NAME, collection, type, whole)
 #define VIEW_EVENT(NAME, name) \
 	enum err view_on_##name(struct projector *projector, const struct event *event) MUST_CHECK;
 #include "views.def"
@@ -46,6 +48,25 @@ int64_t view_position(const struct projector *projector);
 struct holding_row;
 enum err view_each_holder(struct projector *projector, uint64_t batch,
 	enum err (*each)(void *context, const struct holding_row *holding), void *context) MUST_CHECK;
+
+/* The event at hand. */
+const struct event *view_event(const struct projector *projector);
+
+/* ---- accounts (views_ledger.c) ---- */
+
+/* Adds to a state of an account, with the entry of the event at hand; `org` and `counterparty` zero: the outside world. `asset` lives
+ * as long as the chunk's rows; NULL: ERR_NO_MEMORY. */
+enum err view_account_add(struct projector *projector, struct id org, const char *asset, enum kg_state state,
+	int64_t amount, struct id counterparty) MUST_CHECK;
+/* Money goes from one place to another; 0: none, below zero: the other way. */
+enum err view_pay(struct projector *projector, const char *currency, int64_t amount_micros, struct ledger_place from,
+	struct ledger_place to) MUST_CHECK;
+/* The asset of a batch; NULL without memory. */
+const char *view_batch_asset(struct projector *projector, uint64_t batch);
+/* The asset of a pool's shares; NULL without memory. */
+const char *view_shares_asset(struct projector *projector, uint64_t pool);
+/* The id of the transfer of a `transferred`. */
+struct id view_transfer_id(const struct event *event);
 
 /* ---- kilograms (views_kilograms.c) ---- */
 

@@ -16,11 +16,15 @@ _Static_assert(
 	offsetof(struct holding_row, buffer_kg) - offsetof(struct holding_row, held_kg) == KG_BUFFER * sizeof(int64_t),
 	"holdings have a member for each state, in order");
 
-static enum err holding_add(struct projector *projector, struct id org, uint64_t batch, enum kg_state state, int64_t kg)
+/* Kilograms of an account, whose other side is `other`. */
+static enum err holding_add(
+	struct projector *projector, struct id org, uint64_t batch, enum kg_state state, int64_t kg, struct id other)
 {
 	struct holding_row *row = NULL;
-	enum err err =
-		view_row(projector, SHEET_HOLDINGS, KEYED(holding_row, .org_id = org, .batch = (int64_t)batch), &row);
+	enum err err = view_account_add(projector, org, view_batch_asset(projector, batch), state, kg, other);
+	if (!err)
+		err = view_row(
+			projector, SHEET_HOLDINGS, KEYED(holding_row, .org_id = org, .batch = (int64_t)batch), &row);
 	if (err || !row)
 		return err;
 	int64_t *amounts = &row->held_kg;
@@ -41,9 +45,9 @@ static bool is_told(struct ledger_place from, struct ledger_place to)
 enum err view_range_move(struct projector *projector, const struct serial_range *range, struct ledger_place from,
 	struct ledger_place to, struct id record)
 {
-	enum err err = holding_add(projector, from.org, range->batch, from.state, -range->length);
+	enum err err = holding_add(projector, from.org, range->batch, from.state, -range->length, to.org);
 	if (!err)
-		err = holding_add(projector, to.org, range->batch, to.state, range->length);
+		err = holding_add(projector, to.org, range->batch, to.state, range->length, from.org);
 	if (!err && is_told(from, to))
 		err = view_batch_event(projector, range);
 	return err ? err : view_assign(projector, range, to, record);
@@ -55,7 +59,10 @@ enum err view_range_make(
 	if (kg == 0)
 		return ERR_OK;
 	struct serial_range range = {.batch = batch, .start = start, .length = kg};
-	enum err err = holding_add(projector, org, batch, state, kg);
+	struct id outside = {{0}};
+	enum err err = view_account_add(projector, outside, view_batch_asset(projector, batch), KG_HELD, -kg, org);
+	if (!err)
+		err = holding_add(projector, org, batch, state, kg, outside);
 	if (!err)
 		err = view_batch_event(projector, &range);
 	return err ? err : view_assign(projector, &range, view_place(org, state), (struct id){0});

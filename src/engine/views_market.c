@@ -181,6 +181,49 @@ static void order_begin(struct order_row *row, const struct event *event)
 		.position = row->position};
 }
 
+/* ---- money ---- */
+
+static enum err market_of(struct projector *projector, int64_t market, const struct market_row **ret_market)
+{
+	return view_peek(projector, SHEET_MARKETS, KEYED(market_row, .market = market), ret_market);
+}
+
+/* Money of a buy order becomes reserved; below zero: it is free again. */
+static enum err order_reserve(struct projector *projector, struct id id, struct id org, int64_t micros)
+{
+	const struct order_row *order = NULL;
+	const struct market_row *market = NULL;
+	if (micros == 0)
+		return ERR_OK;
+	enum err err = view_peek(projector, SHEET_ORDERS, KEYED(order_row, .id = id), &order);
+	if (!err)
+		err = market_of(projector, order->market, &market);
+	return err ? err
+		   : view_pay(projector, market->currency, micros, view_place(org, KG_HELD),
+			     view_place(org, KG_RESERVED));
+}
+
+/* The legs of a trade, as the ledger makes them. */
+static enum err trade_pay(struct projector *projector, const struct event_traded *said)
+{
+	const struct market_row *market = NULL;
+	struct ledger_place seller = view_place(said->seller, KG_HELD), buyer = view_place(said->buyer, KG_HELD),
+			    money = view_place(said->buyer, KG_RESERVED);
+	enum err err = market_of(projector, (int64_t)said->market, &market);
+	if (err)
+		return err;
+	struct ledger_place house = view_place(market->house_org_id, KG_HELD);
+	err = view_pay(projector, market->currency, said->amount_micros, money, seller);
+	if (!err)
+		err = view_pay(projector, market->currency, said->buyer_fee_micros,
+			said->buyer_fee_micros > 0 ? money : buyer, house);
+	if (!err)
+		err = view_pay(projector, market->currency, said->seller_fee_micros, seller, house);
+	return err ? err : view_pay(projector, market->currency, said->released_micros, money, buyer);
+}
+
+/* ---- orders ---- */
+
 enum err view_on_order_placed(struct projector *projector, const struct event *event)
 {
 	const struct event_order_placed *said = &event->order_placed;
@@ -192,6 +235,8 @@ enum err view_on_order_placed(struct projector *projector, const struct event *e
 		if (!err && said->state == ORDER_RESTS)
 			err = order_show(projector, row, smaller(row->shown_kg, row->left_kg));
 	}
+	if (!err)
+		err = order_reserve(projector, said->order, said->org, said->reserved_micros);
 	return err ? err
 		   : view_ranges_move(projector, event, view_place(said->org, KG_HELD),
 			     view_place(said->org, KG_LISTED), (struct id){0});
@@ -230,6 +275,8 @@ enum err view_on_order_reduced(struct projector *projector, const struct event *
 		if (said->left_kg == 0)
 			order_done(row, event, ORDER_STATUS_ENDED, (int)said->reason);
 	}
+	if (!err)
+		err = order_reserve(projector, said->order, said->org, -said->released_micros);
 	return err ? err
 		   : view_ranges_move(projector, event, view_place(said->org, KG_LISTED),
 			     view_place(said->org, KG_HELD), (struct id){0});
@@ -251,6 +298,8 @@ enum err view_on_order_amended(struct projector *projector, const struct event *
 		if (row->side == ORDER_BUY)
 			row->reserved_micros += said->reserved_micros;
 	}
+	if (!err)
+		err = order_reserve(projector, said->order, said->org, said->reserved_micros);
 	return err ? err
 		   : view_ranges_move(projector, event, view_place(said->org, KG_HELD),
 			     view_place(said->org, KG_LISTED), (struct id){0});
@@ -368,6 +417,8 @@ enum err view_on_traded(struct projector *projector, const struct event *event)
 		err = execution_make(projector, event, maker, trade, true);
 	if (!err && trade && taker)
 		err = execution_make(projector, event, taker, trade, false);
+	if (!err)
+		err = trade_pay(projector, said);
 	return err ? err
 		   : view_ranges_move(projector, event, view_place(said->seller, KG_LISTED),
 			     view_place(said->buyer, KG_HELD), (struct id){0});

@@ -303,8 +303,13 @@ enum err view_on_transferred(struct projector *projector, const struct event *ev
 {
 	const struct event_transferred *said = &event->transferred;
 	struct transfer_row *row = NULL;
-	enum err err = view_row(projector, SHEET_TRANSFERS, KEYED(transfer_row, .id = event->header.command), &row);
+	enum err err = view_row(projector, SHEET_TRANSFERS, KEYED(transfer_row, .id = view_transfer_id(event)), &row);
 	if (!err && row) {
+		row->state = TRANSFER_MADE;
+		row->code = said->code ? said->code : FIELD_ABSENT;
+		row->user_data = said->user_data ? (int64_t)said->user_data : FIELD_ABSENT;
+		if (!id_equal(row->id, event->header.command))
+			row->set_id = event->header.command;
 		row->org_id = said->from;
 		row->to_org_id = said->to;
 		row->kg = said->kg;

@@ -16,6 +16,10 @@ struct hash command_hash(const struct command *command)
 	sha256_add(&state, lists->ranges, lists->range_count * sizeof *lists->ranges);
 	sha256_add_u64(&state, lists->run_count);
 	sha256_add(&state, lists->runs, lists->run_count * sizeof *lists->runs);
+	if (lists->linked_count) {
+		sha256_add_u64(&state, lists->linked_count);
+		sha256_add(&state, lists->linked, lists->linked_count * sizeof *lists->linked);
+	}
 	return sha256_end(&state);
 }
 

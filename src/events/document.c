@@ -84,7 +84,7 @@ json_t *event_json(const struct event *event)
 	json_t *body = json_object();
 	const uint8_t *data = (const uint8_t *)event + offsetof(struct event, actor_named);
 	for (const struct layout_field *field = layout->fields; field->name; data += field->size, field++)
-		if (strcmp(field->name, "reserved") != 0)
+		if (strcmp(field->name, "reserved") != 0 && field->since <= event->header.version)
 			json_object_set_new(body, field->name, field_json(field, data));
 	if (event->lists.ranges)
 		json_object_set_new(body, "ranges", ranges_json(&event->lists));
@@ -131,10 +131,10 @@ static json_t *layout_json(const char *group, const struct layout *layout)
 		}
 		json_array_append_new(fields, row);
 	}
-	return json_pack("{s:s,s:s,s:I,s:I,s:b,s:b,s:s,s:o}", "group", group, "name", layout->name, "type",
+	return json_pack("{s:s,s:s,s:I,s:I,s:b,s:b,s:b,s:s,s:o}", "group", group, "name", layout->name, "type",
 		(json_int_t)layout->type, "version", (json_int_t)layout->version, "ranges",
-		(layout->lists & LIST_RANGES) != 0, "runs", (layout->lists & LIST_RUNS) != 0, "doc", layout->doc,
-		"fields", fields);
+		(layout->lists & LIST_RANGES) != 0, "runs", (layout->lists & LIST_RUNS) != 0, "linked",
+		(layout->lists & LIST_LINKED) != 0, "doc", layout->doc, "fields", fields);
 }
 
 json_t *events_reference(void)

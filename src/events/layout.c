@@ -4,7 +4,9 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are memory images of a little-endian machine");
 _Static_assert(sizeof(struct event_header) == EVENT_HEADER_SIZE, "the header is 64 bytes");
-_Static_assert(sizeof(struct serial_range) == 24 && sizeof(struct claim_run) == 32, "list items have no padding");
+_Static_assert(
+	sizeof(struct serial_range) == 24 && sizeof(struct claim_run) == 32 && sizeof(struct linked_transfer) == 72,
+	"list items have no padding");
 
 /* ---- sizes: each struct is as large as its fields, and a multiple of eight ---- */
 

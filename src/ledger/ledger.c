@@ -17,6 +17,7 @@ struct account {
 	uint64_t asset;
 	int64_t amount[KG_STATE_COUNT];
 	struct range_set ranges[KG_STATE_COUNT];
+	uint32_t next; /* another account of the organisation, from 1 on; 0: none */
 };
 
 struct asset {
@@ -33,7 +34,7 @@ struct ledger {
 	struct asset *assets;
 	uint32_t account_count, account_capacity;
 	uint32_t asset_count, asset_capacity;
-	struct map account_map, asset_map;
+	struct map account_map, asset_map, org_map; /* by organisation: the first account of each */
 	struct range_pool pool;
 	struct money money;
 	int64_t issued;
@@ -66,6 +67,7 @@ void ledger_free(struct ledger **ledger)
 	free(old->assets);
 	map_free(&old->account_map);
 	map_free(&old->asset_map);
+	map_free(&old->org_map);
 	range_pool_free(&old->pool);
 	money_free(&old->money);
 	free(old);
@@ -95,8 +97,8 @@ enum err ledger_reserve(struct ledger *ledger)
 				   sizeof *ledger->assets);
 	ledger->assets = assets;
 	enough = enough && map_reserve(&ledger->account_map, EVENT_ACCOUNTS) &&
-		 map_reserve(&ledger->asset_map, EVENT_ASSETS) && range_pool_reserve(&ledger->pool, EVENT_NODES) &&
-		 money_reserve(&ledger->money);
+		 map_reserve(&ledger->asset_map, EVENT_ASSETS) && map_reserve(&ledger->org_map, EVENT_ACCOUNTS) &&
+		 range_pool_reserve(&ledger->pool, EVENT_NODES) && money_reserve(&ledger->money);
 	return enough ? ERR_OK : ERR_NO_MEMORY;
 }
 
@@ -155,6 +157,30 @@ void ledger_prefetch(const struct ledger *ledger, struct id org, uint64_t asset,
 		range_prefetch(&ledger->pool, &ledger->accounts[item].ranges[KG_HELD]);
 }
 
+static bool org_equal(const void *context, uint32_t item, const void *key)
+{
+	return id_equal(((const struct ledger *)context)->accounts[item].org, *(const struct id *)key);
+}
+
+static uint32_t org_find(const struct ledger *ledger, struct id org, uint64_t *ret_hash)
+{
+	*ret_hash = map_hash_bytes(ledger->seed, &org, sizeof org);
+	return map_find(&ledger->org_map, *ret_hash, org_equal, ledger, &org);
+}
+
+/* Puts a new account behind the first one of its organisation. */
+static void org_chain(struct ledger *ledger, uint32_t item)
+{
+	uint64_t hash;
+	uint32_t first = org_find(ledger, ledger->accounts[item].org, &hash);
+	if (first == MAP_NONE) {
+		map_put(&ledger->org_map, hash, item);
+		return;
+	}
+	ledger->accounts[item].next = ledger->accounts[first].next;
+	ledger->accounts[first].next = item + 1;
+}
+
 /* An account without amounts is as good as none, so it need not be undone. */
 static struct account *account_get(struct ledger *ledger, struct id org, uint64_t asset)
 {
@@ -165,6 +191,8 @@ static struct account *account_get(struct ledger *ledger, struct id org, uint64_
 		item = ledger->account_count++;
 		ledger->accounts[item] = (struct account){.org = org, .asset = asset};
 		map_put(&ledger->account_map, hash, item);
+		if (!id_is_none(org)) /* the outside world has one for each asset */
+			org_chain(ledger, item);
 	}
 	return &ledger->accounts[item];
 }
@@ -386,6 +414,23 @@ int64_t ledger_amount(const struct ledger *ledger, uint64_t asset, struct ledger
 {
 	uint32_t item = account_find(ledger, place.org, asset, NULL);
 	return item == MAP_NONE ? 0 : ledger->accounts[item].amount[place.state];
+}
+
+enum err ledger_empty_check(const struct ledger *ledger, struct id org, struct err_info *info)
+{
+	uint64_t hash;
+	uint32_t first = org_find(ledger, org, &hash);
+	for (uint32_t item = first == MAP_NONE ? 0 : first + 1; item; item = ledger->accounts[item - 1].next) {
+		const struct account *account = &ledger->accounts[item - 1];
+		for (int state = 0; state < KG_STATE_COUNT; state++) {
+			bool is_final = state == KG_WITHDRAWN || state == KG_RETIRED || state == KG_CANCELLED;
+			if (account->amount[state] && !is_final)
+				return err_set(info, ERR_ACCOUNT_NOT_EMPTY, "/org_id", "the account has %s %s",
+					event_kg_state_names[state],
+					account->asset & LEDGER_MONEY ? "money" : "kilograms");
+		}
+	}
+	return ERR_OK;
 }
 
 int64_t ledger_state_kg(const struct ledger *ledger, uint64_t batch, enum kg_state state)

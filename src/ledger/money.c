@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "carbond/base/decimal.h"
+
 #define DUE_PER_TICK 1024 /* the rest falls due with the next tick */
 
 uint64_t ledger_money_asset(struct code8 currency)
@@ -28,16 +30,38 @@ struct id ledger_house(const struct ledger *ledger)
 	return ledger_money_read(ledger)->house;
 }
 
-const struct event_money_reserved *ledger_pending(const struct ledger *ledger, struct id transfer)
+const struct event_state_pending *ledger_pending(const struct ledger *ledger, struct id transfer)
 {
 	const struct money *money = ledger_money_read(ledger);
 	uint32_t item = pending_find(money, transfer);
-	return item == MAP_NONE ? NULL : &money->pending[item];
+	return item == MAP_NONE ? NULL : &money->pending[item].is;
+}
+
+size_t ledger_pending_ranges(const struct ledger *ledger, struct id transfer, struct serial_range *ret_ranges)
+{
+	const struct money *money = ledger_money_read(ledger);
+	uint32_t item = pending_find(money, transfer);
+	return item == MAP_NONE ? 0 : pending_ranges(money, item, ret_ranges);
+}
+
+struct id ledger_linked_id(struct id org, struct id set, uint32_t place)
+{
+	struct sha256 state;
+	struct id id;
+	sha256_start(&state, "carbond/linked/1");
+	sha256_add(&state, &org, sizeof org);
+	sha256_add(&state, &set, sizeof set);
+	sha256_add_u64(&state, place);
+	struct hash hash = sha256_end(&state);
+	memcpy(id.bytes, hash.bytes, sizeof id.bytes);
+	id.bytes[6] = (uint8_t)(0x80 | (id.bytes[6] & 0x0f)); /* UUIDv8: no command has such an id */
+	id.bytes[8] = (uint8_t)(0x80 | (id.bytes[8] & 0x3f));
+	return id;
 }
 
 /* ---- deciding ---- */
 
-static enum err amount_check(struct code8 currency, int64_t amount_micros, struct err_info *info)
+enum err amount_check(struct code8 currency, int64_t amount_micros, struct err_info *info)
 {
 	if (!ledger_money_asset(currency))
 		return err_set(info, ERR_CURRENCY_INVALID, "/currency",
@@ -46,16 +70,6 @@ static enum err amount_check(struct code8 currency, int64_t amount_micros, struc
 		return err_set(
 			info, ERR_AMOUNT_INVALID, "/amount", "/amount must be more than 0, at most 1000000000000");
 	return ERR_OK;
-}
-
-static enum err funds_check(
-	const struct ledger *ledger, struct id org, struct code8 currency, int64_t amount_micros, struct err_info *info)
-{
-	struct ledger_place place = {.org = org, .state = KG_HELD};
-	int64_t there = ledger_amount(ledger, ledger_money_asset(currency), place);
-	return there >= amount_micros ? ERR_OK
-				      : err_set(info, ERR_INSUFFICIENT_FUNDS, "/amount",
-						"the account holds %lld micros of it", (long long)there);
 }
 
 static enum err decide_house_name(struct ledger *ledger, struct decision *call, struct err_info *info)
@@ -71,13 +85,15 @@ static enum err decide_house_name(struct ledger *ledger, struct decision *call, 
 
 static enum err decide_money_deposit(struct ledger *ledger, struct decision *call, struct err_info *info)
 {
-	(void)ledger;
 	const struct command_money_deposit *asked = &call->command->money_deposit;
 	enum err err = amount_check(asked->currency, asked->amount_micros, info);
 	if (err)
 		return err;
 	if (id_is_none(asked->to))
 		return err_set(info, ERR_PAYEE_INVALID, "/org_id", "a deposit is an organisation's");
+	err = open_check(ledger, asked->to, "/org_id", info);
+	if (err)
+		return err;
 	struct event event = {.money_deposited = {.to = asked->to,
 				      .currency = asked->currency,
 				      .amount_micros = asked->amount_micros,
@@ -88,11 +104,16 @@ static enum err decide_money_deposit(struct ledger *ledger, struct decision *cal
 static enum err decide_money_withdraw(struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	const struct command_money_withdraw *asked = &call->command->money_withdraw;
+	struct outflow flow = {.org = asked->from,
+		.currency = asked->currency,
+		.amount_micros = asked->amount_micros,
+		.counts = true,
+		.now_us = call->now_us};
 	enum err err = amount_check(asked->currency, asked->amount_micros, info);
 	if (!err && id_is_none(asked->from))
 		err = err_set(info, ERR_PAYEE_INVALID, "/org_id", "a withdrawal is an organisation's");
 	if (!err)
-		err = funds_check(ledger, asked->from, asked->currency, asked->amount_micros, info);
+		err = outflow_check(ledger, &flow, info);
 	if (err)
 		return err;
 	struct event event = {.money_withdrawn = {.from = asked->from,
@@ -104,22 +125,27 @@ static enum err decide_money_withdraw(struct ledger *ledger, struct decision *ca
 
 /* What a transfer moves: its amount, or with balancing what there is of it. */
 static enum err transfer_amount(
-	const struct ledger *ledger, const struct command *command, int64_t *ret_amount_micros, struct err_info *info)
+	const struct ledger *ledger, const struct decision *call, int64_t *ret_amount_micros, struct err_info *info)
 {
-	const struct command_money_transfer *asked = &command->money_transfer;
+	const struct command_money_transfer *asked = &call->command->money_transfer;
+	struct outflow flow = {.org = call->command->org,
+		.currency = asked->currency,
+		.amount_micros = asked->amount_micros,
+		.reserves = asked->pending,
+		.counts = true,
+		.now_us = call->now_us};
 	*ret_amount_micros = asked->amount_micros;
 	if (!asked->balancing)
-		return funds_check(ledger, command->org, asked->currency, asked->amount_micros, info);
-	struct ledger_place place = {.org = command->org, .state = KG_HELD};
-	int64_t there = ledger_amount(ledger, ledger_money_asset(asked->currency), place);
-	if (there == 0)
-		return err_set(info, ERR_NOTHING_TO_PAY, "/amount", "the account holds nothing of it");
-	if (there < asked->amount_micros)
-		*ret_amount_micros = there;
+		return outflow_check(ledger, &flow, info);
+	int64_t most = outflow_most(ledger, &flow);
+	if (most == 0)
+		return err_set(info, ERR_NOTHING_TO_PAY, "/amount", "the account has nothing of it to pay");
+	if (most < asked->amount_micros)
+		*ret_amount_micros = most;
 	return ERR_OK;
 }
 
-static enum err transfer_check(const struct decision *call, struct err_info *info)
+static enum err transfer_check(const struct ledger *ledger, const struct decision *call, struct err_info *info)
 {
 	const struct command *command = call->command;
 	const struct command_money_transfer *asked = &command->money_transfer;
@@ -128,8 +154,9 @@ static enum err transfer_check(const struct decision *call, struct err_info *inf
 	if (id_is_none(asked->to) || id_equal(asked->to, command->org))
 		return err_set(info, ERR_PAYEE_INVALID, "/to_org_id", "/to_org_id must be another organisation");
 	if (asked->expires_us && (!asked->pending || asked->expires_us <= call->now_us))
-		return err_set(info, ERR_EXPIRY_INVALID, "/expires", "a pending transfer expires in the future");
-	return amount_check(asked->currency, asked->amount_micros, info);
+		return err_set(info, ERR_EXPIRY_INVALID, "/expires_at", "a pending transfer expires in the future");
+	enum err err = amount_check(asked->currency, asked->amount_micros, info);
+	return err ? err : open_check(ledger, asked->to, "/to_org_id", info);
 }
 
 static enum err decide_money_transfer(struct ledger *ledger, struct decision *call, struct err_info *info)
@@ -137,13 +164,14 @@ static enum err decide_money_transfer(struct ledger *ledger, struct decision *ca
 	const struct command *command = call->command;
 	const struct command_money_transfer *asked = &command->money_transfer;
 	int64_t amount_micros = 0;
-	enum err err = transfer_check(call, info);
+	enum err err = transfer_check(ledger, call, info);
 	if (!err)
-		err = transfer_amount(ledger, command, &amount_micros, info);
+		err = transfer_amount(ledger, call, &amount_micros, info);
 	if (err)
 		return err;
 	if (!asked->pending) {
-		struct event event = {.money_paid = {.from = command->org,
+		struct event event = {.money_paid = {.transfer = command->id,
+					      .from = command->org,
 					      .to = asked->to,
 					      .currency = asked->currency,
 					      .amount_micros = amount_micros,
@@ -165,59 +193,68 @@ static enum err decide_money_transfer(struct ledger *ledger, struct decision *ca
 	return decision_emit(call, EVENT_MONEY_RESERVED, &event, info);
 }
 
-/* Strangers are told nothing about it. */
-static enum err pending_get(const struct ledger *ledger, struct id transfer, struct id org, bool payee_may,
-	const struct event_money_reserved **ret_pending, struct err_info *info)
+enum err pending_get(const struct ledger *ledger, struct id transfer, bool kilograms, struct id org, bool payee_may,
+	uint32_t *ret_item, struct err_info *info)
 {
-	const struct event_money_reserved *pending = ledger_pending(ledger, transfer);
-	bool named = pending && (id_equal(pending->from, org) || id_equal(pending->to, org));
-	if (!named)
+	const struct money *money = ledger_money_read(ledger);
+	uint32_t item = pending_find(money, transfer);
+	const struct event_state_pending *is = item == MAP_NONE ? NULL : &money->pending[item].is;
+	bool named = is && (id_equal(is->from, org) || id_equal(is->to, org));
+	if (!named || kilograms != !is->currency.text[0])
 		return err_set(info, ERR_NOT_PENDING, "/transfer", "there is no such pending transfer");
-	if (!payee_may && !id_equal(pending->from, org))
-		return err_set(info, ERR_FORBIDDEN, "", "who pays posts a pending transfer");
-	*ret_pending = pending;
+	if (!payee_may && !id_equal(is->from, org))
+		return err_set(info, ERR_FORBIDDEN, "", "who gives posts a pending transfer");
+	*ret_item = item;
 	return ERR_OK;
 }
 
 static enum err decide_money_post(struct ledger *ledger, struct decision *call, struct err_info *info)
 {
-	const struct command_money_post *asked = &call->command->money_post;
-	const struct event_money_reserved *pending = NULL;
-	enum err err = pending_get(ledger, asked->transfer, call->command->org, false, &pending, info);
+	const struct command_pending_post *asked = &call->command->pending_post;
+	uint32_t item = MAP_NONE;
+	enum err err = pending_get(ledger, asked->transfer, false, call->command->org, false, &item, info);
 	if (err)
 		return err;
-	if (asked->amount_micros < 0)
+	const struct event_state_pending *is = &ledger_money_read(ledger)->pending[item].is;
+	if (asked->amount < 0)
 		return err_set(info, ERR_AMOUNT_INVALID, "/amount", "/amount must be more than 0");
-	if (asked->amount_micros > pending->amount_micros)
+	if (asked->amount > is->amount)
 		return err_set(info, ERR_EXCEEDS_PENDING, "/amount", "the transfer reserved %lld micros",
-			(long long)pending->amount_micros);
-	int64_t amount_micros = asked->amount_micros ? asked->amount_micros : pending->amount_micros;
-	struct event event = {.money_posted = {.transfer = pending->transfer,
-				      .from = pending->from,
-				      .to = pending->to,
-				      .currency = pending->currency,
+			(long long)is->amount);
+	err = open_check(ledger, is->to, "", info);
+	if (err)
+		return err;
+	int64_t amount_micros = asked->amount ? asked->amount : is->amount;
+	struct event event = {.money_posted = {.transfer = is->transfer,
+				      .from = is->from,
+				      .to = is->to,
+				      .currency = is->currency,
 				      .amount_micros = amount_micros,
-				      .freed_micros = pending->amount_micros - amount_micros}};
+				      .freed_micros = is->amount - amount_micros}};
 	return decision_emit(call, EVENT_MONEY_POSTED, &event, info);
 }
 
 static enum err void_emit(
-	struct decision *call, const struct event_money_reserved *pending, bool expired, struct err_info *info)
+	struct ledger *ledger, struct decision *call, uint32_t item, bool expired, struct err_info *info)
 {
-	struct event event = {.money_voided = {.transfer = pending->transfer,
-				      .from = pending->from,
-				      .currency = pending->currency,
-				      .amount_micros = pending->amount_micros,
+	const struct event_state_pending *is = &ledger_money_read(ledger)->pending[item].is;
+	if (!is->currency.text[0])
+		return kg_void_emit(ledger, call, item, expired, info);
+	struct event event = {.money_voided = {.transfer = is->transfer,
+				      .from = is->from,
+				      .currency = is->currency,
+				      .amount_micros = is->amount,
 				      .expired = expired}};
 	return decision_emit(call, EVENT_MONEY_VOIDED, &event, info);
 }
 
-static enum err decide_money_void(struct ledger *ledger, struct decision *call, struct err_info *info)
+static enum err decide_pending_void(struct ledger *ledger, struct decision *call, struct err_info *info)
 {
-	const struct event_money_reserved *pending = NULL;
+	const struct command_pending_void *asked = &call->command->pending_void;
+	uint32_t item = MAP_NONE;
 	enum err err =
-		pending_get(ledger, call->command->money_void.transfer, call->command->org, true, &pending, info);
-	return err ? err : void_emit(call, pending, false, info);
+		pending_get(ledger, asked->transfer, asked->kilograms != 0, call->command->org, true, &item, info);
+	return err ? err : void_emit(ledger, call, item, false, info);
 }
 
 enum err ledger_decide(struct ledger *ledger, struct decision *call, struct err_info *info)
@@ -228,8 +265,15 @@ enum err ledger_decide(struct ledger *ledger, struct decision *call, struct err_
 	case COMMAND_MONEY_DEPOSIT: err = decide_money_deposit(ledger, call, info); break;
 	case COMMAND_MONEY_WITHDRAW: err = decide_money_withdraw(ledger, call, info); break;
 	case COMMAND_MONEY_TRANSFER: err = decide_money_transfer(ledger, call, info); break;
-	case COMMAND_MONEY_POST: err = decide_money_post(ledger, call, info); break;
-	case COMMAND_MONEY_VOID: err = decide_money_void(ledger, call, info); break;
+	case COMMAND_PENDING_POST:
+		err = call->command->pending_post.kilograms ? decide_kg_post(ledger, call, info)
+							    : decide_money_post(ledger, call, info);
+		break;
+	case COMMAND_PENDING_VOID: err = decide_pending_void(ledger, call, info); break;
+	case COMMAND_ACCOUNT_LIMIT: err = decide_account_limit(ledger, call, info); break;
+	case COMMAND_ACCOUNT_CLOSE: err = decide_account_close(ledger, call, info); break;
+	case COMMAND_RATE_OFFER: err = decide_rate_offer(ledger, call, info); break;
+	case COMMAND_MONEY_CONVERT: err = decide_money_convert(ledger, call, info); break;
 	default: return err_set(info, ERR_INVALID_FIELD, "", "a command is not the ledger's");
 	}
 	return err == ERR_OVERFLOW ? err_set(info, ERR_MONEY_OVERFLOW, "/amount", "that is more than can be counted")
@@ -238,38 +282,31 @@ enum err ledger_decide(struct ledger *ledger, struct decision *call, struct err_
 
 enum err ledger_tick(struct ledger *ledger, struct decision *call, int64_t due_us, struct err_info *info)
 {
-	const struct event_money_reserved **due = NULL;
-	size_t count = 0;
-	enum err err = pending_sorted(ledger_money_read(ledger), due_us, &due, &count);
-	if (err || count == 0)
-		return err;
-	if (count > DUE_PER_TICK)
-		count = DUE_PER_TICK;
-	/* a void moves others in the table: ids first */
-	struct id *ids = calloc(count, sizeof *ids);
-	for (size_t i = 0; i < count && ids; i++)
-		ids[i] = due[i]->transfer;
-	free(due);
-	err = ids ? ERR_OK : ERR_NO_MEMORY;
-	for (size_t i = 0; i < count && !err; i++)
-		err = void_emit(call, ledger_pending(ledger, ids[i]), true, info);
-	free(ids);
+	const struct money *money = ledger_money_read(ledger);
+	enum err err = ERR_OK;
+	size_t room = EVENTS_RANGES_MAX;
+	for (uint32_t i = 0, item; i < DUE_PER_TICK && !err && (item = pending_due(money, due_us)) != MAP_NONE; i++) {
+		if (money->pending[item].ranges > room)
+			break;
+		room -= money->pending[item].ranges;
+		err = void_emit(ledger, call, item, true, info);
+	}
 	return err;
 }
 
 /* ---- making events true ---- */
 
-static enum err invalid(struct err_info *info, const char *reason)
+enum err money_invalid(struct err_info *info, const char *reason)
 {
 	return err_set(info, ERR_JOURNAL_INVALID, "", "%s", reason);
 }
 
-static enum err pay(struct ledger *ledger, struct undo *undo, struct code8 currency, int64_t amount_micros,
+enum err money_pay(struct ledger *ledger, struct undo *undo, struct code8 currency, int64_t amount_micros,
 	struct ledger_place from, struct ledger_place to, struct err_info *info)
 {
 	uint64_t asset = ledger_money_asset(currency);
 	if (!asset || amount_micros <= 0)
-		return invalid(info, "money of no currency, or none");
+		return money_invalid(info, "money of no currency, or none");
 	return ledger_pay(ledger, undo, asset, amount_micros, from, to);
 }
 
@@ -283,22 +320,33 @@ static enum err house_make(struct ledger *ledger, struct undo *undo, struct id o
 {
 	struct money *money = ledger_money(ledger);
 	if (id_is_none(org) || !id_is_none(money->house))
-		return invalid(info, "the house is named twice, or is nobody");
+		return money_invalid(info, "the house is named twice, or is nobody");
 	money->house = org;
 	undo_push(undo, house_revert, money, NULL, 0);
 	return ERR_OK;
 }
 
 static enum err reserved_make(
-	struct ledger *ledger, struct undo *undo, const struct event_money_reserved *said, struct err_info *info)
+	struct ledger *ledger, struct undo *undo, const struct event *event, struct err_info *info)
 {
-	if (ledger_pending(ledger, said->transfer))
-		return invalid(info, "a transfer is pending twice");
+	const struct event_money_reserved *said = &event->money_reserved;
+	if (ledger_pending(ledger, said->transfer) || id_is_none(said->to))
+		return money_invalid(info, "a transfer is pending twice, or to nobody");
 	struct ledger_place held = {.org = said->from, .state = KG_HELD}, reserved = {said->from, KG_RESERVED};
-	enum err err = pay(ledger, undo, said->currency, said->amount_micros, held, reserved, info);
-	if (!err)
-		pending_add(ledger_money(ledger), undo, said);
-	return err;
+	enum err err = money_pay(ledger, undo, said->currency, said->amount_micros, held, reserved, info);
+	struct event_state_pending is = {.transfer = said->transfer,
+		.from = said->from,
+		.to = said->to,
+		.currency = said->currency,
+		.amount = said->amount_micros,
+		.expires_us = said->expires_us,
+		.user_data = said->user_data,
+		.code = said->code};
+	if (err)
+		return err;
+	pending_add(ledger_money(ledger), undo, &is, NULL, 0);
+	outflow_note(ledger, undo, said->from, said->currency, said->amount_micros, event->header.time_us);
+	return ERR_OK;
 }
 
 /* Ends a pending transfer: `paid` of it goes to `to`, the rest is held again. */
@@ -307,106 +355,219 @@ static enum err pending_end(struct ledger *ledger, struct undo *undo, struct id 
 {
 	struct money *money = ledger_money(ledger);
 	uint32_t item = pending_find(money, transfer);
-	if (item == MAP_NONE)
-		return invalid(info, "a transfer is not pending");
-	struct event_money_reserved pending = money->pending[item];
-	if (paid_micros < 0 || freed_micros < 0 || freed_micros > pending.amount_micros ||
-		paid_micros != pending.amount_micros - freed_micros)
-		return invalid(info, "a pending transfer ends with another amount");
-	struct ledger_place reserved = {.org = pending.from, .state = KG_RESERVED};
-	struct ledger_place held = {.org = pending.from, .state = KG_HELD},
-			    payee = {.org = pending.to, .state = KG_HELD};
+	if (item == MAP_NONE || !money->pending[item].is.currency.text[0])
+		return money_invalid(info, "a transfer is not pending");
+	const struct event_state_pending is = money->pending[item].is;
+	if (paid_micros < 0 || freed_micros < 0 || freed_micros > is.amount || paid_micros != is.amount - freed_micros)
+		return money_invalid(info, "a pending transfer ends with another amount");
+	struct ledger_place reserved = {.org = is.from, .state = KG_RESERVED};
+	struct ledger_place held = {.org = is.from, .state = KG_HELD}, payee = {.org = is.to, .state = KG_HELD};
 	enum err err = ERR_OK;
 	if (paid_micros)
-		err = pay(ledger, undo, pending.currency, paid_micros, reserved, payee, info);
+		err = money_pay(ledger, undo, is.currency, paid_micros, reserved, payee, info);
 	if (!err && freed_micros)
-		err = pay(ledger, undo, pending.currency, freed_micros, reserved, held, info);
+		err = money_pay(ledger, undo, is.currency, freed_micros, reserved, held, info);
 	if (!err)
 		pending_remove(money, undo, item);
 	return err;
 }
 
 /* A snapshot's: what it reserved is among the balances. */
-static enum err pending_restore(struct ledger *ledger, const struct event_state_pending *said, struct err_info *info)
+static enum err pending_restore(struct ledger *ledger, const struct event *event, struct err_info *info)
 {
-	struct event_money_reserved pending = {.transfer = said->transfer,
-		.from = said->from,
-		.to = said->to,
-		.currency = said->currency,
-		.amount_micros = said->amount_micros,
-		.expires_us = said->expires_us,
-		.user_data = said->user_data,
-		.code = said->code};
+	const struct event_state_pending *said = &event->state_pending;
 	struct ledger_place reserved = {.org = said->from, .state = KG_RESERVED};
-	uint64_t asset = ledger_money_asset(said->currency);
-	if (!asset || said->amount_micros <= 0 || ledger_pending(ledger, said->transfer) ||
-		ledger_amount(ledger, asset, reserved) < said->amount_micros)
-		return invalid(info, "a pending transfer is there twice, or nothing is reserved for it");
-	pending_add(ledger_money(ledger), NULL, &pending);
+	int64_t kg = 0;
+	bool is_money = said->currency.text[0] != 0, there = said->amount > 0;
+	if (is_money)
+		there = there && ledger_money_asset(said->currency) && event->lists.range_count == 0 &&
+			ledger_amount(ledger, ledger_money_asset(said->currency), reserved) >= said->amount;
+	for (size_t i = 0; i < event->lists.range_count && there; i++) {
+		const struct serial_range *range = &event->lists.ranges[i];
+		there = !(range->batch & LEDGER_MONEY) && range->length > 0 && add_checked(kg, range->length, &kg) &&
+			ledger_amount(ledger, range->batch, reserved) >= range->length;
+	}
+	if (!there || (!is_money && kg != said->amount) || ledger_pending(ledger, said->transfer))
+		return money_invalid(info, "a pending transfer is there twice, or nothing is reserved for it");
+	pending_add(ledger_money(ledger), NULL, said, event->lists.ranges, event->lists.range_count);
 	return ERR_OK;
 }
 
 bool ledger_applies(uint16_t type)
 {
-	return (type >= 60 && type <= 79) || type == EVENT_STATE_HOUSE || type == EVENT_STATE_PENDING;
+	return (type >= 60 && type <= 79) || (type >= EVENT_STATE_HOUSE && type <= EVENT_STATE_LIMIT);
+}
+
+static enum err withdrawn_make(
+	struct ledger *ledger, struct undo *undo, const struct event *event, struct err_info *info)
+{
+	const struct event_money_withdrawn *said = &event->money_withdrawn;
+	struct ledger_place outside = {.state = KG_HELD}, from = {.org = said->from};
+	enum err err = money_pay(ledger, undo, said->currency, said->amount_micros, from, outside, info);
+	if (!err)
+		outflow_note(ledger, undo, said->from, said->currency, said->amount_micros, event->header.time_us);
+	return err;
+}
+
+static enum err paid_make(struct ledger *ledger, struct undo *undo, const struct event *event, struct err_info *info)
+{
+	const struct event_money_paid *said = &event->money_paid;
+	struct ledger_place from = {.org = said->from}, to = {.org = said->to};
+	enum err err = money_pay(ledger, undo, said->currency, said->amount_micros, from, to, info);
+	if (!err)
+		outflow_note(ledger, undo, said->from, said->currency, said->amount_micros, event->header.time_us);
+	return err;
 }
 
 enum err ledger_apply(struct ledger *ledger, struct undo *undo, const struct event *event, struct err_info *info)
 {
-	struct ledger_place outside = {.state = KG_HELD}, from = outside, to = outside;
+	struct ledger_place outside = {.state = KG_HELD}, to = outside;
 	switch (event->header.type) {
 	case EVENT_HOUSE_NAMED: return house_make(ledger, undo, event->house_named.org, info);
 	case EVENT_MONEY_DEPOSITED:
 		to.org = event->money_deposited.to;
-		return pay(ledger, undo, event->money_deposited.currency, event->money_deposited.amount_micros, outside,
-			to, info);
-	case EVENT_MONEY_WITHDRAWN:
-		from.org = event->money_withdrawn.from;
-		return pay(ledger, undo, event->money_withdrawn.currency, event->money_withdrawn.amount_micros, from,
-			outside, info);
-	case EVENT_MONEY_PAID:
-		from.org = event->money_paid.from;
-		to.org = event->money_paid.to;
-		return pay(ledger, undo, event->money_paid.currency, event->money_paid.amount_micros, from, to, info);
-	case EVENT_MONEY_RESERVED: return reserved_make(ledger, undo, &event->money_reserved, info);
+		return money_pay(ledger, undo, event->money_deposited.currency, event->money_deposited.amount_micros,
+			outside, to, info);
+	case EVENT_MONEY_WITHDRAWN: return withdrawn_make(ledger, undo, event, info);
+	case EVENT_MONEY_PAID: return paid_make(ledger, undo, event, info);
+	case EVENT_MONEY_RESERVED: return reserved_make(ledger, undo, event, info);
 	case EVENT_MONEY_POSTED:
 		return pending_end(ledger, undo, event->money_posted.transfer, event->money_posted.amount_micros,
 			event->money_posted.freed_micros, info);
 	case EVENT_MONEY_VOIDED:
 		return pending_end(
 			ledger, undo, event->money_voided.transfer, 0, event->money_voided.amount_micros, info);
+	case EVENT_KG_RESERVED: return kg_reserved_make(ledger, undo, event, info);
+	case EVENT_KG_POSTED:
+		return kg_end(ledger, undo, event, event->kg_posted.transfer, event->kg_posted.kg,
+			event->kg_posted.freed_kg, info);
+	case EVENT_KG_VOIDED:
+		return kg_end(ledger, undo, event, event->kg_voided.transfer, 0, event->kg_voided.kg, info);
+	case EVENT_ACCOUNT_LIMITED: return limited_make(ledger, undo, event, info);
+	case EVENT_ACCOUNT_CLOSED: return closed_make(ledger, undo, event, info);
+	case EVENT_RATE_OFFERED: return offered_make(ledger, undo, event, info);
+	case EVENT_MONEY_CONVERTED: return converted_make(ledger, undo, event, info);
 	case EVENT_STATE_HOUSE: return house_make(ledger, undo, event->state_house.org, info);
-	case EVENT_STATE_PENDING: return pending_restore(ledger, &event->state_pending, info);
-	default: return invalid(info, "an event is not the ledger's");
+	case EVENT_STATE_PENDING: return pending_restore(ledger, event, info);
+	case EVENT_STATE_LIMIT: return limit_restore(ledger, &event->state_limit, info);
+	default: return money_invalid(info, "an event is not the ledger's");
 	}
 }
 
 /* ---- snapshots ---- */
 
+struct telling {
+	enum err (*emit)(void *context, struct event *event, struct err_info *info);
+	void *context;
+	struct err_info *info;
+};
+
+static enum err tell(const struct telling *telling, uint16_t type, struct event *event)
+{
+	event->header.type = type;
+	return telling->emit(telling->context, event, telling->info);
+}
+
+static enum err pending_tell(const struct money *money, const struct telling *telling)
+{
+	uint32_t *items = NULL;
+	struct serial_range ranges[EVENTS_RANGES_MAX];
+	enum err err = pending_sorted(money, &items);
+	for (uint32_t i = 0; i < money->count && !err; i++) {
+		struct event event = {.state_pending = money->pending[items[i]].is,
+			.lists = {.ranges = ranges, .range_count = pending_ranges(money, items[i], ranges)}};
+		err = tell(telling, EVENT_STATE_PENDING, &event);
+	}
+	free(items);
+	return err;
+}
+
+static int by_account(const void *a, const void *b)
+{
+	const struct event_state_limit *const *x = a, *const *y = b;
+	int order = memcmp(&(*x)->org, &(*y)->org, sizeof(*x)->org);
+	return order ? order : memcmp(&(*x)->currency, &(*y)->currency, sizeof(*x)->currency);
+}
+
+static enum err limits_tell(const struct ledger *ledger, const struct telling *telling)
+{
+	const struct money *money = ledger_money_read(ledger);
+	const struct event_state_limit **sorted = calloc(money->limit_count + 1, sizeof *sorted);
+	struct event event = {0};
+	enum err err = sorted ? ERR_OK : ERR_NO_MEMORY;
+	for (uint32_t i = 0; i < money->limit_count && !err; i++)
+		sorted[i] = &money->limits[i];
+	if (!err)
+		qsort(sorted, money->limit_count, sizeof *sorted, by_account);
+	for (uint32_t i = 0; i < money->limit_count && !err; i++)
+		if (ledger_limit(ledger, sorted[i]->org, sorted[i]->currency, &event.state_limit))
+			err = tell(telling, EVENT_STATE_LIMIT, &event);
+	free(sorted);
+	return err;
+}
+
+static int by_org(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct id));
+}
+
+static enum err closed_tell(const struct money *money, const struct telling *telling)
+{
+	struct id *sorted = calloc(money->closed_count + 1, sizeof *sorted);
+	enum err err = sorted ? ERR_OK : ERR_NO_MEMORY;
+	for (uint32_t i = 0; i < money->closed_count && !err; i++)
+		sorted[i] = money->closed[i];
+	if (!err)
+		qsort(sorted, money->closed_count, sizeof *sorted, by_org);
+	for (uint32_t i = 0; i < money->closed_count && !err; i++) {
+		struct event event = {.account_closed = {.org = sorted[i]}};
+		err = tell(telling, EVENT_ACCOUNT_CLOSED, &event);
+	}
+	free(sorted);
+	return err;
+}
+
+static int by_pair(const void *a, const void *b)
+{
+	const struct event_rate_offered *const *x = a, *const *y = b;
+	int order = memcmp(&(*x)->provider, &(*y)->provider, sizeof(*x)->provider);
+	if (!order)
+		order = memcmp(&(*x)->from, &(*y)->from, sizeof(*x)->from);
+	return order ? order : memcmp(&(*x)->to, &(*y)->to, sizeof(*x)->to);
+}
+
+static enum err rates_tell(const struct money *money, const struct telling *telling)
+{
+	const struct event_rate_offered **sorted = calloc(money->rate_count + 1, sizeof *sorted);
+	enum err err = sorted ? ERR_OK : ERR_NO_MEMORY;
+	for (uint32_t i = 0; i < money->rate_count && !err; i++)
+		sorted[i] = &money->rates[i];
+	if (!err)
+		qsort(sorted, money->rate_count, sizeof *sorted, by_pair);
+	for (uint32_t i = 0; i < money->rate_count && !err; i++) {
+		struct event event = {.rate_offered = *sorted[i]};
+		err = tell(telling, EVENT_RATE_OFFERED, &event);
+	}
+	free(sorted);
+	return err;
+}
+
 enum err ledger_snapshot(const struct ledger *ledger,
 	enum err (*emit)(void *context, struct event *event, struct err_info *info), void *context,
 	struct err_info *info)
 {
-	const struct event_money_reserved **all = NULL;
-	size_t count = 0;
-	enum err err = pending_sorted(ledger_money_read(ledger), INT64_MIN, &all, &count);
-	if (!err && !id_is_none(ledger_house(ledger))) {
-		struct event event = {
-			.header = {.type = EVENT_STATE_HOUSE}, .state_house = {.org = ledger_house(ledger)}};
-		err = emit(context, &event, info);
+	const struct money *money = ledger_money_read(ledger);
+	const struct telling telling = {.emit = emit, .context = context, .info = info};
+	enum err err = ERR_OK;
+	if (!id_is_none(money->house)) {
+		struct event event = {.state_house = {.org = money->house}};
+		err = tell(&telling, EVENT_STATE_HOUSE, &event);
 	}
-	for (size_t i = 0; i < count && !err; i++) {
-		struct event event = {.header = {.type = EVENT_STATE_PENDING},
-			.state_pending = {.transfer = all[i]->transfer,
-				.from = all[i]->from,
-				.to = all[i]->to,
-				.currency = all[i]->currency,
-				.amount_micros = all[i]->amount_micros,
-				.expires_us = all[i]->expires_us,
-				.user_data = all[i]->user_data,
-				.code = all[i]->code}};
-		err = emit(context, &event, info);
-	}
-	free(all);
-	return err;
+	if (!err)
+		err = pending_tell(money, &telling);
+	if (!err)
+		err = limits_tell(ledger, &telling);
+	if (!err)
+		err = closed_tell(money, &telling);
+	return err ? err : rates_tell(money, &telling);
 }

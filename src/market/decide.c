@@ -310,6 +310,12 @@ static enum err order_emit(const struct deciding *at, const struct event_state_o
 			return REFUSE(
 				info, err, "/kg", "that many kilograms lie in more than %d ranges", EVENTS_RANGES_MAX);
 	}
+	if (is->side == ORDER_BUY) {
+		enum err err = ledger_may_reserve(
+			at->ledger, is->org, at->market->venues[is->market - 1].is.currency, is->reserved_micros, info);
+		if (err)
+			return err;
+	}
 	struct event event = {.order_placed = {.order = is->order,
 				      .org = is->org,
 				      .number = is->number,
@@ -408,6 +414,9 @@ static enum err order_raise(const struct deciding *at, const struct order *order
 	enum err err = at->batches->movable(at->batches->context, is.org, is.batch, at->info);
 	if (!err && is.side == ORDER_BUY) {
 		event.order_amended.reserved_micros = worst_reserve(at->market, &is, price, kg) - is.reserved_micros;
+		if (event.order_amended.reserved_micros > 0)
+			err = ledger_may_reserve(at->ledger, is.org, at->market->venues[is.market - 1].is.currency,
+				event.order_amended.reserved_micros, at->info);
 	} else if (!err && kg > is.left_kg) {
 		struct ledger_place place = {.org = is.org, .state = KG_HELD};
 		size_t count = 0;

@@ -21,6 +21,16 @@ static enum err movable_check(struct id org, const struct batch *batch, struct e
 	return ERR_OK;
 }
 
+int64_t registry_debt_kg(const struct registry *registry, struct id org)
+{
+	int64_t kg = 0;
+	for (uint32_t durability = 0; durability < DURABILITY_COUNT; durability++) {
+		const struct debt *debt = debt_find(registry, org, durability);
+		kg += debt ? debt->kg : 0;
+	}
+	return kg;
+}
+
 bool registry_account_held(const struct registry *registry, struct id org)
 {
 	const struct held_account *account = account_find(registry, org);
@@ -125,7 +135,7 @@ static enum err select_serials(const struct registry *registry, const struct led
 
 /* ---- transfer ---- */
 
-enum err decide_transfer(struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
+static enum err transfer_check(const struct ledger *ledger, const struct decision *call, struct err_info *info)
 {
 	const struct command *command = call->command;
 	const struct command_transfer *asked = &command->transfer;
@@ -133,12 +143,43 @@ enum err decide_transfer(struct registry *registry, struct ledger *ledger, struc
 		return REFUSE(info, ERR_FORBIDDEN, "", "only an organisation holds kilograms");
 	if (id_is_none(asked->to) || id_equal(asked->to, command->org))
 		return REFUSE(info, ERR_INVALID_FIELD, "/to", "/to must be another organisation");
+	if (asked->expires_us && (!asked->pending || asked->expires_us <= call->now_us))
+		return REFUSE(info, ERR_EXPIRY_INVALID, "/expires_at", "a pending transfer expires in the future");
+	if (ledger_account_closed(ledger, asked->to))
+		return REFUSE(info, ERR_ACCOUNT_CLOSED, "/to_org_id", "the organisation's account is closed");
+	/* ids of commands are unique in an organisation; of two that hand in the same one, the second is refused */
+	if (asked->pending && ledger_pending(ledger, command->id))
+		return REFUSE(info, ERR_DUPLICATE, "", "there is a pending transfer with this id");
+	return ERR_OK;
+}
+
+enum err decide_transfer(struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
+{
+	const struct command *command = call->command;
+	const struct command_transfer *asked = &command->transfer;
 	struct selection selection;
-	enum err err = select_serials(registry, ledger, command, asked->batch, asked->kg, &selection, info);
+	enum err err = transfer_check(ledger, call, info);
+	if (!err)
+		err = select_serials(registry, ledger, command, asked->batch, asked->kg, &selection, info);
 	if (err)
 		return err;
-	struct event event = {.transferred = {.from = command->org, .to = asked->to, .kg = selection.kg},
-		.lists = {.ranges = selection.ranges, .range_count = selection.count}};
+	struct event event = {.lists = {.ranges = selection.ranges, .range_count = selection.count}};
+	if (asked->pending) {
+		event.kg_reserved = (struct event_kg_reserved){.transfer = command->id,
+			.from = command->org,
+			.to = asked->to,
+			.kg = selection.kg,
+			.expires_us = asked->expires_us,
+			.user_data = asked->user_data,
+			.code = asked->code};
+		return decision_emit(call, EVENT_KG_RESERVED, &event, info);
+	}
+	event.transferred = (struct event_transferred){.from = command->org,
+		.to = asked->to,
+		.kg = selection.kg,
+		.transfer = command->id,
+		.user_data = asked->user_data,
+		.code = asked->code};
 	return decision_emit(call, EVENT_TRANSFERRED, &event, info);
 }
 

@@ -333,12 +333,13 @@ enum err decide_period_release(
 enum err decide_period_issue(
 	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
-	(void)ledger;
 	struct period *period;
 	enum err err = period_step(registry, call->command->period_issue.period, PERIOD_VERB_ISSUE, &period, info);
 	if (err)
 		return err;
 	const struct event_period_submitted *said = &period->said;
+	if (ledger_account_closed(ledger, said->org))
+		return REFUSE(info, ERR_ACCOUNT_CLOSED, "", "the operator's account is closed");
 	if (period->held)
 		return REFUSE(info, ERR_PERIOD_HELD, "", "the period is held and must be released first");
 	if (period_involves(period, call->actor, call->command->org))

@@ -4,6 +4,7 @@
 #include "state.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,8 +87,8 @@ static enum err actor_named(struct rules *rules, struct undo *undo, const struct
 
 /* ---- making events true ---- */
 
-/* Steps of one event: at most two a range, which moves and whose batch leaves a pool, and a few more. */
-#define EVENT_STEPS (2 * EVENTS_RANGES_MAX + 16)
+/* Steps of one event: at most two a range, which moves and whose batch leaves a pool or whose pending transfer ends, and a few more. */
+#define EVENT_STEPS (2 * EVENTS_RANGES_MAX + 32)
 
 bool rules_reserve(struct rules *rules)
 {
@@ -232,6 +233,7 @@ struct execution {
 	uint64_t actor;
 	int64_t time_us;
 	uint32_t events;
+	size_t ranges; /* in all events so far */
 };
 
 static enum err guard_add(struct rules_output *output, const void *key, size_t size)
@@ -311,6 +313,7 @@ static enum err keep(void *context, struct event *event, struct err_info *info)
 	if (!err)
 		err = apply(rules, rules->undo, event, info);
 	run->events++;
+	run->ranges += event->lists.range_count;
 	return err;
 }
 
@@ -489,16 +492,133 @@ static enum err recall(struct rules *rules, struct decision *call, struct err_in
 	}
 }
 
+static enum err unheld_check(const struct rules *rules, struct id org, struct err_info *info)
+{
+	return registry_account_held(rules->registry, org)
+		       ? err_set(info, ERR_ACCOUNT_HELD, "", "the organisation's account is held")
+		       : ERR_OK;
+}
+
+/* A pending transfer of a suspended account or batch stays until it is released, voided or over. */
+static enum err post_check(const struct rules *rules, const struct command *command, struct err_info *info)
+{
+	struct serial_range ranges[EVENTS_RANGES_MAX];
+	struct id transfer = command->pending_post.transfer;
+	const struct event_state_pending *is = ledger_pending(rules->ledger, transfer);
+	enum err err = unheld_check(rules, command->org, info);
+	if (err || !is || !id_equal(is->from, command->org))
+		return err;
+	size_t count = ledger_pending_ranges(rules->ledger, transfer, ranges);
+	for (size_t i = 0; i < count && !err; i++)
+		if (i == 0 || ranges[i].batch != ranges[i - 1].batch)
+			err = registry_movable(rules->registry, command->org, ranges[i].batch, info);
+	return err;
+}
+
+static enum err close_check(const struct rules *rules, struct id org, struct err_info *info)
+{
+	return registry_debt_kg(rules->registry, org) > 0 ? err_set(info, ERR_ACCOUNT_NOT_EMPTY, "/org_id",
+								    "the organisation owes kilograms to the buffer")
+							  : ERR_OK;
+}
+
 /* Nothing leaves an account that is suspended, money as little as kilograms. */
 static enum err decide_money(struct rules *rules, struct decision *call, struct err_info *info)
 {
 	const struct command *command = call->command;
-	struct id payer = command->kind == COMMAND_MONEY_WITHDRAW ? command->money_withdraw.from : command->org;
-	bool pays = command->kind == COMMAND_MONEY_WITHDRAW || command->kind == COMMAND_MONEY_TRANSFER ||
-		    command->kind == COMMAND_MONEY_POST;
-	if (pays && registry_account_held(rules->registry, payer))
-		return err_set(info, ERR_ACCOUNT_HELD, "", "the organisation's account is held");
-	return ledger_decide(rules->ledger, call, info);
+	enum err err = ERR_OK;
+	switch (command->kind) {
+	case COMMAND_MONEY_WITHDRAW: err = unheld_check(rules, command->money_withdraw.from, info); break;
+	case COMMAND_MONEY_TRANSFER: err = unheld_check(rules, command->org, info); break;
+	case COMMAND_PENDING_POST: err = post_check(rules, command, info); break;
+	case COMMAND_MONEY_CONVERT:
+		err = unheld_check(rules, command->org, info);
+		if (!err)
+			err = unheld_check(rules, command->money_convert.provider, info);
+		break;
+	case COMMAND_ACCOUNT_CLOSE: err = close_check(rules, command->account_close.org, info); break;
+	default: break;
+	}
+	return err ? err : ledger_decide(rules->ledger, call, info);
+}
+
+/* One transfer of a linked set as a command of its own. */
+static void linked_command(const struct command *set, uint32_t place, size_t first_range, struct command *ret_command)
+{
+	const struct linked_transfer *linked = &set->lists.linked[place];
+	*ret_command = (struct command){.source = set->source,
+		.id = ledger_linked_id(set->org, set->id, place),
+		.actor = set->actor,
+		.org = set->org};
+	if (linked->currency.text[0]) {
+		ret_command->kind = COMMAND_MONEY_TRANSFER;
+		ret_command->money_transfer = (struct command_money_transfer){.to = linked->to,
+			.currency = linked->currency,
+			.amount_micros = linked->amount,
+			.pending = linked->pending,
+			.balancing = linked->balancing,
+			.expires_us = linked->expires_us,
+			.user_data = linked->user_data,
+			.code = linked->code};
+		return;
+	}
+	ret_command->kind = COMMAND_TRANSFER;
+	ret_command->transfer = (struct command_transfer){.to = linked->to,
+		.batch = linked->batch,
+		.kg = linked->amount,
+		.expires_us = linked->expires_us,
+		.user_data = linked->user_data,
+		.code = linked->code,
+		.pending = linked->pending};
+	ret_command->lists.ranges = set->lists.ranges + first_range;
+	ret_command->lists.range_count = linked->ranges;
+}
+
+static enum err linked_check(const struct record_lists *lists, struct err_info *info)
+{
+	size_t ranges = 0;
+	if (lists->linked_count < 1 || lists->linked_count > EVENTS_LINKED_MAX)
+		return err_set(info, ERR_INVALID_FIELD, "/linked", "a set has 1 to %d transfers", EVENTS_LINKED_MAX);
+	for (size_t i = 0; i < lists->linked_count; i++) {
+		const struct linked_transfer *linked = &lists->linked[i];
+		bool is_money = linked->currency.text[0] != 0;
+		if (is_money ? linked->ranges || linked->batch : linked->balancing != 0)
+			return err_set(info, ERR_INVALID_FIELD, "/linked",
+				"transfer %zu: serials are of kilograms, balancing is of money", i);
+		ranges += linked->ranges;
+	}
+	return ranges == lists->range_count && ranges <= EVENTS_RANGES_MAX
+		       ? ERR_OK
+		       : err_set(info, ERR_COMMAND_TOO_LARGE, "/linked", "a set names at most %d ranges",
+				 EVENTS_RANGES_MAX);
+}
+
+static enum err decide(struct rules *rules, struct decision *call, struct err_info *info);
+
+/* All or none: the first refusal undoes those before it. */
+static enum err decide_set(struct rules *rules, struct decision *call, struct err_info *info)
+{
+	const struct record_lists *lists = &call->command->lists;
+	const struct execution *run = call->context;
+	enum err err = linked_check(lists, info);
+	for (uint32_t place = 0, first = 0; place < lists->linked_count && !err; place++) {
+		struct command one;
+		struct decision part = *call;
+		linked_command(call->command, place, first, &one);
+		first += lists->linked[place].ranges;
+		part.command = &one;
+		err = decide(rules, &part, info);
+		if (!err && run->ranges > EVENTS_RANGES_MAX)
+			err = err_set(
+				info, ERR_COMMAND_TOO_LARGE, "", "a set touches at most %d ranges", EVENTS_RANGES_MAX);
+		if (err) {
+			struct err_info why = *info;
+			char pointer[sizeof why.pointer];
+			snprintf(pointer, sizeof pointer, "/linked/%u%.100s", place, why.pointer);
+			err_set(info, err, pointer, "transfer %u: %s", place, why.detail);
+		}
+	}
+	return err;
 }
 
 static enum err decide_tick(struct rules *rules, struct decision *call, struct err_info *info)
@@ -517,12 +637,17 @@ static enum err decide(struct rules *rules, struct decision *call, struct err_in
 	enum err err;
 	switch (call->command->kind) {
 	case COMMAND_TICK: return decide_tick(rules, call, info);
-#define RECORD(name, NAME, type, version, lists, doc) case COMMAND_##NAME:
-#define RECORD_END(name, NAME)
-#include "carbond/record_fields_none.def"
-#include "carbond/records/ledger_commands.def"
-#include "carbond/record_undef.def"
-		return decide_money(rules, call, info);
+	case COMMAND_TRANSFER_SET: return decide_set(rules, call, info);
+	case COMMAND_HOUSE_NAME:
+	case COMMAND_MONEY_DEPOSIT:
+	case COMMAND_MONEY_WITHDRAW:
+	case COMMAND_MONEY_TRANSFER:
+	case COMMAND_PENDING_POST:
+	case COMMAND_PENDING_VOID:
+	case COMMAND_ACCOUNT_LIMIT:
+	case COMMAND_ACCOUNT_CLOSE:
+	case COMMAND_RATE_OFFER:
+	case COMMAND_MONEY_CONVERT: return decide_money(rules, call, info);
 #define RECORD(name, NAME, type, version, lists, doc) case COMMAND_##NAME:
 #define RECORD_END(name, NAME)
 #include "carbond/record_fields_none.def"

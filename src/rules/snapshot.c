@@ -283,7 +283,10 @@ static enum err record_take(struct rules *rules, const struct event *event, stru
 		return ERR_OK;
 	case EVENT_ACTOR_NAMED: return rules_make_true(rules, NULL, event, info);
 	case EVENT_STATE_HOUSE:
-	case EVENT_STATE_PENDING: return ledger_apply(rules->ledger, NULL, event, info);
+	case EVENT_STATE_PENDING:
+	case EVENT_STATE_LIMIT:
+	case EVENT_ACCOUNT_CLOSED:
+	case EVENT_RATE_OFFERED: return ledger_apply(rules->ledger, NULL, event, info);
 	default:
 		return event->header.type > EVENT_STATE_START ? rules_make_true(rules, NULL, event, info)
 							      : bad(info, "a snapshot holds state alone");

@@ -52,6 +52,7 @@ class Routes:
                 "project_id": story.project_id, "batch": story.issued["number"], **{name: 1 for name in NUMBERED}, "status": "open", "order_id": certificate, "state": "open", "direction": "in", "slug": "not-found",
                 "stream": "journal.0", "index": 0, "tree_size": 1, "first": 1, "second": 2, "code": "DAC1", "version": 1,
                 "serial": one("/v1/holdings/ranges").get("serial", "x"), "subject_kind": "sensor", "subject": sensor["id"],
+                "asset": "EUR",
                 "/v1/periods/{id}": story.period_id, "/v1/jobs/{id}": story.job, "/v1/certificates/{id}": certificate,
                 "/certificates/{id}": certificate, "/v1/periods/{id}/manifest": story.submission["id"],
                 "/v1/periods/{id}/pack": story.submission["id"], "/v1/factor-sets/{code}/{version}": "ember"}
@@ -75,8 +76,12 @@ class Routes:
             within = {name: DATES[name] for name in ("from", "to") if name in names and not route.startswith("/v1/journal")}
             if route == "/v1/readings":
                 within["sensors"] = values["sensors"]
+            if route.endswith(("/statement", "/balance")):
+                within["asset"] = values["asset"]
+            if route == "/v1/money/rates":
+                within = {"from": "EUR", "to": "USD"}
             self.statuses[route] = self.second_page(path, **within)[0] if "limit" in names else self.ask(path, **{
-                name: values[name] for name in names if name in ("index", "tree_size", "first", "second")} | within)[0]
+                name: values[name] for name in names if name in ("index", "tree_size", "first", "second", "asset")} | within)[0]
             for name in names:
                 if name in values and "{" + name + "}" not in route and "limit" in names:
                     self.second_page(path, **within | {name: values[name]})
@@ -105,6 +110,9 @@ def test_every_route_is_answered_by_an_index():
                                                     "covered_from": "2026-01-01T00:00:00Z", "covered_to": "2026-07-01T00:00:00Z", "consent": True}, key="buyer")
             wait_until(lambda: daemon.request("GET", f"/v1/holdings?at-least={gone['position']}", key=story.keys["buyer"])[0] == 200, "views")
             assert moved["position"] < gone["position"]
+            for amount in ("100", "50"):
+                story.post("/v1/money/deposits", {"org_id": story.orgs["acme"], "currency": "EUR", "amount": amount, "reference": "bank"}, key="admin")
+                story.post("/v1/money/transfers", {"to_org_id": story.orgs["globex"], "currency": "EUR", "amount": "7", "pending": True}, key="trader")
             daemon.ctl("checkpoint", "--socket", daemon.data / "admin.sock")
             routes = Routes(story)
             statuses = routes.all()

@@ -121,6 +121,8 @@ void oracle_forget_undone(struct oracle *oracle)
 static bool expires(const struct event *event)
 {
 	return event->header.type == EVENT_TICKED ||
+	       (event->header.type == EVENT_MONEY_VOIDED && event->money_voided.expired) ||
+	       (event->header.type == EVENT_KG_VOIDED && event->kg_voided.expired) ||
 	       (event->header.type == EVENT_BATCH_RELEASED && hash_is_none(event->batch_released.reason_hash)) ||
 	       (event->header.type == EVENT_ACCOUNT_RELEASED && hash_is_none(event->account_released.reason_hash));
 }
@@ -264,10 +266,74 @@ static void ranges_check(const struct oracle *oracle, struct store *store, struc
 			(long long)rules_issued_kg(oracle->rules));
 }
 
+/* The asset's number in the ledger of what a row calls by text. */
+static uint64_t asset_of(const char *text)
+{
+	struct code8 currency;
+	if (strncmp(text, "pool-", 5) == 0)
+		return market_pool_shares(strtoull(text + 5, NULL, 10));
+	return text[0] >= '0' && text[0] <= '9' ? strtoull(text, NULL, 10)
+	       : code8_set(&currency, text)     ? ledger_money_asset(currency)
+						: 0;
+}
+
+static int64_t balance_truth(const struct oracle *oracle, const struct balance_row *row, int state)
+{
+	struct ledger_place place = {.org = row->org_id, .state = (enum kg_state)state};
+	if (id_equal(row->org_id, ledger_outside))
+		place.org = (struct id){{0}};
+	return ledger_amount(rules_ledger(oracle->rules), asset_of(row->asset), place);
+}
+
+/* Every account has what the ledger says, its last entry too, and each asset sums to zero (P3). */
+static void balances_check(const struct oracle *oracle, struct store *store, struct arena *arena)
+{
+	struct err_info info = {0};
+	struct balance_row *rows = NULL, *assets = NULL;
+	struct entry_row *last = NULL;
+	size_t count = 0, found = 0, asset_count = 0;
+	struct store_query query = {.collection = &balances_collection, .most = 100000};
+	if (store_find(store, &query, arena, (void **)&rows, &count, &info))
+		oracle->violated("balances cannot be read: %s", info.detail);
+	for (size_t i = 0; i < count; i++) {
+		struct entry_row low;
+		field_clear(entry_fields, &low);
+		low.org_id = rows[i].org_id;
+		low.asset = rows[i].asset;
+		struct store_query entries = {
+			.collection = &entries_collection, .low = &low, .prefix = 2, .descending = true, .most = 1};
+		if (store_find(store, &entries, arena, (void **)&last, &found, &info) || found != 1) {
+			oracle->violated("an account of %s has no entry", rows[i].asset);
+			return;
+		}
+		for (int state = 0; state < KG_STATE_COUNT; state++)
+			if ((&rows[i].amounts.held)[state] != balance_truth(oracle, &rows[i], state) ||
+				(&last->amounts.held)[state] != (&rows[i].amounts.held)[state])
+				oracle->violated("an account of %s: the view shows %lld %s, its last entry %lld, the "
+						 "ledger has %lld",
+					rows[i].asset, (long long)(&rows[i].amounts.held)[state],
+					event_kg_state_names[state], (long long)(&last->amounts.held)[state],
+					(long long)balance_truth(oracle, &rows[i], state));
+	}
+	struct store_query by_asset = {.collection = &balances_collection, .index = "by_asset", .most = 100000};
+	int64_t sum = 0;
+	if (store_find(store, &by_asset, arena, (void **)&assets, &asset_count, &info) || asset_count != count)
+		oracle->violated("balances cannot be read by asset: %s", info.detail);
+	for (size_t i = 0; i < asset_count; i++) {
+		for (int state = 0; state < KG_STATE_COUNT; state++)
+			sum += (&assets[i].amounts.held)[state];
+		if ((i + 1 == asset_count || strcmp(assets[i].asset, assets[i + 1].asset) != 0) && sum != 0)
+			oracle->violated("the view's accounts of %s sum to %lld", assets[i].asset, (long long)sum);
+		else if (i + 1 == asset_count || strcmp(assets[i].asset, assets[i + 1].asset) != 0)
+			sum = 0;
+	}
+}
+
 void oracle_check_views(const struct oracle *oracle, struct store *store)
 {
 	struct arena *arena = arena_new(256u << 20);
 	holdings_check(oracle, store, arena);
 	ranges_check(oracle, store, arena);
+	balances_check(oracle, store, arena);
 	arena_free(&arena);
 }

@@ -272,7 +272,15 @@ static void make_decision(struct world *world, const struct rules *rules, struct
 		work->command.dispute_decide.dispute = disputes[world_below(world, (int64_t)dispute_count)];
 }
 
-/* ---- holds, which expire ---- */
+/* ---- holds and pending transfers, which expire ---- */
+
+/* Pending transfers that were answered; most of them are over by now. */
+#define WAITING_KNOWN 32
+static struct {
+	struct id transfer, org;
+	bool kilograms;
+} waiting[WAITING_KNOWN];
+static size_t waiting_count;
 
 static int64_t some_end(struct world *world)
 {
@@ -357,6 +365,152 @@ static void make_payment(struct world *world, const struct rules *rules, struct 
 		.currency = some_currency(),
 		.amount_micros = SIM_TICK * (1 + world_below(world, 1000)),
 		.balancing = world_below(world, 4) == 0};
+}
+
+static void make_pending(struct world *world, const struct rules *rules, struct work *work)
+{
+	bool kilograms = world_below(world, 2) == 0;
+	int64_t expires_us = some_end(world);
+	if (kilograms) {
+		make_transfer(world, rules, work);
+		work->command.transfer.pending = 1;
+		work->command.transfer.expires_us = expires_us;
+	} else {
+		make_payment(world, rules, work);
+		work->command.money_transfer.pending = 1;
+		work->command.money_transfer.expires_us = expires_us;
+	}
+}
+
+/* Of four ended transfers three are posted. */
+static void make_ending(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	bool posts = world_below(world, 4) != 0;
+	work->command = world_command(world, posts ? COMMAND_PENDING_POST : COMMAND_PENDING_VOID, some_org(world));
+	if (!waiting_count)
+		return;
+	size_t at = (size_t)world_below(world, (int64_t)waiting_count);
+	struct id transfer = waiting[at].transfer;
+	work->command.org = waiting[at].org;
+	if (posts)
+		work->command.pending_post = (struct command_pending_post){.transfer = transfer,
+			.amount = world_below(world, 3) ? 0 : 1,
+			.kilograms = waiting[at].kilograms};
+	else
+		work->command.pending_void =
+			(struct command_pending_void){.transfer = transfer, .kilograms = waiting[at].kilograms};
+}
+
+/* Money and kilograms of one organisation. */
+static void make_set(struct world *world, const struct rules *rules, struct work *work)
+{
+	int64_t held_kg;
+	uint64_t batch = some_batch(world, rules);
+	int org = some_holder(world, rules, batch, &held_kg);
+	size_t count = 1 + (size_t)world_below(world, WORK_LINKED);
+	work->command = world_command(world, COMMAND_TRANSFER_SET, org);
+	for (size_t i = 0; i < count; i++) {
+		struct linked_transfer *linked = &work->linked[i];
+		*linked = (struct linked_transfer){
+			.to = world->orgs[(org + 1 + world_below(world, WORLD_ORGS - 1)) % WORLD_ORGS],
+			.pending = world_below(world, 3) == 0};
+		if (world_below(world, 2)) {
+			linked->currency = some_currency();
+			linked->amount = SIM_TICK * (1 + world_below(world, 100));
+			linked->balancing = world_below(world, 2) == 0;
+		} else {
+			linked->batch = batch;
+			linked->amount = 1 + world_below(world, 50);
+		}
+		if (linked->pending)
+			linked->expires_us = some_end(world);
+	}
+	work->command.lists.linked = work->linked;
+	work->command.lists.linked_count = count;
+}
+
+/* Limits that leave room for most of the work. */
+static void make_limit(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	int org = some_org(world);
+	bool by_registry = world_below(world, 2) == 0;
+	work->command = world_command(world, COMMAND_ACCOUNT_LIMIT, by_registry ? -1 : org);
+	work->command.account_limit = (struct command_account_limit){.org = world->orgs[org],
+		.currency = some_currency(),
+		.lowest_micros = SIM_TICK * world_below(world, 100),
+		.reserved_micros = world_below(world, 2) ? -1 : SIM_TICK * world_below(world, 1000000),
+		.daily_micros = world_below(world, 2) ? -1 : SIM_TICK * world_below(world, 100000),
+		.by_registry = by_registry};
+}
+
+/* Mostly of somebody who never had anything: those who work are not to go. */
+static void make_closing(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_ACCOUNT_CLOSE, -1);
+	work->command.account_close.org = world_below(world, 3) ? world_id(world) : world->orgs[0];
+	cites(work, &work->command.account_close.reason_hash, "the contract has ended");
+}
+
+static struct code8 other_currency(void)
+{
+	struct code8 currency;
+	code8_set(&currency, "USD");
+	return currency;
+}
+
+static void make_offer(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_RATE_OFFER, (int)world_below(world, 2));
+	work->command.rate_offer = (struct command_rate_offer){.from = some_currency(),
+		.to = other_currency(),
+		.rate_nanos = INT64_C(1000000000) + world_below(world, 100000000),
+		.quoted_us = world->now_us - CLOCK_US_PER_SECOND,
+		.expires_us = world->now_us + CLOCK_US_PER_DAY};
+	code32_set(&work->command.rate_offer.source, "sim");
+}
+
+static void make_conversion(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_MONEY_CONVERT, 2 + (int)world_below(world, WORLD_ORGS - 2));
+	work->command.money_convert = (struct command_money_convert){.provider = world->orgs[world_below(world, 2)],
+		.from = some_currency(),
+		.to = other_currency(),
+		.amount_micros = 1 + world_below(world, 100000000)};
+}
+
+/* Liquidity of those who convert. */
+static void make_liquidity(struct world *world, const struct rules *rules, struct work *work)
+{
+	make_deposit(world, rules, work);
+	work->command.money_deposit.to = world->orgs[world_below(world, 2)];
+	work->command.money_deposit.currency = other_currency();
+}
+
+static void make_payout(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_MONEY_WITHDRAW, -1);
+	work->command.money_withdraw = (struct command_money_withdraw){.from = world->orgs[some_org(world)],
+		.currency = some_currency(),
+		.amount_micros = SIM_TICK * (1 + world_below(world, 100)),
+		.reference_hash = world_hash(world)};
+}
+
+static void waiting_known(struct world *world, const struct work *work)
+{
+	const struct command *command = &work->command;
+	bool kilograms = command->kind == COMMAND_TRANSFER;
+	if (kilograms ? !command->transfer.pending : !command->money_transfer.pending)
+		return;
+	size_t at = waiting_count < WAITING_KNOWN ? waiting_count++ : (size_t)world_below(world, WAITING_KNOWN);
+	waiting[at].transfer = command->id;
+	waiting[at].org = command->org;
+	waiting[at].kilograms = kilograms;
 }
 
 static void make_market(struct world *world, const struct rules *rules, struct work *work)
@@ -674,7 +828,9 @@ static const struct {
 	{1, make_mass_cancellation}, {10, make_auction}, {14, make_take}, {2, make_auction_cancellation},
 	{16, make_commitment}, {1, make_bid_withdrawal}, {20, make_reveal}, {1, make_pool}, {12, make_pool_addition},
 	{16, make_pool_trade}, {5, make_redemption}, {5, make_resumption}, {8, make_cancellation_of_kg},
-	{2, make_import}, {3, make_dispute}, {8, make_decision}};
+	{2, make_import}, {3, make_dispute}, {8, make_decision}, {8, make_pending}, {6, make_ending}, {5, make_set},
+	{2, make_limit}, {1, make_closing}, {2, make_offer}, {4, make_conversion}, {2, make_liquidity},
+	{3, make_payout}};
 
 void work_start(void)
 {
@@ -688,6 +844,7 @@ void work_start(void)
 	bid_count = 0;
 	memset(disputes, 0, sizeof disputes);
 	dispute_count = 0;
+	waiting_count = 0;
 }
 
 void work_make(struct world *world, const struct rules *rules, struct work *ret_work)
@@ -718,6 +875,8 @@ void work_done(struct world *world, const struct work *work, uint64_t number)
 			dispute_count < DISPUTES_KNOWN ? dispute_count++ : (size_t)world_below(world, DISPUTES_KNOWN);
 		disputes[at] = command->id;
 	}
+	if (command->kind == COMMAND_TRANSFER || command->kind == COMMAND_MONEY_TRANSFER)
+		waiting_known(world, work);
 	if (command->kind == COMMAND_PERIOD_SUBMIT) {
 		size_t at = period_count < PERIODS_MOST ? period_count++ : (size_t)world_below(world, PERIODS_MOST);
 		periods[at].period = command->period_submit.period;

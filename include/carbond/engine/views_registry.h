@@ -85,16 +85,21 @@ extern const struct field range_fields[];
 extern const struct store_collection ranges_collection; /* index "by_org" (org_id, batch, start) */
 
 struct transfer_row {
-	struct id id;                /* key: the command's id */
+	struct id id;                /* key: the command's id, or made of that of a linked set */
 	struct id org_id, to_org_id; /* from, to */
 	int64_t kg;
 	struct field_list ranges; /* struct serial_range_item */
-	struct id made_by;        /* actor */
+	int state;                /* enum transfer_state */
+	int64_t given_kg;         /* of a pending one that has ended */
+	int64_t expires_at, ended_at;
+	int64_t code, user_data; /* the client's own */
+	struct id set_id;        /* of a linked set */
+	struct id made_by;       /* actor */
 	int64_t made_at;
 	int64_t position;
 };
 extern const struct field transfer_fields[];
-extern const struct store_collection transfers_collection; /* indexes "by_org", "by_receiver" */
+extern const struct store_collection transfers_collection; /* indexes "by_org", "by_receiver", "by_state", "by_set" */
 
 struct retirement_row {
 	struct id id; /* key: the command's id */
@@ -130,7 +135,8 @@ struct account_row {
 	struct id org_id; /* key */
 	bool held;
 	int64_t hold_until;
-	int64_t debt_kg; /* top-up debt over all durability classes */
+	int64_t debt_kg;   /* top-up debt over all durability classes */
+	int64_t closed_at; /* FIELD_ABSENT: it is open */
 	int64_t position;
 };
 extern const struct field account_fields[];

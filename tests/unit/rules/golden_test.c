@@ -313,11 +313,11 @@ static void money(struct world *world)
 		done(world, &command);
 		pending[i] = command.id;
 	}
-	command = world_command(world, COMMAND_MONEY_POST, 2);
-	command.money_post = (struct command_money_post){.transfer = pending[0], .amount_micros = 400000};
+	command = world_command(world, COMMAND_PENDING_POST, 2);
+	command.pending_post = (struct command_pending_post){.transfer = pending[0], .amount = 400000};
 	done(world, &command);
-	command = world_command(world, COMMAND_MONEY_VOID, 3);
-	command.money_void.transfer = pending[1];
+	command = world_command(world, COMMAND_PENDING_VOID, 3);
+	command.pending_void.transfer = pending[1];
 	done(world, &command);
 	command = world_command(world, COMMAND_MONEY_WITHDRAW, -1);
 	command.money_withdraw = (struct command_money_withdraw){
@@ -380,6 +380,65 @@ static void operate(struct world *world)
 		.reason_hash = world_hash(world)};
 	done(world, &command);
 	done(world, &submission);
+}
+
+/* Kilograms in two phases, a linked set, limits, a conversion, a closed account. */
+static void transfers(struct world *world)
+{
+	struct command command;
+	struct id pending[3];
+	struct code8 eur, usd;
+	assert_true(code8_set(&eur, "EUR") && code8_set(&usd, "USD"));
+	for (int i = 0; i < 3; i++) {
+		command = world_command(world, COMMAND_TRANSFER, 5);
+		command.transfer = (struct command_transfer){.to = world->orgs[2],
+			.batch = 1,
+			.kg = 100,
+			.expires_us = i == 2 ? world->now_us + CLOCK_US_PER_DAY : 0,
+			.user_data = 27,
+			.code = 2,
+			.pending = 1};
+		done(world, &command);
+		pending[i] = command.id;
+	}
+	command = world_command(world, COMMAND_PENDING_POST, 5);
+	command.pending_post = (struct command_pending_post){.transfer = pending[0], .amount = 40, .kilograms = 1};
+	done(world, &command);
+	command = world_command(world, COMMAND_PENDING_VOID, 2);
+	command.pending_void = (struct command_pending_void){.transfer = pending[1], .kilograms = 1};
+	done(world, &command);
+	const struct linked_transfer linked[] = {{.to = world->orgs[3], .batch = 1, .amount = 5},
+		{.to = world->orgs[3], .currency = eur, .amount = 1000000, .code = 3}};
+	command = world_command(world, COMMAND_TRANSFER_SET, 2);
+	command.lists = (struct record_lists){.linked = linked, .linked_count = 2};
+	done(world, &command);
+	command = world_command(world, COMMAND_ACCOUNT_LIMIT, -1);
+	command.account_limit = (struct command_account_limit){.org = world->orgs[2],
+		.currency = eur,
+		.lowest_micros = 1000000,
+		.reserved_micros = -1,
+		.daily_micros = INT64_C(100000000000),
+		.by_registry = 1};
+	done(world, &command);
+	command = world_command(world, COMMAND_MONEY_DEPOSIT, -1);
+	command.money_deposit = (struct command_money_deposit){
+		.to = world->orgs[3], .currency = usd, .amount_micros = 9000000, .reference_hash = world_hash(world)};
+	done(world, &command);
+	command = world_command(world, COMMAND_RATE_OFFER, 3);
+	command.rate_offer = (struct command_rate_offer){.from = eur,
+		.to = usd,
+		.rate_nanos = 1086400001,
+		.quoted_us = world->now_us,
+		.expires_us = world->now_us + CLOCK_US_PER_DAY};
+	assert_true(code32_set(&command.rate_offer.source, "ecb"));
+	done(world, &command);
+	command = world_command(world, COMMAND_MONEY_CONVERT, 2);
+	command.money_convert = (struct command_money_convert){
+		.provider = world->orgs[3], .from = eur, .to = usd, .amount_micros = 3000001};
+	done(world, &command);
+	command = world_command(world, COMMAND_ACCOUNT_CLOSE, -1);
+	command.account_close = (struct command_account_close){.org = world->orgs[4], .reason_hash = world_hash(world)};
+	done(world, &command);
 }
 
 static void make(void)
@@ -474,6 +533,7 @@ static void make(void)
 		(struct command_verifier_revoke){.verifier = world.verifiers[4], .reason_hash = world_hash(&world)};
 	done(&world, &command);
 	money(&world);
+	transfers(&world);
 	trade(&world);
 	command = world_command(&world, COMMAND_MARKET_HALT, -1);
 	command.market_halt = (struct command_market_halt){.market = 1, .state = MARKET_OPEN};

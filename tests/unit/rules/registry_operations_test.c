@@ -331,7 +331,7 @@ static void other_states_are_out_of_reach(void **state)
 		assert_int_equal(registry_kg_effect(states[i], KG_OVERLAY_CANCEL), KG_EFFECT_NONE);
 	}
 	assert_int_equal(registry_kg_effect(KG_POOLED, KG_OVERLAY_SUSPEND), KG_EFFECT_RECALL);
-	assert_int_equal(registry_kg_effect(KG_RESERVED, KG_OVERLAY_SUSPEND), KG_EFFECT_RECALL);
+	assert_int_equal(registry_kg_effect(KG_RESERVED, KG_OVERLAY_SUSPEND), KG_EFFECT_FREEZE);
 	assert_int_equal(registry_kg_effect(KG_TRANSIT, KG_OVERLAY_SUSPEND), KG_EFFECT_FREEZE);
 }
 

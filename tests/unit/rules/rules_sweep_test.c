@@ -1,6 +1,6 @@
 /* The engine's state when memory ends at any allocation of a command, of a replay, of a snapshot: a refused command leaves the
  * state as it was (decision 8), and the same command is then carried out. */
-#include "world.h"
+#include "money.h"
 
 #include "sweep.h"
 
@@ -32,6 +32,45 @@ static struct command transfer(struct world *world, int from, int to, uint64_t b
 	struct command command = world_command(world, COMMAND_TRANSFER, from);
 	command.transfer = (struct command_transfer){.to = world->orgs[to], .batch = batch, .kg = kg};
 	return command;
+}
+
+/* Deposits, pending transfers of money and kilograms, a set of both, limits and offers; every third round one of them ends. */
+static void money_of_a_round(struct world *world, int round, uint64_t batch)
+{
+	int org = round % 3;
+	struct command command = deposit(world, org, 100 * UNIT);
+	execute_at_last(world, &command);
+	struct command waits = transfer(world, org, 4, batch, 20);
+	waits.transfer.pending = 1;
+	waits.transfer.expires_us = world->now_us + CLOCK_US_PER_HOUR;
+	execute_at_last(world, &waits);
+	command = pending(world, org, 4, UNIT, world->now_us + CLOCK_US_PER_MINUTE);
+	execute_at_last(world, &command);
+	const struct linked_transfer linked[] = {{.to = world->orgs[5], .batch = batch, .amount = 5, .pending = 1},
+		{.to = world->orgs[5], .currency = code_of("EUR"), .amount = UNIT}};
+	command = world_command(world, COMMAND_TRANSFER_SET, org);
+	command.lists = (struct record_lists){.linked = linked, .linked_count = 2};
+	execute_at_last(world, &command);
+	command = world_command(world, COMMAND_ACCOUNT_LIMIT, -1);
+	command.account_limit = (struct command_account_limit){.org = world_id(world),
+		.currency = code_of("EUR"),
+		.lowest_micros = UNIT,
+		.reserved_micros = -1,
+		.daily_micros = -1,
+		.by_registry = 1};
+	execute_at_last(world, &command);
+	command = world_command(world, COMMAND_RATE_OFFER, org);
+	command.rate_offer = (struct command_rate_offer){.from = code_of("EUR"),
+		.to = code_of("USD"),
+		.rate_nanos = UNIT + round,
+		.quoted_us = world->now_us,
+		.expires_us = world->now_us + CLOCK_US_PER_HOUR};
+	assert_true(code32_set(&command.rate_offer.source, "sweep"));
+	execute_at_last(world, &command);
+	command = world_command(world, COMMAND_PENDING_POST, org);
+	command.pending_post = (struct command_pending_post){.transfer = waits.id, .amount = 7, .kilograms = 1};
+	if (round % 3 == 0)
+		execute_at_last(world, &command);
 }
 
 static void commands(void **state)
@@ -67,6 +106,7 @@ static void commands(void **state)
 				.org = world.orgs[org], .reason_hash = world_hash(&world)};
 			execute_at_last(&world, &release);
 		}
+		money_of_a_round(&world, round, batch);
 		world.now_us += CLOCK_US_PER_MINUTE;
 	}
 	world_stop(&world);
