@@ -139,6 +139,7 @@ static const struct cli_option verify_options[] = {{"trust", "FILE",
 							   "\"organisation\", \"key\", \"from\", \"until\"}]}"},
 	{"registry", "ID", "the registry's id: the issuance id is checked too"},
 	{"journal", NULL, "the file is an export of the journal (carbonctl journal batches)"},
+	{"chain", NULL, "the file is a serial's trust chain (carbonctl serials trust-chain)"},
 	{"state-hash", "HEX", "the state that the journal must lead to"}, END};
 static const struct cli_option sign_options[] = {{"key", "FILE", "the key file made by keygen"},
 	{"verifier", "ID", "the verifier's id, for the attestation"}, END};
@@ -714,6 +715,11 @@ const struct cli_command cli_commands[] = {
 	REST("serials", "get", "serials.get", "GET", "/v1/serials/{serial}", .options = view_options,
 		.doc = "Shows what a serial number is of and where its kilograms are",
 		.examples = "carbonctl serials get CCN1-IS-DAC1-DAC1-2026-1-0.1000-42"),
+	REST("serials", "trust-chain", "serials.trust-chain", "GET", "/v1/serials/{serial}/trust-chain",
+		.options = view_options,
+		.doc = "Fetches every event and signature that made a serial, for carbonctl verify --chain",
+		.examples =
+			"carbonctl serials trust-chain CCN1-IS-DAC1-DAC1-2026-1-0.1000-42 --json --output chain.json"),
 
 	LIST("accounts", "accounts.list", "/v1/accounts", .flags = CLI_PAGED, .options = views_options,
 		.columns = "org_id held hold_until debt_kg",

@@ -287,6 +287,17 @@ static enum err read_trust(const char *path, struct arena *arena, struct verify_
 	return ERR_OK;
 }
 
+static int run_chain(const char *path, const struct verify_options *options)
+{
+	struct err_info info = {0};
+	struct mapping file;
+	if (map_file(path, &file, &info) != ERR_OK)
+		return cli_fail_info(CLI_USAGE, &info);
+	int code = verify_chain((const char *)file.data, file.size, options);
+	munmap(file.data, file.size);
+	return code;
+}
+
 static int run_journal(
 	const char *path, const char *state_hash, const struct verify_options *options, struct arena *arena)
 {
@@ -316,12 +327,14 @@ int cli_verify(int argc, char **argv)
 	if (!arena)
 		return cli_fail(CLI_REFUSED, "out of memory");
 	if (!path)
-		code = cli_fail(
-			CLI_USAGE, "usage: carbonctl verify PACK.tar --trust KEYS.json | verify --journal FILE");
+		code = cli_fail(CLI_USAGE, "usage: carbonctl verify PACK.tar --trust KEYS.json | verify --journal FILE "
+					   "| verify --chain FILE");
 	else if (registry && id_parse(registry, &options.registry) != ERR_OK)
 		code = cli_fail(CLI_USAGE, "--registry takes the registry's id, a UUID");
 	else if (trust && read_trust(trust, arena, &options, &info) != ERR_OK)
 		code = cli_fail_info(CLI_USAGE, &info);
+	else if (cli_flag(argc, argv, "chain"))
+		code = run_chain(path, &options);
 	else if (cli_flag(argc, argv, "journal"))
 		code = run_journal(path, cli_option(argc, argv, "state-hash"), &options, arena);
 	else if (map_file(path, &file, &info) != ERR_OK)

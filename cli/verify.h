@@ -25,6 +25,10 @@ int verify_pack(const uint8_t *data, size_t size, const struct verify_options *o
  * zero: the state hash is only printed. CLI_OK, CLI_VERIFY_FAILED or CLI_REFUSED. */
 int verify_journal(const char *text, size_t size, struct hash expected, const struct verify_options *options);
 
+/* Checks the trust chain of a serial (`GET /v1/serials/{serial}/trust-chain`): records under a signed checkpoint, issue, verifiers'
+ * signatures, custody from hand to hand. CLI_OK, CLI_VERIFY_FAILED, CLI_SIGNERS_UNTRUSTED or CLI_REFUSED. */
+int verify_chain(const char *text, size_t size, const struct verify_options *options);
+
 /* One step's line, or its object with --json; the list of them is closed by verify_end. */
 struct verify_list;
 struct verify_list *verify_begin(const struct verify_options *options);

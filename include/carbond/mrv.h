@@ -368,6 +368,10 @@ struct mrv_issue {
 	json_t *checkpoint;       /* canonical document, signed */
 };
 extern const struct field mrv_issue_fields[];
+/* The record is in the tree that its checkpoint's signature holds over; by whom and when that was signed. Batch, serials and time are
+ * not looked at. ERR_PACK_INVALID (info's pointer is `item`), ERR_NO_MEMORY. */
+enum err mrv_issue_check(const struct mrv_issue *issue, const char *item, struct arena *arena,
+	struct sign_public *ret_key, int64_t *ret_signed_us, struct err_info *info) MUST_CHECK;
 
 enum mrv_verdict { MRV_PASS, MRV_FAIL, MRV_SKIP };
 struct mrv_step {

@@ -64,12 +64,12 @@ static enum err check_inclusion(const struct mrv_issue *issue, const char *item,
 			return refuse(info, item, "the proof is not a list of hashes");
 	if (!merkle_inclusion_holds(merkle_leaf(issue->record.data, issue->record.size), (uint64_t)issue->index,
 		    (uint64_t)issue->tree_size, &proof, root))
-		return refuse(info, item, "the issue record is not in the checkpoint's tree");
+		return refuse(info, item, "the record is not in the checkpoint's tree");
 	return ERR_OK;
 }
 
-enum err issue_check(const struct mrv_issue *issue, const char *item, struct arena *arena, struct sign_public *ret_key,
-	int64_t *ret_signed_us, struct err_info *info)
+enum err mrv_issue_check(const struct mrv_issue *issue, const char *item, struct arena *arena,
+	struct sign_public *ret_key, int64_t *ret_signed_us, struct err_info *info)
 {
 	enum err err = check_signature(issue->checkpoint, item, arena, ret_key, info);
 	*ret_signed_us = json_integer_value(json_object_get(issue->checkpoint, "time_us"));

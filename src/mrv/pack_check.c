@@ -555,7 +555,7 @@ static enum err check_issue(struct check *check, struct err_info *info)
 	if (err)
 		return err;
 	check->pack->issued = true;
-	err = issue_check(&check->pack->issue, attachment_paths[1], check->arena, &key, &signed_us, info);
+	err = mrv_issue_check(&check->pack->issue, attachment_paths[1], check->arena, &key, &signed_us, info);
 	if (err)
 		return err;
 	check->pack->checkpoint_trusted = is_trusted(check, 2, key.bytes, (struct id){{0}}, signed_us);

@@ -294,11 +294,6 @@ enum { BUCKET_HEADER = 72 };
 struct hash pack_leaf(const char *path, struct hash content);
 void bucket_path(struct id sensor, int64_t hour_us, char ret_path[TAR_PATH_MAX + 1]);
 
-/* The issue record is in the tree that its checkpoint's signature holds over; by whom and when that was signed. ERR_PACK_INVALID
- * (info's pointer is `item`), ERR_NO_MEMORY. */
-enum err issue_check(const struct mrv_issue *issue, const char *item, struct arena *arena, struct sign_public *ret_key,
-	int64_t *ret_signed_us, struct err_info *info) MUST_CHECK;
-
 /* Claims of a whole period: slot 0, every hour of every claimable point of a balance role. */
 enum err claims_of(const struct mrv_case *the_case, struct arena *arena, struct mrv_claim **ret_claims,
 	size_t *ret_count, struct err_info *info) MUST_CHECK;

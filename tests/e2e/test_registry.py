@@ -149,6 +149,57 @@ def test_periods_keep_to_admitted_methodologies_and_registered_projects(world):
 
 
 
+def verify_chain(world, document, trust="keys.json", code=0):
+    path = world.folder / "chain.json"
+    path.write_text(json.dumps(document))
+    run = subprocess.run([str(CARBONCTL), "verify", str(path), "--chain", "--registry", world.daemon.first["registry"],
+                          *(["--trust", str(world.folder / trust)] if trust else [])], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
+    assert run.returncode == code, (run.returncode, run.stdout, run.stderr)
+    return run.stdout
+
+
+def test_the_trust_chain_of_a_serial_verifies_offline_and_any_change_fails(world):
+    retired = retire(world, 15)
+    certificate = at(world, f"/v1/certificates/{retired['id']}", retired["position"])
+    serial = certificate["parts"][0]["serial"]
+    world.ctl("checkpoint", "--socket", world.daemon.data / "admin.sock")
+    chain = at(world, f"/v1/serials/{serial}/trust-chain", retired["position"])
+    names = [event["event"] for event in chain["events"]]
+    assert names.count("verifier_registered") == names.count("period_attested") == 2 and chain["complete"]
+    order = [names.index(name) for name in ("period_submitted", "period_attested", "batch_issued", "transferred", "retired")]
+    assert order == sorted(order) and "order_placed" not in names
+    text = verify_chain(world, chain)
+    assert "PASS  custody" in text and "SKIP" not in text and text.strip().endswith("PASS"), text
+
+    def changed(change):
+        copy = json.loads(json.dumps(chain))
+        change(copy)
+        return copy
+
+    def event(copy, name):
+        return next(event for event in copy["events"] if event["event"] == name)
+
+    def flip(copy, name):
+        record = event(copy, name)["record"]
+        event(copy, name)["record"] = record[:-9] + ("A" if record[-9] != "A" else "B") + record[-8:]
+
+    for step, change in {
+            "custody": lambda copy: copy["events"].remove(event(copy, "transferred")),
+            "signatures": lambda copy: copy["events"].remove(event(copy, "period_attested")),
+            "issue": lambda copy: copy["events"].remove(event(copy, "batch_issued")),
+            "checkpoint": lambda copy: flip(copy, "retired"),
+            "records": lambda copy: copy["events"].reverse()}.items():
+        text = verify_chain(world, changed(change), code=5)
+        assert f"FAIL  {step}" in text, text
+    assert "FAIL  checkpoint" in verify_chain(world, changed(lambda copy: copy["checkpoint"].update(time_us=1)), code=5)
+    assert "CONSISTENT, SIGNERS UNTRUSTED" in verify_chain(world, chain, None, code=6)
+    assert world.daemon.request("GET", f"/v1/serials/{serial}/trust-chain", headers={"Authorization": "Bearer x"})[0] == 401
+    imported = world.daemon.get("/v1/imports?origin=VERRA")["items"][0]["batch"]
+    whole = world.daemon.get(f"/v1/batches/{imported}")["serial"]
+    text = verify_chain(world, world.daemon.get(f"/v1/serials/{whole}/trust-chain"))
+    assert "imported on root" in text, text
+
+
 def test_the_journal_of_all_of_it_verifies_offline(world):
     path = world.folder / "journal.ndjson"
     path.write_bytes(world.daemon.get("/v1/journal/batches", key=world.keys["auditor"]))
