@@ -85,7 +85,14 @@ enum cancel_reason {
 /* A project's registration. */
 enum project_state { PROJECT_REGISTERED, PROJECT_SUSPENDED, PROJECT_CLOSED, PROJECT_STATE_COUNT };
 
-enum market_state { MARKET_OPEN, MARKET_HALTED, MARKET_STATE_COUNT };
+enum market_state {
+	MARKET_OPEN,
+	MARKET_HALTED,   /* cancellations alone */
+	MARKET_CLOSED,   /* the same, out of its trading hours */
+	MARKET_AUCTION,  /* orders are collected; none trades */
+	MARKET_CLEARING, /* they trade at the auction's price; nothing else comes between */
+	MARKET_STATE_COUNT
+};
 enum order_side { ORDER_BUY, ORDER_SELL, ORDER_SIDE_COUNT };
 enum order_type {
 	ORDER_LIMIT,
@@ -111,9 +118,10 @@ enum order_reason {
 	ORDER_EXPIRED,
 	ORDER_NOT_FILLED, /* ioc, fok, market: nothing more to take */
 	ORDER_SELF_TRADE,
-	ORDER_RECALLED,  /* its batch or account is held */
-	ORDER_KILLED,    /* by a mass cancellation, or its organisation is stopped */
-	ORDER_SCATTERED, /* a lot of it lies in more than 256 ranges */
+	ORDER_RECALLED,     /* its batch or account is held */
+	ORDER_KILLED,       /* by a mass cancellation, or its organisation is stopped */
+	ORDER_SCATTERED,    /* a lot of it lies in more than 256 ranges */
+	ORDER_DISCONNECTED, /* its organisation's dead-man switch */
 	ORDER_REASON_COUNT
 };
 

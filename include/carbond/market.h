@@ -14,11 +14,13 @@ struct market;
 struct market *market_new(uint64_t seed);
 void market_free(struct market **market);
 
-#define MARKET_PRICE_MAX   INT64_C(1000000000000) /* a million a tonne, in micros */
-#define MARKET_KG_MAX      INT64_C(1000000000)    /* a million tonnes in one order */
-#define MARKET_FEE_MAX_PPM 100000                 /* a tenth */
-#define MARKET_TRADES_MOST 64                     /* of one command; then an order_work goes on */
-#define MARKET_CANCEL_MOST 2000                   /* orders that one command takes out, with 256 ranges at most */
+#define MARKET_PRICE_MAX      INT64_C(1000000000000) /* a million a tonne, in micros */
+#define MARKET_KG_MAX         INT64_C(1000000000)    /* a million tonnes in one order */
+#define MARKET_FEE_MAX_PPM    100000                 /* a tenth */
+#define MARKET_TRADES_MOST    64                     /* of one command; then an order_work goes on */
+#define MARKET_CANCEL_MOST    2000                   /* orders that one command takes out, with 256 ranges at most */
+#define MARKET_TRADES_KEPT    65536                  /* the last trades, which can be undone */
+#define MARKET_AUCTION_US_MAX INT64_C(86400000000)
 
 /* What a class has of a batch. */
 struct market_attributes {
@@ -56,8 +58,8 @@ enum err market_tick(struct market *market, struct ledger *ledger, struct decisi
 enum err market_recall(struct market *market, struct ledger *ledger, struct decision *call, struct id org,
 	uint64_t batch, struct err_info *info) MUST_CHECK;
 
-/* The command that is due, by state alone: pool_work, auction_work, or an order_work for an order that still takes or ends in parts, a stop
- * that was reached, a trailing stop that moves. False: none. */
+/* The command that is due, by state alone: pool_work, auction_work, an order_work for an order that still takes or ends in parts, a stop
+ * that was reached, a trailing stop that moves, or a market_work for an auction that a session settles. False: none. */
 bool market_due(struct market *market, const struct ledger *ledger, struct command *ret_command);
 
 /* Says that a command about this order comes soon, in stages, each when what the one before it asked for is here: its slot in
@@ -153,6 +155,17 @@ const struct event_state_pool *market_pool(const struct market *market, uint64_t
 /* What a trade with a pool costs (ERR_POOL_LIQUIDITY: all of it or more) or brings (0: nothing); fees included. */
 enum err market_pool_cost(const struct event_state_pool *pool, int64_t kg, bool chosen, int64_t *ret_micros) MUST_CHECK;
 int64_t market_pool_proceeds(const struct event_state_pool *pool, int64_t kg);
+
+/* ---- trading sessions ---- */
+
+/* What an auction of a class would settle at if it ended now; kg 0: nothing crosses. */
+struct market_indication {
+	int64_t price_micros, kg,
+		surplus_kg; /* surplus: what more is bid than asked at this price; below zero: asked */
+};
+/* ERR_NOT_FOUND; ERR_NO_MEMORY. */
+enum err market_indicative(
+	const struct market *market, uint64_t class_number, struct market_indication *ret_indication) MUST_CHECK;
 
 /* The number of orders that are not done, and of trades that were made. */
 uint32_t market_order_count(const struct market *market);

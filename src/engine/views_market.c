@@ -338,7 +338,9 @@ static enum err order_trade(
 	*ret = row;
 	if (err || !row)
 		return err;
-	err = order_show(projector, row, is_maker ? said->maker_shown_kg : 0);
+	/* one that came shows nothing; at an auction it rested, and shows no more than is left */
+	int64_t showed = row->visible_kg == FIELD_ABSENT ? 0 : row->visible_kg;
+	err = order_show(projector, row, is_maker ? said->maker_shown_kg : smaller(showed, row->left_kg - said->kg));
 	int64_t fee = buys ? said->buyer_fee_micros : said->seller_fee_micros;
 	row->left_kg -= said->kg;
 	row->filled_kg += said->kg;
@@ -422,4 +424,11 @@ enum err view_on_traded(struct projector *projector, const struct event *event)
 	return err ? err
 		   : view_ranges_move(projector, event, view_place(said->seller, KG_LISTED),
 			     view_place(said->buyer, KG_HELD), (struct id){0});
+}
+
+enum err view_on_trade_busted(struct projector *projector, const struct event *event)
+{
+	const struct event_trade_busted *said = &event->trade_busted;
+	return view_ranges_move(
+		projector, event, view_place(said->buyer, KG_HELD), view_place(said->seller, KG_HELD), (struct id){0});
 }

@@ -59,14 +59,14 @@ const char *const event_purpose_names[] = {"voluntary", "compliance", "contribut
 const char *const event_cancel_reason_names[] = {
 	"conversion", "error", "compensation", "voluntary", "dispute", "authority", NULL};
 const char *const event_project_state_names[] = {"registered", "suspended", "closed", NULL};
-const char *const event_market_state_names[] = {"open", "halted", NULL};
+const char *const event_market_state_names[] = {"open", "halted", "closed", "auction", "clearing", NULL};
 const char *const event_order_side_names[] = {"buy", "sell", NULL};
 const char *const event_order_type_names[] = {"limit", "market", "stop", "stop_limit", "trailing_stop", NULL};
 const char *const event_order_tif_names[] = {"gtc", "gtd", "day", "ioc", "fok", NULL};
 const char *const event_order_stp_names[] = {"cancel_newest", "cancel_oldest", "cancel_both", "decrement", NULL};
 const char *const event_order_state_names[] = {"rests", "takes", "sleeps", NULL};
-const char *const event_order_reason_names[] = {
-	"cancelled", "amended", "expired", "not_filled", "self_trade", "recalled", "killed", "scattered", NULL};
+const char *const event_order_reason_names[] = {"cancelled", "amended", "expired", "not_filled", "self_trade",
+	"recalled", "killed", "scattered", "disconnected", NULL};
 const char *const event_auction_kind_names[] = {"listing", "dutch", "first_price", "second_price", "uniform", NULL};
 const char *const event_auction_phase_names[] = {"takes", "commits", "reveals", "clears", "ends", "over", NULL};
 const char *const event_auction_reason_names[] = {"sold", "time", "cancelled", "recalled", NULL};

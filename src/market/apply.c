@@ -1,5 +1,6 @@
 /* Makes the market's events true: orders, book and ledger change together, and each change can be undone. The state's thread. */
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -243,7 +244,8 @@ static enum err apply_market_opened(
 				      .collar_ppm = said->collar_ppm,
 				      .house = said->house,
 				      .kind = said->kind},
-		.asset = ledger_money_asset(said->currency)};
+		.asset = ledger_money_asset(said->currency),
+		.session = {.market = said->market}};
 	if (said->market != market->venue_count + 1ull || !venue.asset)
 		return invalid(info, "markets are out of order");
 	market->venues[market->venue_count] = venue;
@@ -251,16 +253,25 @@ static enum err apply_market_opened(
 	return ERR_OK;
 }
 
-struct halt_step {
-	uint64_t market;
+/* A market's state and session as they were. */
+struct session_step {
 	uint32_t state;
+	struct event_state_session session;
 };
 
-static void halt_revert(void *owner, const void *payload)
+static void session_revert(void *owner, const void *payload)
 {
-	struct halt_step step;
+	struct session_step step;
 	memcpy(&step, payload, sizeof step);
-	((struct market *)owner)->venues[step.market - 1].is.state = step.state;
+	struct venue *venue = venue_find(owner, step.session.market);
+	venue->is.state = step.state;
+	venue->session = step.session;
+}
+
+static void session_keep(struct market *market, struct undo *undo, const struct venue *venue)
+{
+	struct session_step step = {venue->is.state, venue->session};
+	undo_push(undo, session_revert, market, &step, sizeof step);
 }
 
 static enum err apply_market_halted(
@@ -270,10 +281,38 @@ static enum err apply_market_halted(
 	struct venue *venue = venue_find(market, said->market);
 	if (!venue)
 		return invalid(info, "there is no such market");
-	struct halt_step step = {said->market, venue->is.state};
-	undo_push(undo, halt_revert, market, &step, sizeof step);
+	session_keep(market, undo, venue);
 	venue->is.state = said->state;
+	venue->session.until_us = said->until_us;
+	venue->session.closes_us = said->closes_us;
+	venue->session.clearing_class = 0;
+	venue->session.clearing_micros = 0;
 	market->look = market->auctions.look = true;
+	return ERR_OK;
+}
+
+#define HOURS_OF(record) (&(record)->mon_open) /* fourteen minutes of the day, in order */
+_Static_assert(offsetof(struct event_state_session, sun_close) - offsetof(struct event_state_session, mon_open) ==
+		       13 * sizeof(uint32_t),
+	"trading hours lie in order");
+
+static enum err apply_market_scheduled(
+	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
+{
+	const struct event_market_scheduled *said = &event->market_scheduled;
+	struct venue *venue = venue_find(market, said->market);
+	if (!venue || said->schedule_version != venue->session.schedule_version + 1)
+		return invalid(info, "schedules are out of order");
+	session_keep(market, undo, venue);
+	struct event_state_session *is = &venue->session;
+	is->schedule_version = said->schedule_version;
+	is->closes_us = said->closes_us;
+	is->static_ppm = said->static_ppm;
+	is->dynamic_ppm = said->dynamic_ppm;
+	is->interruption_us = said->interruption_us;
+	is->auction_us = said->auction_us;
+	is->calendar = said->calendar;
+	memcpy(HOURS_OF(is), HOURS_OF(said), 14 * sizeof(uint32_t));
 	return ERR_OK;
 }
 
@@ -489,7 +528,7 @@ static enum err apply_order_placed(struct market *market, struct ledger *ledger,
 
 struct last_step {
 	uint64_t class_number, trade;
-	int64_t micros;
+	int64_t micros, reference_micros;
 };
 
 static void last_revert(void *owner, const void *payload)
@@ -499,15 +538,39 @@ static void last_revert(void *owner, const void *payload)
 	struct class *class = class_find(owner, step.class_number);
 	class->is.last_micros = step.micros;
 	class->is.last_trade = step.trade;
+	class->is.reference_micros = step.reference_micros;
 }
 
 static void last_set(struct market *market, struct undo *undo, struct class *class, const struct event_traded *said)
 {
-	struct last_step step = {class->is.class_number, class->is.last_trade, class->is.last_micros};
+	struct last_step step = {
+		class->is.class_number, class->is.last_trade, class->is.last_micros, class->is.reference_micros};
 	undo_push(undo, last_revert, market, &step, sizeof step);
+	if (!class->is.reference_micros)
+		class->is.reference_micros = said->price_micros;
 	market->look = true; /* at the class's old price, too: it may be new for an instrument of several classes */
 	class->is.last_micros = said->price_micros;
 	class->is.last_trade = said->trade;
+}
+
+struct seal_step {
+	uint32_t at;
+	struct hash was;
+};
+
+static void seal_revert(void *owner, const void *payload)
+{
+	struct seal_step step;
+	memcpy(&step, payload, sizeof step);
+	((struct market *)owner)->seals[step.at] = step.was;
+}
+
+static void seal_set(struct market *market, struct undo *undo, uint64_t trade, struct hash seal)
+{
+	uint32_t at = (uint32_t)((trade - 1) % MARKET_TRADES_KEPT);
+	struct seal_step step = {at, market->seals[at]};
+	undo_push(undo, seal_revert, market, &step, sizeof step);
+	market->seals[at] = seal;
 }
 
 /* Delivery versus payment: the legs of a trade. */
@@ -556,12 +619,110 @@ static enum err apply_traded(struct market *market, struct ledger *ledger, struc
 	makes.left_kg -= said->kg;
 	takes.left_kg -= said->kg;
 	makes.shown_now_kg = said->maker_shown_kg;
-	takes.shown_now_kg = takes.shown_kg < takes.left_kg ? takes.shown_kg : takes.left_kg;
+	int64_t shown = takes.state == ORDER_RESTS ? takes.shown_now_kg : takes.shown_kg; /* rests: at an auction */
+	takes.shown_now_kg = shown < takes.left_kg ? shown : takes.left_kg;
 	if (said->refreshed)
 		makes.rank = event->header.number;
 	order_become(market, undo, maker, &makes);
 	order_become(market, undo, order_find(market, said->taker), &takes);
 	last_set(market, undo, class, said);
+	seal_set(market, undo, said->trade,
+		trade_seal(&(struct event_trade_busted){.trade = said->trade,
+				   .market = said->market,
+				   .seller = said->seller,
+				   .buyer = said->buyer,
+				   .kg = said->kg,
+				   .amount_micros = said->amount_micros,
+				   .seller_fee_micros = said->seller_fee_micros,
+				   .buyer_fee_micros = said->buyer_fee_micros},
+			&event->lists));
+	return ERR_OK;
+}
+
+/* The legs of a trade the other way round; the house gives back what it took before it takes what it gave. */
+static enum err apply_trade_busted(struct market *market, struct ledger *ledger, struct undo *undo,
+	const struct event *event, struct err_info *info)
+{
+	const struct event_trade_busted *said = &event->trade_busted;
+	const struct venue *venue = venue_find(market, said->market);
+	if (!venue || said->trade == 0 || said->trade > market->trade_number ||
+		said->trade + MARKET_TRADES_KEPT <= market->trade_number ||
+		!hash_equal(market->seals[(said->trade - 1) % MARKET_TRADES_KEPT], trade_seal(said, &event->lists)))
+		return invalid(info, "a trade is undone that is not known");
+	struct ledger_place seller = held(said->seller), buyer = held(said->buyer), house = held(venue->is.house);
+	int64_t fees[] = {said->seller_fee_micros, said->buyer_fee_micros};
+	struct ledger_place payers[] = {seller, buyer};
+	enum err err = ledger_move_all(ledger, undo, &event->lists, said->kg, buyer, seller, info);
+	if (err)
+		return err_set(info, ERR_TRADE_MOVED_ON, "/trade", "the buyer no longer holds the serials");
+	for (int i = 0; i < 2 && !err; i++)
+		if (fees[i] > 0)
+			err = leg_pay(ledger, undo, venue->asset, fees[i], house, payers[i], info);
+	if (!err)
+		err = leg_pay(ledger, undo, venue->asset, said->amount_micros, seller, buyer, info);
+	for (int i = 0; i < 2 && !err; i++)
+		if (fees[i] < 0)
+			err = leg_pay(ledger, undo, venue->asset, -fees[i], payers[i], house, info);
+	if (!err)
+		seal_set(market, undo, said->trade, (struct hash){0});
+	return err;
+}
+
+/* ---- auctions ---- */
+
+static enum err apply_class_cleared(
+	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
+{
+	const struct event_class_cleared *said = &event->class_cleared;
+	struct class *class = class_find(market, said->class_number);
+	struct venue *venue = class ? venue_find(market, class->is.market) : NULL;
+	if (!venue || venue->is.state != MARKET_CLEARING || said->price_micros <= 0 ||
+		venue->session.clearing_class >= said->class_number)
+		return invalid(info, "a class is cleared out of order");
+	session_keep(market, undo, venue);
+	venue->session.clearing_class = said->class_number;
+	venue->session.clearing_micros = said->price_micros;
+	struct last_step step = {
+		class->is.class_number, class->is.last_trade, class->is.last_micros, class->is.reference_micros};
+	undo_push(undo, last_revert, market, &step, sizeof step);
+	class->is.reference_micros = said->price_micros;
+	return ERR_OK;
+}
+
+/* ---- dead-man switches ---- */
+
+static void watch_put(struct market *market, const struct watch *watch)
+{
+	uint32_t at = watch_at(market, watch->org), behind = market->watch_count - at;
+	bool there = behind && id_equal(market->watches[at].org, watch->org);
+	if (there && !watch->deadline_us) {
+		memmove(&market->watches[at], &market->watches[at + 1], (behind - 1) * sizeof *watch);
+		market->watch_count--;
+	} else if (there) {
+		market->watches[at] = *watch;
+	} else if (watch->deadline_us) {
+		memmove(&market->watches[at + 1], &market->watches[at], behind * sizeof *watch);
+		market->watches[at] = *watch;
+		market->watch_count++;
+	}
+}
+
+static void watch_revert(void *owner, const void *payload)
+{
+	struct watch was;
+	memcpy(&was, payload, sizeof was);
+	watch_put(owner, &was);
+}
+
+static enum err apply_cancel_after_set(struct market *market, struct undo *undo, const struct event *event)
+{
+	const struct event_cancel_after_set *said = &event->cancel_after_set;
+	uint32_t at = watch_at(market, said->org);
+	struct watch was = {.org = said->org}, is = {.org = said->org, .deadline_us = said->deadline_us};
+	if (at < market->watch_count && id_equal(market->watches[at].org, said->org))
+		was = market->watches[at];
+	undo_push(undo, watch_revert, market, &was, sizeof was);
+	watch_put(market, &is);
 	return ERR_OK;
 }
 
@@ -666,7 +827,7 @@ static enum err apply_order_trailed(
 static enum err take_market(struct market *market, const struct event *event, struct err_info *info)
 {
 	const struct event_state_market *is = &event->state_market;
-	struct venue venue = {.is = *is, .asset = ledger_money_asset(is->currency)};
+	struct venue venue = {.is = *is, .asset = ledger_money_asset(is->currency), .session = {.market = is->market}};
 	if (is->market != market->venue_count + 1ull || !venue.asset)
 		return invalid(info, "markets are out of order");
 	market->venues[market->venue_count++] = venue;
@@ -713,6 +874,30 @@ static enum err take_trading(struct market *market, const struct event *event)
 	return ERR_OK;
 }
 
+static enum err take_session(struct market *market, const struct event *event, struct err_info *info)
+{
+	struct venue *venue = venue_find(market, event->state_session.market);
+	if (!venue)
+		return invalid(info, "there is no such market");
+	venue->session = event->state_session;
+	return ERR_OK;
+}
+
+static enum err take_trade(struct market *market, const struct event *event, struct err_info *info)
+{
+	uint64_t trade = event->state_trade.trade;
+	if (trade == 0 || trade > market->trade_number || trade + MARKET_TRADES_KEPT <= market->trade_number)
+		return invalid(info, "a trade is too old");
+	market->seals[(trade - 1) % MARKET_TRADES_KEPT] = event->state_trade.seal;
+	return ERR_OK;
+}
+
+static enum err take_watch(struct market *market, const struct event *event)
+{
+	watch_put(market, &(struct watch){event->state_cancel_after.org, event->state_cancel_after.deadline_us});
+	return ERR_OK;
+}
+
 static enum err take_trader(struct market *market, const struct event *event, struct err_info *info)
 {
 	if (trader_is_stopped(market, event->state_trader.org))
@@ -737,6 +922,13 @@ enum err market_apply(struct market *market, struct ledger *ledger, struct undo 
 	case EVENT_ORDER_AMENDED: return apply_order_amended(market, ledger, undo, event, info);
 	case EVENT_ORDER_WOKEN: return apply_order_woken(market, undo, event, info);
 	case EVENT_ORDER_TRAILED: return apply_order_trailed(market, undo, event, info);
+	case EVENT_MARKET_SCHEDULED: return apply_market_scheduled(market, undo, event, info);
+	case EVENT_CLASS_CLEARED: return apply_class_cleared(market, undo, event, info);
+	case EVENT_TRADE_BUSTED: return apply_trade_busted(market, ledger, undo, event, info);
+	case EVENT_CANCEL_AFTER_SET: return apply_cancel_after_set(market, undo, event);
+	case EVENT_STATE_SESSION: return take_session(market, event, info);
+	case EVENT_STATE_TRADE: return take_trade(market, event, info);
+	case EVENT_STATE_CANCEL_AFTER: return take_watch(market, event);
 	case EVENT_STATE_MARKET: return take_market(market, event, info);
 	case EVENT_STATE_CLASS: return take_class(market, event, info);
 	case EVENT_STATE_INSTRUMENT: return take_instrument(market, event, info);

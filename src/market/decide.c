@@ -50,19 +50,6 @@ static enum err decide_market_open(const struct deciding *at)
 	return decision_emit(at->call, EVENT_MARKET_OPENED, &event, info);
 }
 
-static enum err decide_market_halt(const struct deciding *at)
-{
-	const struct command_market_halt *asked = &at->call->command->market_halt;
-	const struct venue *venue = venue_find(at->market, asked->market);
-	if (!venue)
-		return REFUSE(at->info, ERR_NOT_FOUND, "/market", "there is no such market");
-	if (asked->state >= MARKET_STATE_COUNT || asked->state == venue->is.state)
-		return REFUSE(at->info, ERR_INVALID_FIELD, "/state",
-			"the market is in this state, or there is no such state");
-	struct event event = {.market_halted = {.market = asked->market, .state = asked->state}};
-	return decision_emit(at->call, EVENT_MARKET_HALTED, &event, at->info);
-}
-
 static enum err decide_instrument_list(const struct deciding *at)
 {
 	const struct command_instrument_list *asked = &at->call->command->instrument_list;
@@ -223,11 +210,12 @@ static enum err place_find(const struct deciding *at, struct event_state_order *
 	return decision_emit(at->call, EVENT_CLASS_OPENED, &event, info);
 }
 
-/* The last trade that an order's stop looks at: in its class, or the newest in a class of its instrument; 0: none. */
-static int64_t last_of(const struct market *market, const struct event_state_order *is)
+const struct event_state_class *order_last(const struct market *market, const struct event_state_order *is)
 {
-	if (is->side == ORDER_SELL)
-		return market->classes[is->class_number - 1].is.last_micros;
+	if (is->side == ORDER_SELL) {
+		const struct event_state_class *class = &market->classes[is->class_number - 1].is;
+		return class->last_trade ? class : NULL;
+	}
 	const struct event_state_class *newest = NULL;
 	for (uint32_t i = market->instruments[is->instrument - 1].first_link; i;
 		i = market->links[i].next_of_instrument) {
@@ -235,7 +223,14 @@ static int64_t last_of(const struct market *market, const struct event_state_ord
 		if (class->last_trade && (!newest || class->last_trade > newest->last_trade))
 			newest = class;
 	}
-	return newest ? newest->last_micros : 0;
+	return newest;
+}
+
+/* The last trade that an order's stop looks at; 0: none. */
+static int64_t last_of(const struct market *market, const struct event_state_order *is)
+{
+	const struct event_state_class *class = order_last(market, is);
+	return class ? class->last_micros : 0;
 }
 
 static int64_t worst_reserve(const struct market *market, const struct event_state_order *is, int64_t price, int64_t kg)
@@ -275,8 +270,12 @@ static enum err entry_find(const struct deciding *at, struct event_state_order *
 		is->state = ORDER_SLEEPS;
 		if (!has_limit(is->type))
 			is->price_micros = stop_collar(rules, is);
-		return ERR_OK;
+		return has_limit(is->type) ? limit_check(market, is, info) : ERR_OK;
 	}
+	enum err err = has_limit(is->type) ? limit_check(market, is, info) : ERR_OK;
+	is->state = rules->state == MARKET_AUCTION ? ORDER_RESTS : ORDER_TAKES;
+	if (err || is->state == ORDER_RESTS)
+		return err;
 	if (is->type == ORDER_MARKET) {
 		is->price_micros = order_collar(market, at->batches, is);
 		if (!is->price_micros)
@@ -291,7 +290,6 @@ static enum err entry_find(const struct deciding *at, struct event_state_order *
 			MARKET_TRADES_MOST);
 	if (fillable < is->left_kg)
 		return REFUSE(info, ERR_NOT_FILLABLE, "/kg", "%lld kg can be filled at its price", (long long)fillable);
-	is->state = ORDER_TAKES;
 	return ERR_OK;
 }
 
@@ -344,6 +342,18 @@ static enum err order_emit(const struct deciding *at, const struct event_state_o
 	return decision_emit(at->call, EVENT_ORDER_PLACED, &event, info);
 }
 
+/* Whether an order may be given during an auction. */
+static bool may_be_collected(const struct command_order_place *asked)
+{
+	return asked->type != ORDER_MARKET && asked->tif != ORDER_IOC && asked->tif != ORDER_FOK && !asked->post_only;
+}
+
+/* When a day order ends: with the trading hours, or with the UTC day. */
+static int64_t day_ends(const struct event_state_session *session, int64_t now_us)
+{
+	return session->closes_us ? session->closes_us : (now_us / CLOCK_US_PER_DAY + 1) * CLOCK_US_PER_DAY;
+}
+
 static enum err decide_order_place(const struct deciding *at)
 {
 	struct market *market = at->market;
@@ -361,9 +371,12 @@ static enum err decide_order_place(const struct deciding *at)
 	if (err)
 		return err;
 	const struct event_state_market rules = market->venues[is.market - 1].is;
-	if (rules.state != MARKET_OPEN)
-		return REFUSE(info, ERR_MARKET_CLOSED, "", "the market is halted");
+	if (rules.state != MARKET_OPEN && rules.state != MARKET_AUCTION)
+		return REFUSE(info, ERR_MARKET_CLOSED, "", "the market is halted or closed");
 	err = shape_check(asked, &rules, at->call->now_us, info);
+	if (!err && rules.state == MARKET_AUCTION && !may_be_collected(asked))
+		err = REFUSE(
+			info, ERR_NOT_IN_AUCTION, "/tif", "an auction collects limit orders that may rest, and stops");
 	if (err)
 		return err;
 	is.price_micros = asked->price_micros;
@@ -374,7 +387,7 @@ static enum err decide_order_place(const struct deciding *at)
 	is.minimum_kg = asked->tif == ORDER_FOK ? asked->kg : asked->minimum_kg;
 	is.expires_us = asked->expires_us;
 	if (asked->tif == ORDER_DAY)
-		is.expires_us = (at->call->now_us / CLOCK_US_PER_DAY + 1) * CLOCK_US_PER_DAY;
+		is.expires_us = day_ends(&market->venues[is.market - 1].session, at->call->now_us);
 	is.maker_ppm = rules.maker_ppm;
 	is.taker_ppm = rules.taker_ppm;
 	is.side = asked->side;
@@ -390,7 +403,7 @@ static enum err decide_order_place(const struct deciding *at)
 		is.reserved_micros = worst_reserve(market, &is, is.price_micros, is.kg);
 	err = order_emit(at, &is);
 	at->call->number = is.number;
-	return err || is.state == ORDER_SLEEPS
+	return err || is.state != ORDER_TAKES
 		       ? err
 		       : order_take(market, at->ledger, at->batches, at->call, is.order, true, info);
 }
@@ -429,6 +442,10 @@ static enum err order_raise(const struct deciding *at, const struct order *order
 		err = decision_emit(at->call, EVENT_ORDER_AMENDED, &event, at->info);
 	if (err || is.state == ORDER_SLEEPS)
 		return err;
+	if (at->market->venues[is.market - 1].is.state == MARKET_AUCTION) {
+		struct event rested = {.order_rested = {.order = is.order, .kg = kg}};
+		return decision_emit(at->call, EVENT_ORDER_RESTED, &rested, at->info);
+	}
 	return order_take(at->market, at->ledger, at->batches, at->call, is.order, true, at->info);
 }
 
@@ -443,14 +460,18 @@ static enum err decide_order_amend(const struct deciding *at)
 	const struct event_state_market rules = at->market->venues[is.market - 1].is;
 	int64_t price = asked->price_micros ? asked->price_micros : is.price_micros;
 	int64_t kg = asked->kg ? asked->kg : is.left_kg;
-	if (rules.state != MARKET_OPEN)
-		return REFUSE(at->info, ERR_MARKET_CLOSED, "", "the market is halted");
+	if (rules.state != MARKET_OPEN && rules.state != MARKET_AUCTION)
+		return REFUSE(at->info, ERR_MARKET_CLOSED, "", "the market is halted or closed");
 	if (is.state == ORDER_TAKES)
 		return REFUSE(at->info, ERR_BUSY, "", "the order trades now");
 	err = quantity_check("/kg", kg, rules.lot_kg, MARKET_KG_MAX, at->info);
 	if (!err && asked->price_micros)
 		err = has_limit(is.type) ? price_check("/price", price, rules.tick_micros, at->info)
 					 : REFUSE(at->info, ERR_INVALID_FIELD, "/price", "the order has no limit");
+	struct event_state_order wanted = is;
+	wanted.price_micros = price;
+	if (!err && asked->price_micros)
+		err = limit_check(at->market, &wanted, at->info);
 	if (err)
 		return err;
 	at->call->number = is.number;
@@ -496,73 +517,90 @@ static int ending_compare(const void *a, const void *b)
 	return first->number < second->number ? -1 : first->number > second->number;
 }
 
-/* Ends the orders for which `is_meant`, the oldest first: MARKET_CANCEL_MOST of them, and 256 ranges, at most. */
-static enum err orders_end(struct market *market, struct ledger *ledger, struct decision *call,
-	bool (*is_meant)(const struct event_state_order *is, const void *what), const void *what,
-	enum order_reason reason, struct err_info *info)
-{
-	struct ending *endings = malloc(((size_t)market->order_count + 1) * sizeof *endings);
-	size_t count = 0;
-	if (!endings)
-		return ERR_NO_MEMORY;
-	for (uint32_t i = 1; i <= market->order_used; i++) {
-		const struct event_state_order *is = &market->orders[i].is;
-		if (!id_is_none(is->order) && is_meant(is, what))
-			endings[count++] = (struct ending){is->number, is->order};
-	}
-	qsort(endings, count, sizeof *endings, ending_compare);
-	enum err err = ERR_OK;
-	size_t room = EVENTS_RANGES_MAX;
-	for (size_t i = 0; i < count && i < MARKET_CANCEL_MOST && room && !err; i++) {
-		const struct order *order = order_find(market, endings[i].order);
-		err = order_reduce(market, ledger, call, order, order->is.left_kg, reason, &room, info);
-	}
-	free(endings);
-	return err;
-}
-
 struct whose {
 	struct id org;
 	uint64_t market, batch;
 };
 
-static bool is_theirs(const struct event_state_order *is, const void *what)
+static bool is_theirs(const struct event_state_order *is, const struct whose *whose)
 {
-	const struct whose *whose = what;
 	return (id_is_none(whose->org) || id_equal(is->org, whose->org)) &&
 	       (!whose->market || is->market == whose->market) && (!whose->batch || is->batch == whose->batch);
+}
+
+/* Ends the orders of `whose`, the oldest first, as far as the budget goes; *ret_all: none is left. */
+static enum err orders_end(struct market *market, struct ledger *ledger, struct decision *call,
+	const struct whose *whose, enum order_reason reason, struct budget *budget, bool *ret_all,
+	struct err_info *info)
+{
+	struct ending *endings = malloc(((size_t)market->order_count + 1) * sizeof *endings);
+	size_t count = 0, done = 0;
+	if (!endings)
+		return ERR_NO_MEMORY;
+	for (uint32_t i = 1; i <= market->order_used; i++) {
+		const struct event_state_order *is = &market->orders[i].is;
+		if (!id_is_none(is->order) && is_theirs(is, whose))
+			endings[count++] = (struct ending){is->number, is->order};
+	}
+	qsort(endings, count, sizeof *endings, ending_compare);
+	enum err err = ERR_OK;
+	for (; done < count && budget->orders > 0 && budget->ranges && !err; done++, budget->orders--) {
+		const struct order *order = order_find(market, endings[done].order);
+		err = order_reduce(market, ledger, call, order, order->is.left_kg, reason, &budget->ranges, info);
+	}
+	*ret_all = done == count && (count == 0 || !order_find(market, endings[count - 1].order));
+	free(endings);
+	return err;
+}
+
+enum err orders_end_of(struct market *market, struct ledger *ledger, struct decision *call, struct id org,
+	enum order_reason reason, struct budget *budget, bool *ret_all, struct err_info *info)
+{
+	struct whose whose = {.org = org};
+	return orders_end(market, ledger, call, &whose, reason, budget, ret_all, info);
 }
 
 static enum err decide_order_cancel_all(const struct deciding *at)
 {
 	const struct command_order_cancel_all *asked = &at->call->command->order_cancel_all;
 	struct whose whose = {.org = asked->org, .market = asked->market};
+	struct budget budget = {EVENTS_RANGES_MAX, MARKET_CANCEL_MOST};
 	if (id_is_none(asked->org) || asked->kill > 2)
 		return REFUSE(at->info, ERR_INVALID_FIELD, "/org_id", "a mass cancellation names an organisation");
-	bool stopped = trader_is_stopped(at->market, asked->org);
+	bool stopped = trader_is_stopped(at->market, asked->org), all;
 	enum err err = ERR_OK;
 	if (asked->kill && stopped != (asked->kill == 1)) {
 		struct event event = {.trader_stopped = {.org = asked->org, .stopped = asked->kill == 1}};
 		err = decision_emit(at->call, EVENT_TRADER_STOPPED, &event, at->info);
 	}
 	return err || asked->kill == 2 ? err
-				       : orders_end(at->market, at->ledger, at->call, is_theirs, &whose,
-						 asked->kill ? ORDER_KILLED : ORDER_CANCELLED, at->info);
+				       : orders_end(at->market, at->ledger, at->call, &whose,
+						 asked->kill ? ORDER_KILLED : ORDER_CANCELLED, &budget, &all, at->info);
+}
+
+static enum err expire(struct market *market, struct ledger *ledger, struct decision *call, int64_t due_us,
+	struct budget *budget, struct err_info *info)
+{
+	enum err err = ERR_OK;
+	for (; budget->orders > 0 && budget->ranges && !err; budget->orders--) {
+		uint32_t slot = book_best(market->book, market->ends);
+		if (!slot || book_at(market->book, slot)->price > due_us)
+			break;
+		const struct order *order = &market->orders[book_at(market->book, slot)->detail];
+		err = order_reduce(
+			market, ledger, call, order, order->is.left_kg, ORDER_EXPIRED, &budget->ranges, info);
+	}
+	return err;
 }
 
 static enum err orders_tick(
 	struct market *market, struct ledger *ledger, struct decision *call, int64_t due_us, struct err_info *info)
 {
-	enum err err = ERR_OK;
-	size_t room = EVENTS_RANGES_MAX;
-	for (int i = 0; i < MARKET_CANCEL_MOST && room && !err; i++) {
-		uint32_t slot = book_best(market->book, market->ends);
-		if (!slot || book_at(market->book, slot)->price > due_us)
-			break;
-		const struct order *order = &market->orders[book_at(market->book, slot)->detail];
-		err = order_reduce(market, ledger, call, order, order->is.left_kg, ORDER_EXPIRED, &room, info);
-	}
-	return err;
+	struct budget budget = {EVENTS_RANGES_MAX, MARKET_CANCEL_MOST};
+	enum err err = sessions_tick(market, call, due_us, info);
+	if (!err)
+		err = expire(market, ledger, call, due_us, &budget, info);
+	return err ? err : watches_tick(market, ledger, call, due_us, &budget, info);
 }
 
 enum err market_tick(
@@ -576,7 +614,9 @@ enum err market_recall(struct market *market, struct ledger *ledger, struct deci
 	uint64_t batch, struct err_info *info)
 {
 	struct whose whose = {.org = org, .batch = batch};
-	enum err err = orders_end(market, ledger, call, is_theirs, &whose, ORDER_RECALLED, info);
+	struct budget budget = {EVENTS_RANGES_MAX, MARKET_CANCEL_MOST};
+	bool all;
+	enum err err = orders_end(market, ledger, call, &whose, ORDER_RECALLED, &budget, &all, info);
 	if (!err)
 		err = auctions_recall(market, call, org, batch, info);
 	return err || !batch ? err : pools_pause(market, call, batch, info);
@@ -605,8 +645,9 @@ static bool is_due(const struct market *market, const struct event_state_order *
 {
 	if (order_is_ending(market, is))
 		return true;
-	if (market->venues[is->market - 1].is.state != MARKET_OPEN)
-		return false;
+	uint32_t state = market->venues[is->market - 1].is.state;
+	if (state != MARKET_OPEN)
+		return is->state == ORDER_TAKES && state == MARKET_CLEARING;
 	return is->state == ORDER_TAKES ||
 	       (is->state == ORDER_SLEEPS && (stop_reached(market, is) || trailed_to(market, is)));
 }
@@ -639,7 +680,7 @@ static const struct event_state_order *stop_due(const struct market *market)
 	return first;
 }
 
-static bool order_due(struct market *market, struct id *ret_order)
+static bool order_due(struct market *market, struct command *ret_command)
 {
 	const struct event_state_order *first = NULL;
 	/* one that trades goes before one that sleeps, then the older one */
@@ -648,12 +689,18 @@ static bool order_due(struct market *market, struct id *ret_order)
 		if (is_due(market, is) && (!first || is->number < first->number))
 			first = is;
 	}
+	for (uint32_t i = 0; i < market->venue_count && !first; i++)
+		if (market->venues[i].is.state == MARKET_CLEARING) {
+			ret_command->kind = COMMAND_MARKET_WORK;
+			ret_command->market_work.market = market->venues[i].is.market;
+			return true;
+		}
 	if (!first && market->look && market->sleepers)
 		first = stop_due(market);
 	if (!first)
 		market->look = false;
 	else
-		*ret_order = first->order;
+		ret_command->order_work.order = first->order;
 	return first != NULL;
 }
 
@@ -664,7 +711,7 @@ bool market_due(struct market *market, const struct ledger *ledger, struct comma
 		ret_command->kind = COMMAND_POOL_WORK;
 	else if (auctions_due(market, &ret_command->auction_work.auction))
 		ret_command->kind = COMMAND_AUCTION_WORK;
-	else if (!order_due(market, &ret_command->order_work.order))
+	else if (!order_due(market, ret_command))
 		return false;
 	return true;
 }

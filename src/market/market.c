@@ -38,6 +38,8 @@ void market_free(struct market **market)
 	free(old->stopped);
 	auctions_free(&old->auctions);
 	pools_free(&old->pools);
+	free(old->watches);
+	free(old->seals);
 	free(old);
 }
 
@@ -56,10 +58,21 @@ enum err market_reserve(struct market *market)
 		      ROOM(market, classes, market->class_count, class_capacity) &&
 		      ROOM(market, instruments, market->instrument_count, instrument_capacity) &&
 		      ROOM(market, stopped, market->stopped_count, stopped_capacity) &&
+		      ROOM(market, watches, market->watch_count, watch_capacity) && seals_reserve(market) &&
 		      map_reserve(&market->order_map, 1) &&
 		      book_reserve(market->book, EVENT_PUTS + EVENTS_UNDONE, EVENT_LADDERS) &&
 		      auctions_reserve(&market->auctions) && pools_reserve(&market->pools);
 	return enough ? ERR_OK : ERR_NO_MEMORY;
+}
+
+bool seals_reserve(struct market *market)
+{
+	uint32_t before = market->seal_capacity;
+	uint64_t count = market->trade_number < MARKET_TRADES_KEPT ? market->trade_number : MARKET_TRADES_KEPT - 1;
+	if (!ROOM(market, seals, (uint32_t)count, seal_capacity))
+		return false;
+	memset(&market->seals[before], 0, (market->seal_capacity - before) * sizeof *market->seals);
+	return true;
 }
 
 /* ---- finding ---- */
@@ -182,11 +195,28 @@ static enum err orders_put(const struct market *market, emit_function *emit, voi
 	return err;
 }
 
+static enum err trades_put(const struct market *market, emit_function *emit, void *context, struct err_info *info)
+{
+	uint64_t last = market->trade_number, before = last > MARKET_TRADES_KEPT ? last - MARKET_TRADES_KEPT : 0;
+	enum err err = ERR_OK;
+	for (uint64_t trade = before + 1; trade <= last && !err; trade++) {
+		struct hash seal = market->seals[(trade - 1) % MARKET_TRADES_KEPT];
+		struct event event = {.header.type = EVENT_STATE_TRADE, .state_trade = {.trade = trade, .seal = seal}};
+		if (!hash_is_none(seal))
+			err = emit(context, &event, info);
+	}
+	return err;
+}
+
 enum err market_snapshot(const struct market *market, emit_function *emit, void *context, struct err_info *info)
 {
 	enum err err = ERR_OK;
 	for (uint32_t i = 0; i < market->venue_count && !err; i++) {
 		struct event event = {.header.type = EVENT_STATE_MARKET, .state_market = market->venues[i].is};
+		err = emit(context, &event, info);
+	}
+	for (uint32_t i = 0; i < market->venue_count && !err; i++) {
+		struct event event = {.header.type = EVENT_STATE_SESSION, .state_session = market->venues[i].session};
 		err = emit(context, &event, info);
 	}
 	for (uint32_t i = 0; i < market->class_count && !err; i++) {
@@ -207,6 +237,14 @@ enum err market_snapshot(const struct market *market, emit_function *emit, void 
 		struct event event = {.header.type = EVENT_STATE_TRADER, .state_trader.org = market->stopped[i]};
 		err = emit(context, &event, info);
 	}
+	for (uint32_t i = 0; i < market->watch_count && !err; i++) {
+		const struct watch *watch = &market->watches[i];
+		struct event event = {.header.type = EVENT_STATE_CANCEL_AFTER,
+			.state_cancel_after = {.org = watch->org, .deadline_us = watch->deadline_us}};
+		err = emit(context, &event, info);
+	}
+	if (!err)
+		err = trades_put(market, emit, context, info);
 	if (!err)
 		err = orders_put(market, emit, context, info);
 	if (!err && (market->auctions.number || market->pools.count)) {

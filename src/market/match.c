@@ -62,8 +62,7 @@ struct crossing {
 	const struct market_register *batches; /* what may not trade is passed over; NULL: it is met */
 };
 
-/* Why an order may trade with nobody: what a recall or the kill switch left over. ORDER_REASON_COUNT: it may. */
-static enum order_reason barred(
+enum order_reason order_barred(
 	const struct market *market, const struct market_register *batches, const struct event_state_order *is)
 {
 	struct err_info why;
@@ -90,7 +89,7 @@ static int64_t crossing_kg(const struct crossing *crossing, const struct event_s
 	int64_t kg = other->shown_now_kg < crossing->left ? other->shown_now_kg : crossing->left;
 	int64_t least = other->minimum_kg < other->left_kg ? other->minimum_kg : other->left_kg;
 	if (kg < least ||
-		(crossing->batches && barred(crossing->market, crossing->batches, other) != ORDER_REASON_COUNT))
+		(crossing->batches && order_barred(crossing->market, crossing->batches, other) != ORDER_REASON_COUNT))
 		return 0;
 	return kg;
 }
@@ -109,7 +108,7 @@ static uint32_t ladder_next(const struct crossing *crossing, uint32_t slot)
 	return 0;
 }
 
-static bool is_before(const struct market *market, enum order_side side, uint32_t a, uint32_t b)
+bool order_is_before(const struct market *market, enum order_side side, uint32_t a, uint32_t b)
 {
 	const struct book_order *first = book_at(market->book, a), *second = book_at(market->book, b);
 	if (first->price != second->price)
@@ -117,20 +116,18 @@ static bool is_before(const struct market *market, enum order_side side, uint32_
 	return first->rank < second->rank;
 }
 
-/* The first link of what is on the other side of an order; 0: none. */
-static uint32_t link_first(const struct market *market, const struct event_state_order *is)
+uint32_t link_first(const struct market *market, const struct event_state_order *is)
 {
 	return is->side == ORDER_BUY ? market->instruments[is->instrument - 1].first_link
 				     : market->classes[is->class_number - 1].first_link;
 }
 
-static uint32_t link_next(const struct market *market, const struct event_state_order *is, uint32_t link)
+uint32_t link_next(const struct market *market, const struct event_state_order *is, uint32_t link)
 {
 	return is->side == ORDER_BUY ? market->links[link].next_of_instrument : market->links[link].next_of_class;
 }
 
-/* The best order on the other side of a link; 0: none. */
-static uint32_t link_best(const struct market *market, const struct event_state_order *is, uint32_t link)
+uint32_t link_best(const struct market *market, const struct event_state_order *is, uint32_t link)
 {
 	return book_best(market->book, is->side == ORDER_BUY
 					       ? market->classes[market->links[link].class_item].asks
@@ -144,7 +141,7 @@ static uint32_t crossing_next(const struct crossing *crossing)
 	uint32_t best = 0;
 	for (uint32_t link = link_first(market, crossing->is); link; link = link_next(market, crossing->is, link)) {
 		uint32_t slot = ladder_next(crossing, link_best(market, crossing->is, link));
-		if (slot && (!best || is_before(market, (enum order_side)crossing->is->side, slot, best)))
+		if (slot && (!best || order_is_before(market, (enum order_side)crossing->is->side, slot, best)))
 			best = slot;
 	}
 	return best;
@@ -163,6 +160,11 @@ struct preview {
 	uint32_t cursors; /* of the market's */
 	struct again again[MARKET_TRADES_MOST + 1];
 	uint32_t first, behind; /* of `again` */
+	struct {
+		uint64_t class_number;
+		int64_t price;
+	} trades[MARKET_TRADES_MOST + 1];
+	uint32_t traded;
 };
 
 static void preview_start(struct preview *preview)
@@ -182,10 +184,27 @@ static uint32_t *preview_cursor(const struct preview *preview)
 	for (uint32_t i = 0; i < preview->cursors; i++) {
 		uint32_t *cursor = &market->cursors[i];
 		*cursor = ladder_next(&preview->crossing, *cursor);
-		if (*cursor && (!best || is_before(market, side, *cursor, *best)))
+		if (*cursor && (!best || order_is_before(market, side, *cursor, *best)))
 			best = cursor;
 	}
 	return best;
+}
+
+/* Whether the trade that comes next is within the bands of its class, after those before it. */
+static bool preview_is_banded(struct preview *preview, const struct event_state_order *other)
+{
+	const struct event_state_order *is = preview->crossing.is;
+	const struct market *market = preview->crossing.market;
+	uint64_t number = is->side == ORDER_SELL ? is->class_number : other->class_number;
+	const struct event_state_class *class = &class_find(market, number)->is;
+	int64_t last = class->last_micros;
+	for (uint32_t i = 0; i < preview->traded; i++)
+		if (preview->trades[i].class_number == number)
+			last = preview->trades[i].price;
+	preview->trades[preview->traded].class_number = number;
+	preview->trades[preview->traded++].price = other->price_micros;
+	return market->venues[is->market - 1].is.state != MARKET_OPEN ||
+	       band_takes(market, class, last, other->price_micros);
 }
 
 /* The kilograms of the next trade; 0: there is none. */
@@ -204,6 +223,8 @@ static int64_t preview_trade(struct preview *preview)
 	else
 		again.slot = *cursor;
 	const struct event_state_order *other = &market->orders[book_at(market->book, again.slot)->detail].is;
+	if (!preview_is_banded(preview, other))
+		return 0;
 	int64_t shown = other->shown_now_kg;
 	if (comes_again)
 		shown = other->shown_kg < again.left ? other->shown_kg : again.left;
@@ -314,17 +335,16 @@ enum err order_reduce(struct market *market, struct ledger *ledger, struct decis
 	return decision_emit(call, EVENT_ORDER_REDUCED, &event, info);
 }
 
-/* `*room` is how many ranges the command may touch yet; where they do not do, nothing happens and it becomes 0. */
-static enum err trade(struct market *market, struct ledger *ledger, struct decision *call,
-	const struct event_state_order *taker, const struct event_state_order *maker, int64_t kg, size_t *room,
-	struct err_info *info)
+enum err order_trade(struct market *market, struct ledger *ledger, struct decision *call, const struct deal *deal,
+	size_t *room, struct err_info *info)
 {
+	const struct event_state_order *taker = deal->taker, *maker = deal->maker;
 	bool buys = taker->side == ORDER_BUY, whole = taker->minimum_kg || maker->minimum_kg;
 	const struct event_state_order *buy = buys ? taker : maker, *sell = buys ? maker : taker;
 	const struct event_state_market *rules = &venue_find(market, taker->market)->is;
 	struct serial_range ranges[EVENTS_RANGES_MAX];
 	size_t count = 0;
-	int64_t picked_kg = kg;
+	int64_t kg = deal->kg, picked_kg = kg;
 	enum err err = serials_pick(ledger, sell, *room, &picked_kg, ranges, &count);
 	if (!err && picked_kg < kg) {
 		kg = whole ? 0 : picked_kg / rules->lot_kg * rules->lot_kg;
@@ -341,14 +361,16 @@ static enum err trade(struct market *market, struct ledger *ledger, struct decis
 	if (err)
 		return err_set(info, err, "", "an order has listed more than it holds");
 	*room -= count;
-	int64_t amount = market_amount(maker->price_micros, kg);
-	int64_t buyer_fee = market_fee(amount, buys ? buy->taker_ppm : buy->maker_ppm);
-	int64_t seller_fee = market_fee(amount, buys ? sell->maker_ppm : sell->taker_ppm);
+	int64_t amount = market_amount(deal->price_micros, kg);
+	int64_t buyer_fee = market_fee(amount, buys || deal->at_auction ? buy->taker_ppm : buy->maker_ppm);
+	int64_t seller_fee = market_fee(amount, buys && !deal->at_auction ? sell->maker_ppm : sell->taker_ppm);
 	int64_t buy_left = buy->left_kg - kg, maker_left = maker->left_kg - kg, shown = maker->shown_now_kg - kg;
 	int64_t kept = buy_left ? market_reserve_micros(buy->price_micros, buy_left, worst_ppm(buy), rules->lot_kg) : 0;
-	bool refreshed = shown == 0 && maker_left > 0;
+	bool refreshed = shown == 0 && maker_left > 0 && !deal->at_auction;
 	if (refreshed)
 		shown = maker->shown_kg < maker_left ? maker->shown_kg : maker_left;
+	if (deal->at_auction) /* an iceberg takes part with all that it has, and keeps its place */
+		shown = maker->shown_now_kg < maker_left ? maker->shown_now_kg : maker_left;
 	struct event event = {
 		.traded = {.trade = market->trade_number + 1,
 			.market = taker->market,
@@ -357,7 +379,7 @@ static enum err trade(struct market *market, struct ledger *ledger, struct decis
 			.taker = taker->order,
 			.seller = sell->org,
 			.buyer = buy->org,
-			.price_micros = maker->price_micros,
+			.price_micros = deal->price_micros,
 			.kg = kg,
 			.amount_micros = amount,
 			.seller_fee_micros = seller_fee,
@@ -410,25 +432,35 @@ static bool is_too_little(const struct market *market, const struct market_regis
 	return least && order_fillable(market, batches, &order->is, least, &trades) < least;
 }
 
+static bool is_open(const struct market *market, const struct event_state_order *is)
+{
+	return market->venues[is->market - 1].is.state == MARKET_OPEN;
+}
+
 static enum err trade_next(struct market *market, struct ledger *ledger, const struct market_register *batches,
 	struct decision *call, const struct event_state_order *taker, uint32_t slot, int64_t kg, size_t *room,
 	struct err_info *info)
 {
 	const struct order *rests = &market->orders[book_at(market->book, slot)->detail];
 	const struct event_state_order maker = rests->is;
-	enum order_reason bar = barred(market, batches, &maker);
+	enum order_reason bar = order_barred(market, batches, &maker);
 	if (bar != ORDER_REASON_COUNT)
 		return order_reduce(market, ledger, call, rests, maker.left_kg, bar, room, info);
 	if (id_equal(maker.org, taker->org))
 		return self_trade(market, ledger, call, taker, &maker, room, info);
-	return trade(market, ledger, call, taker, &maker, kg, room, info);
+	const struct event_state_class *class =
+		&class_find(market, taker->side == ORDER_SELL ? taker->class_number : maker.class_number)->is;
+	if (is_open(market, taker) && !band_takes(market, class, class->last_micros, maker.price_micros))
+		return session_interrupt(market, call, class, maker.price_micros, info);
+	struct deal deal = {.taker = taker, .maker = &maker, .kg = kg, .price_micros = maker.price_micros};
+	return order_trade(market, ledger, call, &deal, room, info);
 }
 
 enum err order_take(struct market *market, struct ledger *ledger, const struct market_register *batches,
 	struct decision *call, struct id id, bool comes, struct err_info *info)
 {
 	const struct order *order = order_find(market, id);
-	enum order_reason bar = barred(market, batches, &order->is);
+	enum order_reason bar = order_barred(market, batches, &order->is);
 	size_t room = EVENTS_RANGES_MAX;
 	enum err err = ERR_OK;
 	if (order_is_ending(market, &order->is) || bar != ORDER_REASON_COUNT)
@@ -441,6 +473,8 @@ enum err order_take(struct market *market, struct ledger *ledger, const struct m
 		if (!order || order_is_ending(market, &order->is))
 			return ERR_OK;
 		const struct event_state_order taker = order->is;
+		if (market->venues[taker.market - 1].is.state == MARKET_AUCTION) /* it was interrupted */
+			return settle_down(market, ledger, call, order, &room, info);
 		struct crossing crossing = {
 			.market = market, .is = &taker, .left = taker.left_kg, .past_own = taker.minimum_kg > 0};
 		uint32_t slot = crossing_next(&crossing);

@@ -19,6 +19,13 @@ struct order {
 struct venue {
 	struct event_state_market is;
 	uint64_t asset; /* of its currency */
+	struct event_state_session session;
+};
+
+/* A dead-man switch that is set. */
+struct watch {
+	struct id org;
+	int64_t deadline_us;
 };
 
 struct class
@@ -62,7 +69,11 @@ struct market {
 	struct map order_map; /* by id */
 	struct id *stopped;   /* organisations that may place no orders, sorted */
 	uint32_t stopped_count, stopped_capacity;
+	struct watch *watches; /* sorted by organisation */
+	uint32_t watch_count, watch_capacity;
 	uint64_t order_number, trade_number;
+	struct hash *seals; /* of trade n, which can be undone, at (n − 1) % MARKET_TRADES_KEPT; zero: it was */
+	uint32_t seal_capacity;
 	bool look; /* a stop may be due; a hint that apply sets and market_due clears */
 	struct auctions auctions;
 	struct pools pools;
@@ -112,6 +123,12 @@ static inline struct ledger_place pooled(struct id org)
 /* A counter becomes `value`. */
 void number_set(struct market *market, struct undo *undo, uint64_t *number, uint64_t value);
 
+/* What of the limits of a command (decision 8) is left. */
+struct budget {
+	size_t ranges;
+	int orders;
+};
+
 struct order *order_find(const struct market *market, struct id id);              /* NULL: none */
 struct venue *venue_find(const struct market *market, uint64_t number);           /* NULL: none */
 struct instrument *instrument_find(const struct market *market, uint64_t number); /* NULL: none */
@@ -148,5 +165,59 @@ int64_t order_collar(
  * `enough`, or MARKET_TRADES_MOST trades: *ret_trades is then one more. */
 int64_t order_fillable(const struct market *market, const struct market_register *batches,
 	const struct event_state_order *is, int64_t enough, uint32_t *ret_trades);
+/* The best order on the other side of one of an order's links; 0: none. Links go on with link_next. */
+uint32_t link_first(const struct market *market, const struct event_state_order *is);
+uint32_t link_next(const struct market *market, const struct event_state_order *is, uint32_t link);
+uint32_t link_best(const struct market *market, const struct event_state_order *is, uint32_t link);
+/* Whether the first of two orders of one side and of any ladders is matched before the second, by whoever comes from `side`. */
+bool order_is_before(const struct market *market, enum order_side side, uint32_t a, uint32_t b);
+/* Why an order may trade with nobody: what a recall or the kill switch left over. ORDER_REASON_COUNT: it may. */
+enum order_reason order_barred(
+	const struct market *market, const struct market_register *batches, const struct event_state_order *is);
+
+/* A trade that is to be made. */
+struct deal {
+	const struct event_state_order *taker, *maker;
+	int64_t kg, price_micros;
+	bool at_auction; /* both rested, and both pay the fee of who comes */
+};
+/* `*room` is how many ranges the command may touch yet; where they do not do, nothing happens and it becomes 0. */
+enum err order_trade(struct market *market, struct ledger *ledger, struct decision *call, const struct deal *deal,
+	size_t *room, struct err_info *info) MUST_CHECK;
+
+/* The class whose last trade an order's stop looks at: its own, or of its instrument's the one that traded last; NULL: none did. */
+const struct event_state_class *order_last(const struct market *market, const struct event_state_order *is);
+/* Ends all orders of an organisation, the oldest first, as far as the budget goes; *ret_all: none is left. */
+enum err orders_end_of(struct market *market, struct ledger *ledger, struct decision *call, struct id org,
+	enum order_reason reason, struct budget *budget, bool *ret_all, struct err_info *info) MUST_CHECK;
+
+/* ---- session.c ---- */
+
+enum err decide_market_halt(const struct deciding *at) MUST_CHECK;
+enum err decide_market_schedule(const struct deciding *at) MUST_CHECK;
+enum err decide_market_work(const struct deciding *at) MUST_CHECK;
+enum err decide_trade_bust(const struct deciding *at) MUST_CHECK;
+enum err decide_order_cancel_after(const struct deciding *at) MUST_CHECK;
+/* What becomes of the markets' states by time. */
+enum err sessions_tick(struct market *market, struct decision *call, int64_t due_us, struct err_info *info) MUST_CHECK;
+/* What becomes of organisations that were not heard of. */
+enum err watches_tick(struct market *market, struct ledger *ledger, struct decision *call, int64_t due_us,
+	struct budget *budget, struct err_info *info) MUST_CHECK;
+/* End of the trading hours that `now_us` is in: 0 where there are no hours. False: it is in none. */
+bool session_is_on(const struct event_state_session *session, int64_t now_us, int64_t *ret_closes_us);
+/* Whether a class may trade at a price, after a last trade at `last_micros` (0: none). */
+bool band_takes(const struct market *market, const struct event_state_class *class, int64_t last_micros, int64_t price);
+/* Begins the auction that follows a trade out of a band. */
+enum err session_interrupt(struct market *market, struct decision *call, const struct event_state_class *class,
+	int64_t price, struct err_info *info) MUST_CHECK;
+/* ERR_OUT_OF_BAND where a limit is beyond the static band, on the side that would pay for it. */
+enum err limit_check(const struct market *market, const struct event_state_order *is, struct err_info *info) MUST_CHECK;
+
+/* ---- undoing trades ---- */
+
+struct hash trade_seal(const struct event_trade_busted *trade, const struct record_lists *lists);
+bool seals_reserve(struct market *market);
+/* Where in `watches` an organisation is, or belongs. */
+uint32_t watch_at(const struct market *market, struct id org);
 
 #endif

@@ -425,8 +425,8 @@ static enum err source_check(const struct rules *rules, const struct command *co
 /* What follows from the state and the time alone: it leaves no record of its own, and cannot come twice. */
 static bool is_engines(enum command_kind kind)
 {
-	return kind == COMMAND_TICK || kind == COMMAND_ORDER_WORK || kind == COMMAND_AUCTION_WORK ||
-	       kind == COMMAND_POOL_WORK;
+	return kind == COMMAND_TICK || kind == COMMAND_ORDER_WORK || kind == COMMAND_MARKET_WORK ||
+	       kind == COMMAND_AUCTION_WORK || kind == COMMAND_POOL_WORK;
 }
 
 static enum err repeat_check(const struct rules *rules, const struct command *command, int64_t now_us,

@@ -173,6 +173,7 @@ void oracle_take(struct oracle *oracle, const struct store_batch *batch)
 			return;
 		}
 		states_check(oracle, &event);
+		work_seen(&event);
 		if (event.header.type == EVENT_COMMAND_DONE)
 			oracle->done_of[event.command_done.kind]++;
 		if (event.header.type == EVENT_COMMAND_DONE)

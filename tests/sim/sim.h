@@ -92,11 +92,12 @@ void oracle_check_views(const struct oracle *oracle, struct store *store);
 
 #define WORK_RUNS   4
 #define WORK_LINKED 4
+#define WORK_RANGES 8
 
 struct work {
 	struct command command;
 	struct claim_run runs[WORK_RUNS];
-	struct serial_range ranges[1];
+	struct serial_range ranges[WORK_RANGES];
 	struct linked_transfer linked[WORK_LINKED];
 	const char *text;   /* kept in the vault beside the command, or NULL … */
 	struct hash *cited; /* … and where its hash is cited */
@@ -106,6 +107,8 @@ struct work {
 void work_start(void);
 /* A command that may well be carried out in this state; from a table of kinds. */
 void work_make(struct world *world, const struct rules *rules, struct work *ret_work);
+/* Notes what is in the journal for good. */
+void work_seen(const struct event *event);
 /* Notes what became of it. */
 void work_done(struct world *world, const struct work *work, uint64_t number);
 

@@ -337,6 +337,15 @@ static struct {
 } orders[ORDERS_KNOWN];
 static size_t order_count;
 
+/* Trades that are in the journal. */
+#define TRADES_KNOWN 16
+static struct {
+	struct event_traded said;
+	struct serial_range ranges[WORK_RANGES];
+	size_t range_count;
+} trades[TRADES_KNOWN];
+static size_t trade_count;
+
 /* The newest versions of the two instruments, as far as they were answered; 0: none yet. */
 static uint64_t instruments[2];
 
@@ -532,6 +541,54 @@ static void make_halt(struct world *world, const struct rules *rules, struct wor
 	work->command = world_command(world, COMMAND_MARKET_HALT, -1);
 	work->command.market_halt = (struct command_market_halt){
 		.market = 1, .state = world_below(world, 8) == 0 ? MARKET_HALTED : MARKET_OPEN};
+}
+
+static void make_schedule(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_MARKET_SCHEDULE, -1);
+	struct command_market_schedule *asked = &work->command.market_schedule;
+	*asked = (struct command_market_schedule){.market = 1,
+		.static_ppm = world_below(world, 3) ? 150000 : 0,
+		.dynamic_ppm = world_below(world, 3) ? 40000 : 0,
+		.interruption_us = CLOCK_US_PER_SECOND * (1 + world_below(world, 60)),
+		.auction_us = world_below(world, 3) ? CLOCK_US_PER_SECOND * world_below(world, 60) : 0,
+		.calendar = world_below(world, 3) == 0};
+	for (int day = 0; asked->calendar && day < 7; day++) {
+		(&asked->mon_open)[2 * day] = (uint32_t)world_below(world, 60);
+		(&asked->mon_open)[2 * day + 1] = 1440 - (uint32_t)world_below(world, 60);
+	}
+}
+
+static void make_watch(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_ORDER_CANCEL_AFTER, some_org(world));
+	work->command.order_cancel_after.after_us =
+		world_below(world, 3) ? CLOCK_US_PER_SECOND * (1 + world_below(world, 600)) : 0;
+}
+
+/* One of the trades that the journal has shown last; whoever bought has often given the serials away. */
+static void make_bust(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_TRADE_BUST, -1);
+	if (trade_count) {
+		size_t at = (size_t)world_below(world, (int64_t)trade_count);
+		const struct event_traded *said = &trades[at].said;
+		work->command.trade_bust = (struct command_trade_bust){.trade = said->trade,
+			.market = said->market,
+			.seller = said->seller,
+			.buyer = said->buyer,
+			.kg = said->kg,
+			.amount_micros = said->amount_micros,
+			.seller_fee_micros = said->seller_fee_micros,
+			.buyer_fee_micros = said->buyer_fee_micros};
+		memcpy(work->ranges, trades[at].ranges, sizeof work->ranges);
+		work->command.lists =
+			(struct record_lists){.ranges = work->ranges, .range_count = trades[at].range_count};
+	}
+	cites(work, &work->command.trade_bust.reason_hash, "the price was a mistake");
 }
 
 static void make_instrument(struct world *world, const struct rules *rules, struct work *work)
@@ -830,7 +887,7 @@ static const struct {
 	{16, make_pool_trade}, {5, make_redemption}, {5, make_resumption}, {8, make_cancellation_of_kg},
 	{2, make_import}, {3, make_dispute}, {8, make_decision}, {8, make_pending}, {6, make_ending}, {5, make_set},
 	{2, make_limit}, {1, make_closing}, {2, make_offer}, {4, make_conversion}, {2, make_liquidity},
-	{3, make_payout}};
+	{3, make_payout}, {2, make_schedule}, {3, make_watch}, {4, make_bust}};
 
 void work_start(void)
 {
@@ -845,6 +902,8 @@ void work_start(void)
 	memset(disputes, 0, sizeof disputes);
 	dispute_count = 0;
 	waiting_count = 0;
+	memset(trades, 0, sizeof trades);
+	trade_count = 0;
 }
 
 void work_make(struct world *world, const struct rules *rules, struct work *ret_work)
@@ -859,6 +918,17 @@ void work_make(struct world *world, const struct rules *rules, struct work *ret_
 	ret_work->cited = NULL;
 	memset(&ret_work->command, 0, sizeof ret_work->command);
 	kinds[at].make(world, rules, ret_work);
+}
+
+void work_seen(const struct event *event)
+{
+	if (event->header.type != EVENT_TRADED || event->lists.range_count > WORK_RANGES)
+		return;
+	size_t at = event->traded.trade % TRADES_KNOWN;
+	trades[at].said = event->traded;
+	trades[at].range_count = event->lists.range_count;
+	memcpy(trades[at].ranges, event->lists.ranges, event->lists.range_count * sizeof *trades[at].ranges);
+	trade_count = trade_count > at ? trade_count : at + 1;
 }
 
 void work_done(struct world *world, const struct work *work, uint64_t number)

@@ -96,6 +96,62 @@ static struct id market_order(struct world *world, int org, struct command_order
 	return command.id;
 }
 
+/* A schedule, an auction that a trade out of its band begins, the trade of it undone, and a dead-man switch. */
+static void session(struct world *world, struct command_order_place sell, struct command_order_place buy)
+{
+	struct command command = world_command(world, COMMAND_MARKET_SCHEDULE, -1);
+	command.market_schedule = (struct command_market_schedule){.market = 1,
+		.static_ppm = 300000,
+		.dynamic_ppm = 10000,
+		.interruption_us = CLOCK_US_PER_HOUR,
+		.auction_us = CLOCK_US_PER_MINUTE};
+	done(world, &command);
+	sell.price_micros = buy.price_micros = 95000000;
+	market_order(world, 0, sell);
+	market_order(world, 2, buy);
+	command = (struct command){.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE};
+	world->now_us += CLOCK_US_PER_HOUR;
+	command.tick.due_us = world->now_us;
+	done(world, &command);
+	struct serial_range ranges[1];
+	struct command bust = world_command(world, COMMAND_TRADE_BUST, -1);
+	while (rules_due(world->rules, &command)) {
+		size_t from = made_size, length = 0;
+		done(world, &command);
+		for (; from < made_size; from += length) {
+			struct event event;
+			assert_int_equal(event_decode(made + from, made_size - from, world->scratch, &event, &length,
+						 &world->info),
+				ERR_OK);
+			const struct event_traded *said = &event.traded;
+			if (event.header.type != EVENT_TRADED)
+				continue;
+			assert_int_equal(event.lists.range_count, 1);
+			ranges[0] = event.lists.ranges[0];
+			bust.trade_bust = (struct command_trade_bust){.trade = said->trade,
+				.market = said->market,
+				.seller = said->seller,
+				.buyer = said->buyer,
+				.kg = said->kg,
+				.amount_micros = said->amount_micros,
+				.seller_fee_micros = said->seller_fee_micros,
+				.buyer_fee_micros = said->buyer_fee_micros,
+				.reason_hash = world_hash(world)};
+		}
+	}
+	bust.lists = (struct record_lists){.ranges = ranges, .range_count = 1};
+	done(world, &bust);
+	command = world_command(world, COMMAND_ORDER_CANCEL_AFTER, 2);
+	command.order_cancel_after.after_us = CLOCK_US_PER_HOUR;
+	done(world, &command);
+	command = world_command(world, COMMAND_ORDER_CANCEL_AFTER, 3);
+	command.order_cancel_after.after_us = 10 * CLOCK_US_PER_HOUR;
+	done(world, &command);
+	command = world_command(world, COMMAND_MARKET_SCHEDULE, -1); /* what follows trades at once again */
+	command.market_schedule.market = 1;
+	done(world, &command);
+}
+
 static void trade(struct world *world)
 {
 	struct code8 currency;
@@ -141,6 +197,7 @@ static void trade(struct world *world)
 	market_order(world, 2, buy); /* at 91: the stop wakes */
 	while (rules_due(world->rules, &command))
 		done(world, &command);
+	session(world, sell, buy);
 	command = world_command(world, COMMAND_ORDER_CANCEL_ALL, -1);
 	command.order_cancel_all = (struct command_order_cancel_all){.org = world->orgs[0], .kill = 1};
 	done(world, &command);

@@ -3,31 +3,6 @@
  * command P1, P2 and P3 hold, and each is tried with a fault at each of its events first, which must leave nothing behind. */
 #include "trading.h"
 
-static struct command order(int org, enum order_side side, int64_t price, int64_t kg)
-{
-	struct command command = world_command(&at.world, COMMAND_ORDER_PLACE, org);
-	command.order_place = (struct command_order_place){.market = side == ORDER_SELL,
-		.batch = side == ORDER_SELL ? at.batch : 0,
-		.instrument = side == ORDER_BUY,
-		.price_micros = price,
-		.kg = kg,
-		.side = (uint32_t)side};
-	return command;
-}
-
-static struct id place(int org, enum order_side side, int64_t price, int64_t kg)
-{
-	struct command command = order(org, side, price, kg);
-	must(&command);
-	follow();
-	return command.id;
-}
-
-static uint32_t open_orders(void)
-{
-	return market_order_count(rules_market(at.world.rules));
-}
-
 /* ---- settlement ---- */
 
 static void a_trade_moves_kilograms_money_and_fees_in_one_entry(void **state)
@@ -185,12 +160,6 @@ static void a_market_order_trades_within_its_collar(void **state)
 }
 
 /* ---- stops ---- */
-
-static void trade_at(int64_t price)
-{
-	place(OTHER, ORDER_SELL, price, 1000);
-	place(BUYER, ORDER_BUY, price, 1000);
-}
 
 static void a_stop_wakes_when_the_last_trade_reaches_it(void **state)
 {
@@ -413,24 +382,6 @@ static void too_many_trades_for_one_command_go_on_by_themselves(void **state)
 	follow();
 	assert_int_equal(kg_of(BUYER, KG_HELD), had + (MARKET_TRADES_MOST + 10) * 1000);
 	assert_int_equal(open_orders(), 1); /* the rest rests */
-}
-
-/* A batch of another country, and so of another class, of which OTHER has 10,000 kg. */
-static uint64_t another_class(void)
-{
-	struct claim_run run;
-	struct command command = world_submission(&at.world, OTHER, at.world.next_hour[OTHER], 24, 100000, &run);
-	code8_set(&command.period_submit.country, "NO");
-	struct id period = command.period_submit.period;
-	struct hash root = command.period_submit.evidence_root;
-	must(&command);
-	at.world.next_hour[OTHER] += 24;
-	command = world_attestation(&at.world, 3, period, root);
-	must(&command);
-	command = world_command(&at.world, COMMAND_PERIOD_ISSUE, -1);
-	command.period_issue.period = period;
-	must(&command);
-	return at.world.result.number;
 }
 
 static void a_fok_is_whole_over_classes_whatever_their_minimums(void **state)

@@ -60,6 +60,26 @@ static inline void follow(void)
 	}
 }
 
+static inline struct command order(int org, enum order_side side, int64_t price, int64_t kg)
+{
+	struct command command = world_command(&at.world, COMMAND_ORDER_PLACE, org);
+	command.order_place = (struct command_order_place){.market = side == ORDER_SELL,
+		.batch = side == ORDER_SELL ? at.batch : 0,
+		.instrument = side == ORDER_BUY,
+		.price_micros = price,
+		.kg = kg,
+		.side = (uint32_t)side};
+	return command;
+}
+
+static inline struct id place(int org, enum order_side side, int64_t price, int64_t kg)
+{
+	struct command command = order(org, side, price, kg);
+	must(&command);
+	follow();
+	return command.id;
+}
+
 static inline int64_t kg_of(int org, enum kg_state state)
 {
 	return world_kg(&at.world, org, at.batch, state);
@@ -73,6 +93,11 @@ static inline int64_t money_of(struct id org, enum kg_state state)
 static inline int64_t cash(int org)
 {
 	return money_of(at.world.orgs[org], KG_HELD);
+}
+
+static inline uint32_t open_orders(void)
+{
+	return market_order_count(rules_market(at.world.rules));
 }
 
 static inline void deposit(int org, int64_t micros)
@@ -120,13 +145,36 @@ static inline int start(void **state)
 	return 0;
 }
 
+static inline enum err record_take(void *context, const uint8_t *record, size_t size)
+{
+	struct event_state_end end;
+	struct err_info info = {0};
+	enum err err = rules_restore(context, record, size, &end, &info);
+	if (err)
+		printf("a snapshot is not read: %s\n", info.detail);
+	return err;
+}
+
 static inline int stop(void **state)
 {
 	(void)state;
-	/* a snapshot of whatever rests gives the same state */
+	/* a snapshot of whatever is there gives the same state */
+	struct rules *again = rules_new(registry_id(rules_registry(at.world.rules)), 3);
+	struct hash is = world_state(at.world.rules), was, read;
+	assert_int_equal(rules_snapshot(at.world.rules, 1, is, record_take, again, &was, &at.world.info), ERR_OK);
+	read = world_state(again);
+	assert_memory_equal(&is, &was, sizeof is);
+	assert_memory_equal(&is, &read, sizeof is);
+	rules_free(&again);
 	world_check(&at.world);
 	world_stop(&at.world);
 	return 0;
+}
+
+static inline void trade_at(int64_t price)
+{
+	place(OTHER, ORDER_SELL, price, 1000);
+	place(BUYER, ORDER_BUY, price, 1000);
 }
 
 static inline void tick_at(int64_t time_us)
@@ -134,6 +182,24 @@ static inline void tick_at(int64_t time_us)
 	struct command command = {.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE, .tick = {.due_us = time_us}};
 	at.world.now_us = time_us - CLOCK_US_PER_SECOND; /* which give() adds */
 	must(&command);
+}
+
+/* A batch of another country, and so of another class, of which OTHER has 10,000 kg. */
+static inline uint64_t another_class(void)
+{
+	struct claim_run run;
+	struct command command = world_submission(&at.world, OTHER, at.world.next_hour[OTHER], 24, 100000, &run);
+	code8_set(&command.period_submit.country, "NO");
+	struct id period = command.period_submit.period;
+	struct hash root = command.period_submit.evidence_root;
+	must(&command);
+	at.world.next_hour[OTHER] += 24;
+	command = world_attestation(&at.world, 3, period, root);
+	must(&command);
+	command = world_command(&at.world, COMMAND_PERIOD_ISSUE, -1);
+	command.period_issue.period = period;
+	must(&command);
+	return at.world.result.number;
 }
 
 #endif
