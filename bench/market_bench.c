@@ -83,10 +83,8 @@ static void execute(struct bench *bench)
 	undo_clear(bench->undo);
 	if (err && !bench->refused++)
 		fprintf(stderr, "refused: %s\n", bench->info.detail);
-	while (market_due(bench->market, &bench->command.order_work.order)) {
-		bench->command.kind = COMMAND_ORDER_WORK;
+	while (market_due(bench->market, bench->ledger, &bench->command))
 		execute(bench);
-	}
 }
 
 static void order_place(struct bench *bench, const struct order_command *from, enum order_tif tif)
