@@ -619,7 +619,8 @@ enum err market_recall(struct market *market, struct ledger *ledger, struct deci
 	enum err err = orders_end(market, ledger, call, &whose, ORDER_RECALLED, &budget, &all, info);
 	if (!err)
 		err = auctions_recall(market, call, org, batch, info);
-	return err || !batch ? err : pools_pause(market, call, batch, info);
+	/* what one organisation is to lose is not in a pool, whose kilograms are nobody's own */
+	return err || !batch || !id_is_none(org) ? err : pools_pause(market, call, batch, info);
 }
 
 /* ---- what goes on by itself ---- */

@@ -315,6 +315,42 @@ static void a_pool_may_go_on_without_what_is_suspended(void **state)
 	must(&command);
 }
 
+static struct command dispute(uint64_t batch, int holder, const struct serial_range *range)
+{
+	struct command command = world_command(&at.world, COMMAND_DISPUTE_OPEN, 4);
+	command.dispute_open = (struct command_dispute_open){.batch = batch,
+		.holder = holder < 0 ? (struct id){{0}} : at.world.orgs[holder],
+		.reason_hash = world_hash(&at.world)};
+	command.lists = (struct record_lists){.ranges = range, .range_count = range != NULL};
+	return command;
+}
+
+/* Decision 18: a disputed batch leaves its pools; what one holder has of it is no matter of theirs. */
+static void a_disputed_batch_leaves_and_a_holders_serials_do_not(void **state)
+{
+	(void)state;
+	struct command command = dispute(0, SELLER, &(struct serial_range){at.batch, 500000, 10});
+	must(&command);
+	follow();
+	command = buy(BUYER, 100, 1000 * PRICE);
+	must(&command); /* the pool goes on */
+	command = dispute(at.batch, -1, NULL);
+	must(&command);
+	struct id which = command.id;
+	follow();
+	assert_int_equal(in_pool(at.batch, KG_POOLED), 0);
+	command = resume();
+	must(&command);
+	assert_int_equal(in_pool(at.batch, KG_POOLED), 0); /* not while it lasts */
+	command = world_command(&at.world, COMMAND_DISPUTE_DECIDE, -1);
+	command.dispute_decide =
+		(struct command_dispute_decide){.dispute = which, .reason_hash = world_hash(&at.world)};
+	must(&command);
+	command = resume();
+	must(&command);
+	assert_int_equal(in_pool(at.batch, KG_POOLED), 9900);
+}
+
 /* Every other kilogram, so that the batch lies in more ranges than a command may touch. */
 static void scattered_kilograms_leave_in_parts(void **state)
 {
@@ -404,7 +440,8 @@ int main(void)
 		CASE(what_leaves_is_first_in_first_out), CASE(chosen_serials_cost_a_fee),
 		CASE(shares_bring_their_part_rounded_down), CASE(chosen_serials_cost_shares),
 		CASE(a_suspended_batch_leaves_and_the_pool_pauses), CASE(a_pool_may_go_on_without_what_is_suspended),
-		CASE(scattered_kilograms_leave_in_parts), CASE(the_mean_price_is_the_difference_of_the_counters),
+		CASE(a_disputed_batch_leaves_and_a_holders_serials_do_not), CASE(scattered_kilograms_leave_in_parts),
+		CASE(the_mean_price_is_the_difference_of_the_counters),
 		CASE(whatever_happens_its_value_for_a_share_does_not_fall)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

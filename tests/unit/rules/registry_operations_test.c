@@ -319,6 +319,64 @@ static void buffer_cancel(void **state)
 	assert_int_equal(kg_of(OPERATOR, KG_CANCELLED), 1000);
 }
 
+/* A pending transfer: reserved. */
+static struct id reserved(int org, int64_t kg)
+{
+	struct command command = world_command(&world, COMMAND_TRANSFER, org);
+	command.transfer = (struct command_transfer){.to = world.orgs[OTHER], .batch = batch, .kg = kg, .pending = 1};
+	must(&command);
+	assert_int_equal(kg_of(org, KG_RESERVED), kg);
+	return command.id;
+}
+
+static struct command post(int org, struct id transfer, bool voids)
+{
+	struct command command = world_command(&world, voids ? COMMAND_PENDING_VOID : COMMAND_PENDING_POST, org);
+	if (voids)
+		command.pending_void = (struct command_pending_void){.transfer = transfer, .kilograms = 1};
+	else
+		command.pending_post = (struct command_pending_post){.transfer = transfer, .kilograms = 1};
+	return command;
+}
+
+static void reserved_suspend(void **state)
+{
+	(void)state;
+	struct id transfer = reserved(HOLDER, 1000);
+	struct command command = dispute(VERIFIER, batch, (struct id){0});
+	must(&command);
+	assert_int_equal(kg_of(HOLDER, KG_RESERVED), 1000);
+	command = post(HOLDER, transfer, false);
+	assert_int_equal(give(&command), ERR_BATCH_HELD);
+	command = post(HOLDER, transfer, true); /* home, and suspended */
+	must(&command);
+	assert_int_equal(move(HOLDER, &(struct serial_range){batch, 0, 1000}), ERR_BATCH_HELD);
+}
+
+static void reserved_reverse(void **state)
+{
+	(void)state;
+	struct id unsold = reserved(OPERATOR, 1000), sold = reserved(HOLDER, 1000);
+	struct command command = reverse(500);
+	must(&command);
+	command = post(OPERATOR, unsold, false);
+	assert_int_equal(give(&command), ERR_BATCH_HELD);
+	command = post(HOLDER, sold, false);
+	must(&command);
+	assert_int_equal(kg_of(OTHER, KG_HELD), 1000);
+}
+
+static void reserved_cancel(void **state)
+{
+	(void)state;
+	reserved(HOLDER, 1000);
+	struct command command = cancel_of(HOLDER, KG_RESERVED, &(struct serial_range){batch, 0, 1000});
+	assert_int_equal(give(&command), ERR_OUT_OF_REACH);
+	command = cancel_of(HOLDER, KG_HELD, &(struct serial_range){batch, 0, 1000});
+	assert_int_equal(give(&command), ERR_INSUFFICIENT_KG);
+	assert_int_equal(kg_of(HOLDER, KG_RESERVED), 1000);
+}
+
 /* The states that kilograms come to through other rooms, and the final ones: nothing is cancelled there. */
 static void other_states_are_out_of_reach(void **state)
 {
@@ -827,7 +885,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {TEST(held_suspend), TEST(held_reverse), TEST(held_cancel),
 		TEST(listed_suspend), TEST(listed_reverse), TEST(listed_cancel), TEST(escrow_suspend),
-		TEST(escrow_reverse), TEST(escrow_cancel), TEST(buffer_suspend_and_reverse), TEST(buffer_cancel),
+		TEST(escrow_reverse), TEST(escrow_cancel), TEST(reserved_suspend), TEST(reserved_reverse),
+		TEST(reserved_cancel), TEST(buffer_suspend_and_reverse), TEST(buffer_cancel),
 		TEST(other_states_are_out_of_reach), TEST(final_states_stay), TEST(a_cancellation_says_why),
 		TEST(the_registry_cancels_what_is_suspended_of_one_batch), TEST(a_dispute_names_one_thing),
 		TEST(a_disputed_batch_is_suspended_beside_any_hold), TEST(an_upheld_dispute_of_a_batch_reverses_it),
