@@ -75,6 +75,7 @@ static const struct cli_option orders_options[] = {ORG_OPTION, {"market", "NUMBE
 	{"status", "STATUS", "open, sleeping, filled or ended"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
 static const struct cli_option executions_options[] = {
 	ORG_OPTION, {"order_id", "ID", "only those of this order"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
+static const struct cli_option halt_options[] = {{"until", "TIME", "when it goes on by itself"}, END};
 static const struct cli_option cancel_all_options[] = {{"market", "NUMBER", "only those of this market"}, END};
 static const struct cli_option trades_options[] = {
 	{"class", "NUMBER", "only those of this class"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
@@ -552,9 +553,14 @@ const struct cli_command cli_commands[] = {
 	REST("markets", "get", "markets.get", "GET", "/v1/markets/{market}", .options = view_options,
 		.doc = "Shows a market", .examples = "carbonctl markets get 1"),
 	REST("markets", "halt", "markets.halt", "POST", "/v1/markets/{market}/halt", .flags = CLI_VALUE,
-		.doc = "Halts a market: it takes cancellations alone", .examples = "carbonctl markets halt 1"),
+		.options = halt_options, .doc = "Halts a market: it takes cancellations alone",
+		.examples = "carbonctl markets halt 1"),
 	REST("markets", "resume", "markets.resume", "POST", "/v1/markets/{market}/resume", .flags = CLI_VALUE,
 		.doc = "Lets a halted market go on", .examples = "carbonctl markets resume 1"),
+	REST("markets", "schedule", "markets.schedule", "POST", "/v1/markets/{market}/schedule",
+		.flags = CLI_BODY | CLI_VALUE, .doc = "Gives a market its price bands, auctions and trading hours",
+		.examples = "carbonctl markets schedule 1 static_ppm=200000 dynamic_ppm=50000 auction_us=300000000\n"
+			    "carbonctl markets schedule 1 @schedule.json"),
 	LIST("classes", "classes.list", "/v1/markets/{market}/classes", .flags = CLI_PAGED, .options = views_options,
 		.columns = "class durability vintage country methodology last_price last_at",
 		.doc = "Lists the classes of supply of a market, with their last trades",
@@ -590,6 +596,10 @@ const struct cli_command cli_commands[] = {
 	REST("trades", "get", "trades.get", "GET", "/v1/trades/{trade}", .options = view_options,
 		.doc = "Shows a trade, without names", .examples = "carbonctl trades get 1"),
 
+	REST("trades", "bust", "trades.bust", "POST", "/v1/trades/{trade}/bust", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "amount seller_fee buyer_fee reason",
+		.doc = "Undoes a trade; the body is what its two executions say, and the reason",
+		.examples = "carbonctl trades bust 17 @trade.json"),
 	REST("trades", "watch", "trades.watch", "GET", "/v1/markets/{market}/stream", .flags = CLI_RAW | CLI_STREAM,
 		.accept = "text/event-stream", .doc = "Shows the trades of a market as they happen",
 		.examples = "carbonctl trades watch 1"),
@@ -616,6 +626,10 @@ const struct cli_command cli_commands[] = {
 	REST("orders", "cancel-all", "orders.cancel-all", "POST", "/v1/orders/cancel-all", .flags = CLI_VALUE,
 		.options = cancel_all_options, .doc = "Cancels the organisation's orders, 2,000 at most",
 		.examples = "carbonctl orders cancel-all --market 1"),
+	REST("orders", "cancel-after", "orders.cancel-after", "POST", "/v1/orders/cancel-after",
+		.flags = CLI_BODY | CLI_VALUE,
+		.doc = "Dead-man switch: the organisation's orders end unless this comes again in time",
+		.examples = "carbonctl orders cancel-after after_us=60000000"),
 	REST("orders", "watch", "orders.watch", "GET", "/v1/orders/stream", .flags = CLI_RAW | CLI_STREAM,
 		.accept = "text/event-stream", .doc = "Shows what becomes of the organisation's orders, as it happens",
 		.examples = "carbonctl orders watch"),

@@ -8,6 +8,8 @@
 
 static const enum err market_errors[] = {
 	ERR_DUPLICATE, ERR_COMMAND_ID_INVALID, ERR_COMMAND_REUSED, ERR_COMMAND_RUNNING, ERR_OK};
+static const enum err bust_errors[] = {ERR_TRADE_UNKNOWN, ERR_TRADE_MOVED_ON, ERR_INSUFFICIENT_FUNDS,
+	ERR_COMMAND_ID_INVALID, ERR_COMMAND_REUSED, ERR_COMMAND_RUNNING, ERR_OK};
 static const enum err depth_errors[] = {ERR_BUSY, ERR_OK};
 
 /* ---- markets ---- */
@@ -74,25 +76,106 @@ static enum err markets_open(struct http_request *request, struct err_info *info
 	return value_submit(request, &command, NULL, 0, info);
 }
 
-static enum err market_set(struct http_request *request, enum market_state state, struct err_info *info)
+static enum err market_set(
+	struct http_request *request, enum market_state state, int64_t until_us, struct err_info *info)
 {
 	struct command command = value_command(request, COMMAND_MARKET_HALT);
 	int64_t market = 0;
 	enum err err = value_path_number(request, "market", &market, info);
 	if (err)
 		return err;
-	command.market_halt = (struct command_market_halt){.market = (uint64_t)market, .state = (uint32_t)state};
+	command.market_halt = (struct command_market_halt){
+		.market = (uint64_t)market, .until_us = until_us, .state = (uint32_t)state};
 	return value_submit(request, &command, NULL, 0, info);
 }
 
+struct halting {
+	int64_t until;
+};
+static const struct field halting_fields[] = {
+	FIELD(struct halting, until, FIELD_TIME, .doc = "When it goes on by itself; left out: when it is let"),
+	FIELD_END};
+
 static enum err markets_halt(struct http_request *request, struct err_info *info)
 {
-	return market_set(request, MARKET_HALTED, info);
+	const struct halting *given = http_query(request);
+	return market_set(request, MARKET_HALTED, or_else(given->until, 0), info);
 }
 
 static enum err markets_resume(struct http_request *request, struct err_info *info)
 {
-	return market_set(request, MARKET_OPEN, info);
+	return market_set(request, MARKET_OPEN, 0, info);
+}
+
+struct scheduling {
+	int64_t static_ppm, dynamic_ppm, interruption_us, auction_us;
+	struct field_list hours;
+};
+static const struct field scheduling_fields[] = {
+	FIELD(struct scheduling, static_ppm, FIELD_INT, .max = 900000, .unit = "ppm",
+		.doc = "How far from the price of its last auction a class may "
+		       "trade; any where left out"),
+	FIELD(struct scheduling, dynamic_ppm, FIELD_INT, .max = 900000, .unit = "ppm",
+		.doc = "How far from its last trade; any where left out"),
+	FIELD(struct scheduling, interruption_us, FIELD_INT, .max = MARKET_AUCTION_US_MAX, .unit = "us",
+		.doc = "Length of the auction that a trade out of a band begins, "
+		       "at least a second; 5 minutes where left out"),
+	FIELD(struct scheduling, auction_us, FIELD_INT, .max = MARKET_AUCTION_US_MAX, .unit = "us",
+		.doc = "Length of the auction at opening and after a halt; none where left out"),
+	FIELD(struct scheduling, hours, FIELD_TEXTS, .max = 7,
+		.doc = "Trading hours in UTC, one a day: \"mon 09:00-17:30\"; "
+		       "left out: always"),
+	FIELD_END};
+
+#define INTERRUPTION_US INT64_C(300000000)
+
+/* "mon 09:00-17:30" into the minutes of its day. */
+static bool hours_parse(const char *text, uint32_t minutes[14])
+{
+	static const char days[] = "montuewedthufrisatsun";
+	static const char form[] = "aaa 99:99-99:99";
+	for (size_t i = 0; i < sizeof form; i++) {
+		bool fits = form[i] == '9'   ? text[i] >= '0' && text[i] <= '9'
+			    : form[i] == 'a' ? text[i] >= 'a' && text[i] <= 'z'
+					     : text[i] == form[i];
+		if (!fits)
+			return false;
+	}
+	for (size_t day = 0; day < 7; day++) {
+		if (memcmp(text, days + 3 * day, 3) != 0)
+			continue;
+		for (size_t i = 0; i < 2; i++) {
+			const char *at = text + 4 + 6 * i;
+			uint32_t minute = (uint32_t)(at[3] - '0') * 10 + (uint32_t)(at[4] - '0');
+			minutes[2 * day + i] = ((uint32_t)(at[0] - '0') * 10 + (uint32_t)(at[1] - '0')) * 60 + minute;
+			if (minute > 59)
+				return false;
+		}
+		return minutes[2 * day] < minutes[2 * day + 1] && minutes[2 * day + 1] <= 24 * 60;
+	}
+	return false;
+}
+
+static enum err markets_schedule(struct http_request *request, struct err_info *info)
+{
+	const struct scheduling *body = http_body(request);
+	struct command command = value_command(request, COMMAND_MARKET_SCHEDULE);
+	struct command_market_schedule *asked = &command.market_schedule;
+	int64_t market = 0;
+	enum err err = value_path_number(request, "market", &market, info);
+	*asked = (struct command_market_schedule){.market = (uint64_t)market,
+		.static_ppm = or_else(body->static_ppm, 0),
+		.dynamic_ppm = or_else(body->dynamic_ppm, 0),
+		.interruption_us = or_else(body->interruption_us, INTERRUPTION_US),
+		.auction_us = or_else(body->auction_us, 0),
+		.calendar = body->hours.count > 0};
+	uint32_t minutes[14] = {0};
+	for (size_t i = 0; i < body->hours.count && !err; i++)
+		if (!hours_parse(((const char *const *)body->hours.items)[i], minutes))
+			err = err_set(info, ERR_INVALID_FIELD, "/hours",
+				"/hours must be texts like \"mon 09:00-17:30\", up to 24:00");
+	memcpy(&asked->mon_open, minutes, sizeof minutes);
+	return err ? err : value_submit(request, &command, NULL, 0, info);
 }
 
 /* ---- classes and instruments ---- */
@@ -271,6 +354,63 @@ static enum err trades_get(struct http_request *request, struct err_info *info)
 	return err ? err : http_answer_row(request, trade_fields, &row, row.position);
 }
 
+struct undoing {
+	int64_t market, kg, amount_micros, seller_fee_micros, buyer_fee_micros;
+	struct id seller_org_id, buyer_org_id;
+	struct field_list ranges;
+	const char *reason;
+};
+static const struct field undoing_fields[] = {
+	FIELD(struct undoing, market, FIELD_INT, .flags = FIELD_REQUIRED, .min = 1, .doc = "The market"),
+	FIELD(struct undoing, seller_org_id, FIELD_ID, .flags = FIELD_REQUIRED, .doc = "Who sold"),
+	FIELD(struct undoing, buyer_org_id, FIELD_ID, .flags = FIELD_REQUIRED, .doc = "Who bought"),
+	FIELD(struct undoing, kg, FIELD_INT, .flags = FIELD_REQUIRED, .min = 1, .max = MARKET_KG_MAX, .unit = "kg",
+		.doc = "Quantity"),
+	FIELD_AS(struct undoing, amount_micros, "amount", FIELD_MICROS, .flags = FIELD_REQUIRED, .min = 1,
+		.max = LEDGER_MICROS_MAX, .doc = "What the buyer paid"),
+	FIELD_AS(struct undoing, seller_fee_micros, "seller_fee", FIELD_MICROS, .flags = FIELD_REQUIRED,
+		.min = -LEDGER_MICROS_MAX, .max = LEDGER_MICROS_MAX, .doc = "Fee of the seller's execution"),
+	FIELD_AS(struct undoing, buyer_fee_micros, "buyer_fee", FIELD_MICROS, .flags = FIELD_REQUIRED,
+		.min = -LEDGER_MICROS_MAX, .max = LEDGER_MICROS_MAX, .doc = "Fee of the buyer's"),
+	FIELD(struct undoing, ranges, FIELD_LIST, .flags = FIELD_REQUIRED, .table = range_item_fields,
+		.item_size = sizeof(struct serial_range_item), .min = 1, .max = EVENTS_RANGES_MAX,
+		.doc = "The serials, in the order of the trade"),
+	FIELD(struct undoing, reason, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = VALUE_REASON_BYTES,
+		.doc = "Why; kept in the vault"),
+	FIELD_END};
+
+/* Undoes a trade: the engine checks that it moved what its two executions, and so this request, say. */
+static enum err trades_bust(struct http_request *request, struct err_info *info)
+{
+	const struct undoing *body = http_body(request);
+	struct command command = value_command(request, COMMAND_TRADE_BUST);
+	struct serial_range *ranges = ARENA_ARRAY(http_arena(request), struct serial_range, body->ranges.count);
+	const struct serial_range_item *items = body->ranges.items;
+	struct vault_row reason;
+	int64_t trade = 0;
+	enum err err = value_path_number(request, "trade", &trade, info);
+	if (!err && !ranges)
+		err = err_set(info, ERR_NO_MEMORY, NULL, "no memory for the serials");
+	if (!err)
+		err = value_text(request, command.org, "reason", body->reason, &reason, info);
+	if (err)
+		return err;
+	for (size_t i = 0; i < body->ranges.count; i++)
+		ranges[i] = (struct serial_range){
+			.batch = (uint64_t)items[i].batch, .start = items[i].start, .length = items[i].length};
+	command.trade_bust = (struct command_trade_bust){.trade = (uint64_t)trade,
+		.market = (uint64_t)body->market,
+		.seller = body->seller_org_id,
+		.buyer = body->buyer_org_id,
+		.kg = body->kg,
+		.amount_micros = body->amount_micros,
+		.seller_fee_micros = body->seller_fee_micros,
+		.buyer_fee_micros = body->buyer_fee_micros,
+		.reason_hash = reason.hash};
+	command.lists = (struct record_lists){.ranges = ranges, .range_count = body->ranges.count};
+	return value_submit(request, &command, &reason, 1, info);
+}
+
 #define PUBLIC(path_, response_, handler_, operation_, doc_, ...)                                                  \
 	HTTP_ROUTE(HTTP_GET, path_, "public", .kind = HTTP_WORK, .cost = 2, .response = response_, .success = 200, \
 		.handler = handler_, .operation = operation_, .doc = doc_, __VA_ARGS__)
@@ -291,9 +431,14 @@ const struct http_route api_markets_routes[] = {
 	PUBLIC("/v1/markets/{market}", market_fields, markets_get, "markets.get", "A market by its number",
 		.flags = HTTP_PUBLIC | HTTP_AT_LEAST),
 	COMMAND("/v1/markets/{market}/halt", "market:halt", markets_halt, "markets.halt",
-		"Halts a market: it takes cancellations alone", .success = 200),
+		"Halts a market: it takes cancellations alone", .success = 200, .query = halting_fields,
+		.query_size = sizeof(struct halting)),
 	COMMAND("/v1/markets/{market}/resume", "market:halt", markets_resume, "markets.resume",
-		"Lets a halted market go on", .success = 200),
+		"Lets a halted market go on: with an auction, where its schedule has one", .success = 200),
+	COMMAND("/v1/markets/{market}/schedule", "market:write", markets_schedule, "markets.schedule",
+		"Gives a market its price bands, auctions and trading hours: the "
+		"next version of its schedule",
+		.success = 200, .request = scheduling_fields, .request_size = sizeof(struct scheduling)),
 	PUBLIC_LIST("/v1/markets/{market}/classes", market_class_fields, classes_list, "classes.list",
 		"Classes of supply of a market, with their last trades"),
 	PUBLIC_LIST("/v1/markets/{market}/instruments", instrument_fields, instruments_list, "instruments.list",
@@ -318,4 +463,10 @@ const struct http_route api_markets_routes[] = {
 		.query_size = sizeof(struct trades_query)),
 	PUBLIC("/v1/trades/{trade}", trade_fields, trades_get, "trades.get", "A trade by its number, without names",
 		.flags = HTTP_PUBLIC | HTTP_AT_LEAST),
+	HTTP_ROUTE(HTTP_POST, "/v1/trades/{trade}/bust", "market:halt", .kind = HTTP_LATER, .flags = HTTP_VALUE,
+		.body_bytes_max = VALUE_BODY_BYTES, .cost = 5, .request = undoing_fields,
+		.request_size = sizeof(struct undoing), .response = value_result_fields, .success = 200,
+		.errors = bust_errors, .handler = trades_bust, .reply = value_reply, .operation = "trades.bust",
+		.doc = "Undoes a trade of the last 65,536: serials, amount and fees go "
+		       "back, if the buyer still has the serials"),
 	{.path = NULL}};

@@ -8,11 +8,12 @@
 #include <string.h>
 
 static const enum err place_errors[] = {ERR_MARKET_CLOSED, ERR_NO_LIQUIDITY, ERR_WOULD_TRADE, ERR_NOT_FILLABLE,
-	ERR_TRADER_STOPPED, ERR_INSUFFICIENT_KG, ERR_INSUFFICIENT_FUNDS, ERR_BATCH_HELD, ERR_ACCOUNT_HELD,
-	ERR_COMMAND_TOO_LARGE, ERR_DUPLICATE, ERR_COMMAND_ID_INVALID, ERR_COMMAND_REUSED, ERR_COMMAND_RUNNING, ERR_OK};
-static const enum err change_errors[] = {ERR_ORDER_DONE, ERR_MARKET_CLOSED, ERR_WOULD_TRADE, ERR_INSUFFICIENT_KG,
-	ERR_INSUFFICIENT_FUNDS, ERR_BATCH_HELD, ERR_ACCOUNT_HELD, ERR_COMMAND_TOO_LARGE, ERR_COMMAND_ID_INVALID,
+	ERR_OUT_OF_BAND, ERR_NOT_IN_AUCTION, ERR_TRADER_STOPPED, ERR_INSUFFICIENT_KG, ERR_INSUFFICIENT_FUNDS,
+	ERR_BATCH_HELD, ERR_ACCOUNT_HELD, ERR_COMMAND_TOO_LARGE, ERR_DUPLICATE, ERR_COMMAND_ID_INVALID,
 	ERR_COMMAND_REUSED, ERR_COMMAND_RUNNING, ERR_OK};
+static const enum err change_errors[] = {ERR_ORDER_DONE, ERR_MARKET_CLOSED, ERR_WOULD_TRADE, ERR_OUT_OF_BAND,
+	ERR_INSUFFICIENT_KG, ERR_INSUFFICIENT_FUNDS, ERR_BATCH_HELD, ERR_ACCOUNT_HELD, ERR_COMMAND_TOO_LARGE,
+	ERR_COMMAND_ID_INVALID, ERR_COMMAND_REUSED, ERR_COMMAND_RUNNING, ERR_OK};
 static const enum err cancel_errors[] = {
 	ERR_ORDER_DONE, ERR_COMMAND_ID_INVALID, ERR_COMMAND_REUSED, ERR_COMMAND_RUNNING, ERR_OK};
 
@@ -409,6 +410,23 @@ static enum err orders_cancel_all(struct http_request *request, struct err_info 
 	return value_submit(request, &command, NULL, 0, info);
 }
 
+struct watching {
+	int64_t after_us;
+};
+static const struct field watching_fields[] = {
+	FIELD(struct watching, after_us, FIELD_INT, .flags = FIELD_REQUIRED, .max = INT64_C(86400000000), .unit = "us",
+		.doc = "In so long, a second to a day; 0: never"),
+	FIELD_END};
+
+/* The dead-man switch. */
+static enum err orders_cancel_after(struct http_request *request, struct err_info *info)
+{
+	const struct watching *body = http_body(request);
+	struct command command = value_command(request, COMMAND_ORDER_CANCEL_AFTER);
+	command.order_cancel_after.after_us = body->after_us;
+	return value_submit(request, &command, NULL, 0, info);
+}
+
 /* `kill` 1: no more orders, 2: again. */
 static enum err trader_set(struct http_request *request, uint32_t kill, struct err_info *info)
 {
@@ -453,6 +471,11 @@ const struct http_route api_orders_routes[] = {LIST("/v1/orders", orders_query, 
 		"Cancels the organisation's orders: at most 2,000 at a time, whose "
 		"serials lie in at most 256 ranges",
 		.success = 200, .query = cancelling_fields, .query_size = sizeof(struct cancelling)),
+	COMMAND("/v1/orders/cancel-after", "order:write", cancel_errors, orders_cancel_after, "orders.cancel-after",
+		"Dead-man switch: the organisation's orders end unless this comes "
+		"again in time",
+		.success = 200, .body_bytes_max = VALUE_BODY_BYTES, .request = watching_fields,
+		.request_size = sizeof(struct watching)),
 	HTTP_ROUTE(HTTP_GET, "/v1/orders/{id}", "order:read", .kind = HTTP_WORK, .flags = HTTP_AT_LEAST, .cost = 1,
 		.response = order_fields, .success = 200, .handler = orders_get, .operation = "orders.get",
 		.doc = "An order by its id, which its client made; also when it is done"),

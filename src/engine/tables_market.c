@@ -17,7 +17,24 @@ const struct field market_fields[] = {FIELD(struct market_row, market, FIELD_INT
 	FIELD(struct market_row, collar_ppm, FIELD_INT, .unit = "ppm",
 		.doc = "how far from the best price a market order may trade"),
 	FIELD(struct market_row, house_org_id, FIELD_ID, .doc = "organisation that takes the fees"),
-	FIELD(struct market_row, state, FIELD_ENUM, .names = event_market_state_names, .doc = "open or halted"),
+	FIELD(struct market_row, state, FIELD_ENUM, .names = event_market_state_names,
+		.doc = "open, halted, closed, auction (orders are collected) or "
+		       "clearing (they trade at the auction's price)"),
+	FIELD(struct market_row, until, FIELD_TIME, .doc = "when the state ends by itself; left out: not by time"),
+	FIELD(struct market_row, closes_at, FIELD_TIME, .doc = "end of its trading hours, while it is in them"),
+	FIELD(struct market_row, schedule_version, FIELD_INT, .min = 1,
+		.doc = "its schedule, of which this is the version"),
+	FIELD(struct market_row, static_ppm, FIELD_INT, .unit = "ppm",
+		.doc = "how far from the price of its last auction a class may "
+		       "trade; 0: any"),
+	FIELD(struct market_row, dynamic_ppm, FIELD_INT, .unit = "ppm", .doc = "how far from its last trade; 0: any"),
+	FIELD(struct market_row, interruption_us, FIELD_INT, .unit = "us",
+		.doc = "length of the auction that a trade out of a band begins"),
+	FIELD(struct market_row, auction_us, FIELD_INT, .unit = "us",
+		.doc = "length of the auction at opening and after a halt; 0: none"),
+	FIELD(struct market_row, hours, FIELD_TEXTS, .max = 7,
+		.doc = "trading hours in UTC, \"mon 09:00-17:30\"; left out: "
+		       "always"),
 	FIELD(struct market_row, opened_at, FIELD_TIME, .doc = "when it was opened"), POSITION(market_row), FIELD_END};
 
 const struct store_collection markets_collection = {.name = "markets",
@@ -147,7 +164,9 @@ const struct field trade_fields[] = {FIELD(struct trade_row, trade, FIELD_INT, .
 		.doc = "side of the order that came"),
 	FIELD(struct trade_row, ranges, FIELD_LIST, .table = range_item_fields,
 		.item_size = sizeof(struct serial_range_item), .max = EVENTS_RANGES_MAX, .doc = "the serials"),
-	FIELD(struct trade_row, traded_at, FIELD_TIME, .doc = "when"), POSITION(trade_row), FIELD_END};
+	FIELD(struct trade_row, traded_at, FIELD_TIME, .doc = "when"),
+	FIELD(struct trade_row, busted_at, FIELD_TIME, .doc = "when it was undone; left out: it stands"),
+	POSITION(trade_row), FIELD_END};
 
 static const struct store_index trades_indexes[] = {{.name = "by_market", .fields = {"market", "trade"}},
 	{.name = "by_class", .fields = {"class", "trade"}}, {.name = NULL}};

@@ -2,6 +2,8 @@
  * each ladder of the book shows. The projector's thread. */
 #include "views.h"
 
+#include <stdio.h>
+
 static int64_t or_absent(int64_t number)
 {
 	return number ? number : FIELD_ABSENT;
@@ -26,6 +28,8 @@ enum err view_on_market_opened(struct projector *projector, const struct event *
 	row->collar_ppm = said->collar_ppm;
 	row->house_org_id = said->house;
 	row->state = MARKET_OPEN;
+	row->until = row->closes_at = row->schedule_version = FIELD_ABSENT;
+	row->static_ppm = row->dynamic_ppm = row->interruption_us = row->auction_us = FIELD_ABSENT;
 	row->opened_at = event->header.time_us;
 	return row->currency ? ERR_OK : ERR_NO_MEMORY;
 }
@@ -35,9 +39,44 @@ enum err view_on_market_halted(struct projector *projector, const struct event *
 	struct market_row *row = NULL;
 	enum err err = view_row(
 		projector, SHEET_MARKETS, KEYED(market_row, .market = (int64_t)event->market_halted.market), &row);
-	if (!err && row)
-		row->state = (int)event->market_halted.state;
-	return err;
+	if (err || !row)
+		return err;
+	row->state = (int)event->market_halted.state;
+	row->until = or_absent(event->market_halted.until_us);
+	row->closes_at = or_absent(event->market_halted.closes_us);
+	return ERR_OK;
+}
+
+static enum err hours_of(struct projector *projector, const uint32_t *hours, struct field_list *ret_list)
+{
+	static const char *const days[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
+	const char **texts = ARENA_ARRAY(view_arena(projector), const char *, 7);
+	size_t count = 0;
+	for (int day = 0; texts && day < 7; day++, hours += 2) {
+		char text[32];
+		snprintf(text, sizeof text, "%s %02u:%02u-%02u:%02u", days[day], hours[0] / 60, hours[0] % 60,
+			hours[1] / 60, hours[1] % 60);
+		if (hours[1] && (texts[count++] = view_text(projector, text)) == NULL)
+			return ERR_NO_MEMORY;
+	}
+	*ret_list = (struct field_list){.items = count ? texts : NULL, .count = count};
+	return texts ? ERR_OK : ERR_NO_MEMORY;
+}
+
+enum err view_on_market_scheduled(struct projector *projector, const struct event *event)
+{
+	const struct event_market_scheduled *said = &event->market_scheduled;
+	struct market_row *row = NULL;
+	enum err err = view_row(projector, SHEET_MARKETS, KEYED(market_row, .market = (int64_t)said->market), &row);
+	if (err || !row)
+		return err;
+	row->schedule_version = (int64_t)said->schedule_version;
+	row->closes_at = or_absent(said->closes_us);
+	row->static_ppm = said->static_ppm;
+	row->dynamic_ppm = said->dynamic_ppm;
+	row->interruption_us = said->interruption_us;
+	row->auction_us = said->auction_us;
+	return hours_of(projector, &said->mon_open, &row->hours);
 }
 
 enum err view_on_class_opened(struct projector *projector, const struct event *event)
@@ -402,6 +441,7 @@ static enum err trade_make(struct projector *projector, const struct event *even
 	row->amount_micros = said->amount_micros;
 	row->taker_side = (int)said->taker_side;
 	row->traded_at = event->header.time_us;
+	row->busted_at = FIELD_ABSENT;
 	return view_range_items(projector, &event->lists, &row->ranges);
 }
 
@@ -429,6 +469,11 @@ enum err view_on_traded(struct projector *projector, const struct event *event)
 enum err view_on_trade_busted(struct projector *projector, const struct event *event)
 {
 	const struct event_trade_busted *said = &event->trade_busted;
-	return view_ranges_move(
-		projector, event, view_place(said->buyer, KG_HELD), view_place(said->seller, KG_HELD), (struct id){0});
+	struct trade_row *row = NULL;
+	enum err err = view_row(projector, SHEET_TRADES, KEYED(trade_row, .trade = (int64_t)said->trade), &row);
+	if (!err && row)
+		row->busted_at = event->header.time_us;
+	return err ? err
+		   : view_ranges_move(projector, event, view_place(said->buyer, KG_HELD),
+			     view_place(said->seller, KG_HELD), (struct id){0});
 }

@@ -12,7 +12,11 @@ struct market_row {
 	const char *currency;
 	int64_t tick_micros, lot_kg, maker_ppm, taker_ppm, collar_ppm;
 	struct id house_org_id;
-	int state; /* enum market_state */
+	int state;                /* enum market_state */
+	int64_t until, closes_at; /* FIELD_ABSENT: the state does not end by time; it has no trading hours */
+	int64_t schedule_version; /* of the schedule, like what follows; FIELD_ABSENT: it was given none */
+	int64_t static_ppm, dynamic_ppm, interruption_us, auction_us;
+	struct field_list hours; /* texts: "mon 09:00-17:30" */
 	int64_t opened_at;
 	int64_t position;
 };
@@ -89,6 +93,7 @@ struct trade_row {
 	int taker_side;
 	struct field_list ranges; /* struct serial_range_item */
 	int64_t traded_at;
+	int64_t busted_at; /* FIELD_ABSENT: it stands */
 	int64_t position;
 };
 extern const struct field trade_fields[];               /* without names: public */

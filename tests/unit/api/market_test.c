@@ -271,6 +271,66 @@ static void amended_stopped_and_halted(void **state)
 	json_decref(ended);
 }
 
+/* A schedule, a halt with an end, the dead-man switch, and a trade that is undone as its two executions say. */
+static void sessions_and_trades_that_are_undone(void **state)
+{
+	(void)state;
+	char path[160], body[2048], org[2][ID_TEXT_SIZE];
+#define SCHEDULE_OF(hours) "{\"static_ppm\":500000,\"auction_us\":1000000,\"hours\":[\"mon 00:00-24:00\"," hours "]}"
+#define EVERY_DAY                                                                                              \
+	"\"tue 00:00-24:00\",\"wed 00:00-24:00\",\"thu 00:00-24:00\",\"fri 00:00-24:00\",\"sat 00:00-24:00\"," \
+	"\"sun 00:00-24:00\""
+	snprintf(path, sizeof path, "/v1/markets/%lld/schedule", (long long)market);
+	json_decref(post(422, admin, path, new_key(), SCHEDULE_OF("\"tue 9:00-17:00\"")));
+	json_decref(post(422, admin, path, new_key(), SCHEDULE_OF("\"tue 10:00-10:00\"")));
+	json_decref(post(403, sells, path, new_key(), SCHEDULE_OF(EVERY_DAY)));
+	json_decref(post(200, admin, path, new_key(), SCHEDULE_OF(EVERY_DAY)));
+	snprintf(path, sizeof path, "/v1/markets/%lld", (long long)market);
+	json_t *row = get(200, NULL, path, engine_position(api.engine));
+	assert_int_equal(integer(row, "schedule_version"), 1);
+	assert_int_equal(integer(row, "static_ppm"), 500000);
+	assert_int_equal(json_array_size(json_object_get(row, "hours")), 7);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(row, "hours"), 6)), "sun 00:00-24:00");
+	assert_non_null(member(row, "closes_at"));
+	json_decref(row);
+	snprintf(path, sizeof path, "/v1/markets/%lld/schedule", (long long)market);
+	json_decref(post(200, admin, path, new_key(), "{}"));
+	snprintf(path, sizeof path, "/v1/markets/%lld/halt?until=2020-01-01T00:00:00Z", (long long)market);
+	json_decref(post(422, admin, path, new_key(), NULL));
+
+	json_decref(post(422, buys, "/v1/orders/cancel-after", new_key(), "{\"after_us\":5}"));
+	json_decref(post(200, buys, "/v1/orders/cancel-after", new_key(), "{\"after_us\":60000000}"));
+	json_decref(post(200, buys, "/v1/orders/cancel-after", new_key(), "{\"after_us\":0}"));
+
+	json_t *ask = sell(201, "65", 1000), *bid = buy(201, "65", 1000);
+	snprintf(path, sizeof path, "/v1/executions?order_id=%s", member(bid, "id"));
+	json_t *bought = get(200, buys, path, engine_position(api.engine));
+	snprintf(path, sizeof path, "/v1/executions?order_id=%s", member(ask, "id"));
+	json_t *sold = get(200, sells, path, engine_position(api.engine));
+	json_t *buys_side = json_array_get(json_object_get(bought, "items"), 0);
+	json_t *sells_side = json_array_get(json_object_get(sold, "items"), 0);
+	char *ranges = json_dumps(json_object_get(buys_side, "ranges"), JSON_COMPACT);
+	snprintf(body, sizeof body,
+		"{\"market\":%lld,\"seller_org_id\":\"%s\",\"buyer_org_id\":\"%s\",\"kg\":1000,\"amount\":\"65\","
+		"\"seller_fee\":\"%s\",\"buyer_fee\":\"%s\",\"ranges\":%s,\"reason\":\"a slip of the finger\"}",
+		(long long)market, id_text(seller, org[0]), id_text(buyer, org[1]), member(sells_side, "fee"),
+		member(buys_side, "fee"), ranges);
+	int64_t trade = integer(buys_side, "trade");
+	snprintf(path, sizeof path, "/v1/trades/%lld/bust", (long long)trade);
+	json_decref(post(403, buys, path, new_key(), body));
+	json_decref(post(200, admin, path, new_key(), body));
+	json_decref(post(409, admin, path, new_key(), body)); /* once */
+	snprintf(path, sizeof path, "/v1/trades/%lld", (long long)trade);
+	row = get(200, NULL, path, engine_position(api.engine));
+	assert_non_null(member(row, "busted_at"));
+	json_decref(row);
+	free(ranges);
+	json_decref(bought);
+	json_decref(sold);
+	json_decref(ask);
+	json_decref(bid);
+}
+
 /* Many at once: each for itself, in their order, with ids of their own or made of the request's. */
 static void many_orders_at_once(void **state)
 {
@@ -366,7 +426,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(a_trade_as_both_sides_and_strangers_see_it),
 		cmocka_unit_test(faults_name_the_field_and_its_range),
 		cmocka_unit_test(a_repeat_is_the_same_answer_and_another_body_is_refused),
-		cmocka_unit_test(amended_stopped_and_halted), cmocka_unit_test(many_orders_at_once),
-		cmocka_unit_test(streams_say_what_happens_and_resume)};
+		cmocka_unit_test(amended_stopped_and_halted), cmocka_unit_test(sessions_and_trades_that_are_undone),
+		cmocka_unit_test(many_orders_at_once), cmocka_unit_test(streams_say_what_happens_and_resume)};
 	return cmocka_run_group_tests(tests, open_market, tear_down);
 }
