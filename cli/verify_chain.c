@@ -309,6 +309,10 @@ static bool movement(const struct event *event, struct span *ret_from, struct sp
 		ret_from->org = event->traded.seller;
 		ret_to->org = event->traded.buyer;
 		return true;
+	case EVENT_TRADE_BUSTED:
+		ret_from->org = event->trade_busted.buyer;
+		ret_to->org = event->trade_busted.seller;
+		return true;
 	case EVENT_RETIRED:
 		ret_from->org = ret_to->org = event->retired.org;
 		ret_to->state = KG_RETIRED;

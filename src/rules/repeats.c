@@ -51,10 +51,9 @@ struct repeat_key {
 	struct id org, command;
 };
 
-static uint64_t repeat_hash(const struct repeats *repeats, struct id org, struct id command)
+static uint64_t repeat_hash(const struct repeats *repeats, struct id command)
 {
-	struct repeat_key key = {.org = org, .command = command};
-	return map_hash_bytes(repeats->seed, &key, sizeof key);
+	return map_hash_bytes(repeats->seed, &command, sizeof command);
 }
 
 static bool repeat_equal(const void *context, uint32_t item, const void *key)
@@ -64,16 +63,29 @@ static bool repeat_equal(const void *context, uint32_t item, const void *key)
 	return id_equal(repeat->command, wanted->command) && id_equal(repeat->org, wanted->org);
 }
 
-void repeats_prefetch(const struct repeats *repeats, struct id org, struct id command)
+static bool other_equal(const void *context, uint32_t item, const void *key)
 {
-	map_prefetch(&repeats->map, repeat_hash(repeats, org, command));
+	const struct repeat *repeat = &((const struct repeats *)context)->items[item];
+	const struct repeat_key *wanted = key;
+	return id_equal(repeat->command, wanted->command) && !id_equal(repeat->org, wanted->org);
+}
+
+void repeats_prefetch(const struct repeats *repeats, struct id command)
+{
+	map_prefetch(&repeats->map, repeat_hash(repeats, command));
 }
 
 const struct repeat *repeats_find(const struct repeats *repeats, struct id org, struct id command)
 {
 	struct repeat_key key = {.org = org, .command = command};
-	uint32_t item = map_find(&repeats->map, repeat_hash(repeats, org, command), repeat_equal, repeats, &key);
+	uint32_t item = map_find(&repeats->map, repeat_hash(repeats, command), repeat_equal, repeats, &key);
 	return item == MAP_NONE ? NULL : &repeats->items[item];
+}
+
+bool repeats_others(const struct repeats *repeats, struct id org, struct id command)
+{
+	struct repeat_key key = {.org = org, .command = command};
+	return map_find(&repeats->map, repeat_hash(repeats, command), other_equal, repeats, &key) != MAP_NONE;
 }
 
 static int64_t minute_of(struct id command)
@@ -104,7 +116,7 @@ static uint32_t repeat_enter(struct repeats *repeats, const struct repeat *repea
 void repeats_put(struct repeats *repeats, const struct repeat *repeat)
 {
 	uint32_t item = repeat_enter(repeats, repeat);
-	map_put(&repeats->map, repeat_hash(repeats, repeat->org, repeat->command), item);
+	map_put(&repeats->map, repeat_hash(repeats, repeat->command), item);
 }
 
 int repeats_compare(const struct repeat *a, const struct repeat *b)
@@ -130,8 +142,8 @@ bool repeats_index(struct repeats *repeats)
 	for (uint32_t item = 0; item < repeats->used; item++) {
 		const struct repeat *repeat = &repeats->items[item];
 		if (item + INDEX_AHEAD < repeats->used)
-			repeats_prefetch(repeats, repeat[INDEX_AHEAD].org, repeat[INDEX_AHEAD].command);
-		map_put(&repeats->map, repeat_hash(repeats, repeat->org, repeat->command), item);
+			repeats_prefetch(repeats, repeat[INDEX_AHEAD].command);
+		map_put(&repeats->map, repeat_hash(repeats, repeat->command), item);
 	}
 	return true;
 }
@@ -158,7 +170,7 @@ static void minute_forget(struct repeats *repeats, struct minute *minute, int64_
 			continue;
 		}
 		*link = repeat->next;
-		map_remove(&repeats->map, repeat_hash(repeats, repeat->org, repeat->command), item);
+		map_remove(&repeats->map, repeat_hash(repeats, repeat->command), item);
 		repeat->command = (struct id){0};
 		repeat->next = repeats->free;
 		repeats->free = item;

@@ -393,6 +393,9 @@ static enum err client_check(const struct rules *rules, const struct command *co
 	if (repeat)
 		return answer_again(&repeat->request_hash, request_hash, repeat->kind, repeat->number, repeat->position,
 			repeat->events, command, ret_result, info);
+	/* retirements, transfers and orders are called by their command's id, so one is not to be given twice by anybody */
+	if (repeats_others(&rules->repeats, command->org, command->id))
+		return err_set(info, ERR_COMMAND_ID_INVALID, "", "the command id is another organisation's");
 	int64_t made_us = id_time_us(command->id);
 	if (made_us < rules->horizon_us || made_us < now_us - RULES_REPEATS_US)
 		return err_set(info, ERR_COMMAND_ID_INVALID, "", "the command id is older than 24 hours");
@@ -708,7 +711,7 @@ void rules_prefetch(const struct rules *rules, const struct command *command, un
 		LEDGER_PREFETCH_NONE, LEDGER_PREFETCH_HELD, LEDGER_PREFETCH_NONE};
 	_Static_assert(RULES_PREFETCH_STAGES == MARKET_PREFETCH_COUNT, "each room has its stages");
 	if (command->source == COMMAND_SOURCE_CLIENT && stage == 0)
-		repeats_prefetch(&rules->repeats, command->org, command->id);
+		repeats_prefetch(&rules->repeats, command->id);
 	switch (command->kind) {
 	case COMMAND_TRANSFER:
 		ledger_prefetch(rules->ledger, command->transfer.to, command->transfer.batch, ledgers[stage]);

@@ -45,8 +45,10 @@ void repeats_start(struct repeats *repeats, uint64_t seed);
 void repeats_free(struct repeats *repeats);
 /* Room for one more of each. */
 enum err repeats_reserve(struct repeats *repeats) MUST_CHECK;
-void repeats_prefetch(const struct repeats *repeats, struct id org, struct id command); /* a find comes soon */
+void repeats_prefetch(const struct repeats *repeats, struct id command); /* a find comes soon */
 const struct repeat *repeats_find(const struct repeats *repeats, struct id org, struct id command);
+/* Whether another organisation has given a command this id. */
+bool repeats_others(const struct repeats *repeats, struct id org, struct id command);
 /* Enters a new one; there must be room. */
 void repeats_put(struct repeats *repeats, const struct repeat *repeat);
 /* The order of snapshots: by organisation, then command. */

@@ -158,6 +158,19 @@ def verify_chain(world, document, trust="keys.json", code=0):
     return run.stdout
 
 
+def test_nobody_takes_anothers_certificate_over(world):
+    """A retirement is called by its command's id, which is public: another organisation cannot use it again."""
+    made = world.post("/v1/retirements", {"batch": world.number, "kg": 3, "beneficiary": "Ada", "country": "GB", "purpose": "voluntary",
+                                          "covered_from": "2025-01-01T00:00:00Z", "covered_to": "2026-01-01T00:00:00Z"}, key="buyer")
+    before = at(world, f"/v1/certificates/{made['id']}", made["position"])
+    world.post(f"/v1/batches/{world.number}/release", {"reason": "well sealed"}, key="compliance")
+    status, answer, _ = world.daemon.request("POST", "/v1/retirements", {
+        "batch": world.number, "kg": 1, "beneficiary": "Eve", "country": "GB", "purpose": "voluntary", "covered_from": "2025-01-01T00:00:00Z",
+        "covered_to": "2026-01-01T00:00:00Z"}, {"Idempotency-Key": made["id"]}, key=world.keys["trader"])
+    assert status == 422 and answer["type"].endswith("command-id-invalid"), answer
+    assert world.daemon.get(f"/v1/certificates/{made['id']}") == before
+
+
 def test_the_trust_chain_of_a_serial_verifies_offline_and_any_change_fails(world):
     retired = retire(world, 15)
     certificate = at(world, f"/v1/certificates/{retired['id']}", retired["position"])

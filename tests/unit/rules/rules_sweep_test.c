@@ -73,6 +73,56 @@ static void money_of_a_round(struct world *world, int round, uint64_t batch)
 		execute_at_last(world, &command);
 }
 
+/* What the registry does beside issuing: arrays and indexes of disputes, imports, methodologies and projects grow, too. */
+static void operations(struct world *world, uint32_t round, uint64_t batch)
+{
+	struct claim_run run = {.first_hour = 100 * round, .hours = 10};
+	struct command import = world_command(world, COMMAND_BATCH_IMPORT, -1);
+	import.batch_import = (struct command_batch_import){.org = world->orgs[1],
+		.evidence_hash = world_hash(world),
+		.kind = CREDIT_REDUCTION,
+		.durability = DURABILITY_NONE,
+		.vintage = 2024,
+		.unit_kg = 1000};
+	code16_set(&import.batch_import.origin, "VERRA");
+	code32_set(&import.batch_import.series, "VCS-1");
+	code16_set(&import.batch_import.methodology, "ACM0002");
+	code8_set(&import.batch_import.country, "IN");
+	import.lists = (struct record_lists){.runs = &run, .run_count = 1};
+	execute_at_last(world, &import);
+	struct serial_range range = {.batch = world->result.number, .start = 100, .length = 10};
+	for (uint32_t upheld = 0; upheld < 2; upheld++) {
+		struct command dispute = world_command(world, COMMAND_DISPUTE_OPEN, 4);
+		dispute.dispute_open = (struct command_dispute_open){
+			.holder = world->orgs[1], .reason_hash = world_hash(world)};
+		dispute.lists = (struct record_lists){.ranges = &range, .range_count = 1};
+		execute_at_last(world, &dispute);
+		struct command decide = world_command(world, COMMAND_DISPUTE_DECIDE, -1);
+		decide.dispute_decide = (struct command_dispute_decide){
+			.dispute = dispute.id, .upheld = upheld, .reason_hash = world_hash(world)};
+		execute_at_last(world, &decide);
+	}
+	struct command open = world_command(world, COMMAND_DISPUTE_OPEN, 4);
+	open.dispute_open = (struct command_dispute_open){.batch = batch, .reason_hash = world_hash(world)};
+	execute_at_last(world, &open);
+}
+
+static void admissions(struct world *world)
+{
+	for (int i = 0; i < 40; i++) {
+		struct command admit = world_command(world, COMMAND_METHODOLOGY_ADMIT, -1);
+		admit.methodology_admit = (struct command_methodology_admit){
+			.methodology_hash = world_hash(world), .reason_hash = world_hash(world)};
+		execute_at_last(world, &admit);
+		struct command enter = world_command(world, COMMAND_PROJECT_REGISTER, -1);
+		enter.project_register = (struct command_project_register){.project = world_id(world),
+			.org = world->orgs[2],
+			.crediting_to_us = WORLD_FIRST_DAY,
+			.reason_hash = world_hash(world)};
+		execute_at_last(world, &enter);
+	}
+}
+
 static void commands(void **state)
 {
 	(void)state;
@@ -107,8 +157,10 @@ static void commands(void **state)
 			execute_at_last(&world, &release);
 		}
 		money_of_a_round(&world, round, batch);
+		operations(&world, (uint32_t)round, batch);
 		world.now_us += CLOCK_US_PER_MINUTE;
 	}
+	admissions(&world);
 	world_stop(&world);
 }
 
@@ -153,7 +205,9 @@ static void snapshots(void **state)
 		for (int i = 0; i < 5; i++)
 			assert_int_equal(world_transfer(&world, org, (org + 1 + i) % WORLD_ORGS, batch, 10), ERR_OK);
 		assert_int_equal(world_retire(&world, org, batch, 100), ERR_OK);
+		operations(&world, (uint32_t)org, batch);
 	}
+	admissions(&world);
 	sweep_allocations("a snapshot and its restoring", snapshot, &world);
 	world_stop(&world);
 }

@@ -384,6 +384,8 @@ static void a_repeat_answers_the_same_for_a_day(void **state)
 	other = transfer;
 	other.org = world.orgs[4]; /* another organisation's command */
 	other.transfer.to = world.orgs[5];
+	assert_int_equal(world_execute(&world, &other), ERR_COMMAND_ID_INVALID);
+	other.id = world_id(&world);
 	assert_int_equal(world_execute(&world, &other), ERR_OK);
 	assert_false(world.result.repeated);
 	/* a day on, it is forgotten, and refused by its own time: never carried out twice */
