@@ -44,11 +44,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		field_read(mrv_issue_fields, FIELD_CREATE, document, "", arena, &issue, &info) == ERR_OK) {
 		struct sign_public key, ours;
 		int64_t signed_us;
-		enum err err = issue_check(&issue, item, arena, &key, &signed_us, &info);
+		enum err err = mrv_issue_check(&issue, item, arena, &key, &signed_us, &info);
 		assert(err == ERR_OK || (err == ERR_PACK_INVALID && strcmp(info.pointer, item) == 0));
 		if (json_is_object(issue.checkpoint)) {
 			sign_anew(issue.checkpoint, arena, &ours);
-			err = issue_check(&issue, item, arena, &key, &signed_us, &info);
+			err = mrv_issue_check(&issue, item, arena, &key, &signed_us, &info);
 			assert(err == ERR_OK || (err == ERR_PACK_INVALID && strcmp(info.pointer, item) == 0));
 			assert(err || memcmp(&key, &ours, sizeof key) == 0);
 		}

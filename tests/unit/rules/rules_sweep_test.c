@@ -93,8 +93,8 @@ static void operations(struct world *world, uint32_t round, uint64_t batch)
 	struct serial_range range = {.batch = world->result.number, .start = 100, .length = 10};
 	for (uint32_t upheld = 0; upheld < 2; upheld++) {
 		struct command dispute = world_command(world, COMMAND_DISPUTE_OPEN, 4);
-		dispute.dispute_open = (struct command_dispute_open){
-			.holder = world->orgs[1], .reason_hash = world_hash(world)};
+		dispute.dispute_open =
+			(struct command_dispute_open){.holder = world->orgs[1], .reason_hash = world_hash(world)};
 		dispute.lists = (struct record_lists){.ranges = &range, .range_count = 1};
 		execute_at_last(world, &dispute);
 		struct command decide = world_command(world, COMMAND_DISPUTE_DECIDE, -1);
