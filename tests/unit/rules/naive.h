@@ -40,9 +40,13 @@ struct naive {
 		bool old;
 	} instruments[NAIVE_INSTRUMENTS];
 	int instrument_count;
-	int64_t last[NAIVE_CLASSES];
+	int64_t last[NAIVE_CLASSES], reference[NAIVE_CLASSES];
 	uint64_t last_trade[NAIVE_CLASSES];
-	bool halted, stopped[NAIVE_ORGS], held[NAIVE_ORGS], batch_held[NAIVE_BATCHES];
+	enum market_state state;
+	int64_t now, until, static_ppm, dynamic_ppm, interruption, auction;
+	int64_t watch[NAIVE_ORGS]; /* deadline of the dead-man switch; 0: it is off */
+	bool stopped[NAIVE_ORGS], held[NAIVE_ORGS], batch_held[NAIVE_BATCHES];
+	long auctions, auction_trades, interruptions; /* that there were */
 	int count;
 	struct naive_order orders[NAIVE_ORDERS]; /* last: a copy takes what is there alone */
 };
@@ -131,31 +135,59 @@ static inline void naive_settle(struct naive *naive, struct naive_order *order, 
 	order->reserved = keeps;
 }
 
-static inline void naive_trade(struct naive *naive, struct naive_order *taker, struct naive_order *maker)
+static inline bool naive_within(int64_t price, int64_t reference, int64_t ppm)
+{
+	return !ppm || !reference || llabs(price - reference) * 1000000 <= ppm * reference;
+}
+
+/* Whether the trade of an order that comes with one that rests is within the bands; in an auction there are none. */
+static inline bool naive_banded(
+	const struct naive *naive, const struct naive_order *taker, const struct naive_order *maker)
+{
+	uint64_t class = taker->side == ORDER_SELL ? taker->class_number : maker->class_number;
+	return naive->state != MARKET_OPEN ||
+	       (naive_within(maker->price, naive->reference[class], naive->static_ppm) &&
+		       naive_within(maker->price, naive->last[class], naive->dynamic_ppm));
+}
+
+static inline void naive_settle_trade(struct naive *naive, struct naive_order *taker, struct naive_order *maker,
+	int64_t kg, int64_t price, bool auction)
 {
 	struct naive_order *sell = taker->side == ORDER_SELL ? taker : maker, *buy = sell == taker ? maker : taker;
-	int64_t kg = naive_least(maker->shown_now, taker->left), amount = maker->price * (kg / 1000);
+	int64_t amount = price * (kg / 1000);
 	struct naive_trade *trade = &naive->trades[naive->trade_count];
 	if (naive->trade_count && id_equal(trade[-1].maker, maker->id) && id_equal(trade[-1].taker, taker->id)) {
 		trade[-1].kg += kg;
 	} else {
-		*trade = (struct naive_trade){maker->id, taker->id, maker->price, kg};
+		*trade = (struct naive_trade){maker->id, taker->id, price, kg};
 		naive->trade_count++;
 	}
 	naive->trade_number++;
 	maker->left -= kg;
 	taker->left -= kg;
-	maker->shown_now -= kg;
+	if (auction) {
+		maker->shown_now = naive_least(maker->shown_now, maker->left);
+		taker->shown_now = naive_least(taker->shown_now, taker->left);
+	} else {
+		maker->shown_now -= kg;
+		taker->shown_now = naive_least(taker->shown, taker->left);
+	}
 	if (maker->shown_now == 0 && maker->left) {
 		maker->shown_now = naive_least(maker->shown, maker->left);
 		maker->rank = ++naive->rank;
 	}
-	taker->shown_now = naive_least(taker->shown, taker->left);
 	naive->kg[buy->org][sell->batch] += kg;
-	naive_settle(naive, maker, amount, naive->maker_ppm);
+	naive_settle(naive, maker, amount, auction ? naive->taker_ppm : naive->maker_ppm);
 	naive_settle(naive, taker, amount, naive->taker_ppm);
-	naive->last[sell->class_number] = maker->price;
+	naive->last[sell->class_number] = price;
 	naive->last_trade[sell->class_number] = naive->trade_number;
+	if (!naive->reference[sell->class_number])
+		naive->reference[sell->class_number] = price;
+}
+
+static inline void naive_trade(struct naive *naive, struct naive_order *taker, struct naive_order *maker)
+{
+	naive_settle_trade(naive, taker, maker, naive_least(maker->shown_now, taker->left), maker->price, false);
 	if (maker->left == 0)
 		*maker = naive->orders[--naive->count];
 }
@@ -171,6 +203,8 @@ static inline int64_t naive_fillable(
 	copy.trade_count = *ret_trades = 0;
 	for (struct naive_order *maker; taker.left && (maker = naive_other(&copy, &taker, true)) != NULL;
 		++*ret_trades) {
+		if (!naive_banded(&copy, &taker, maker))
+			break;
 		if (*ret_trades == NAIVE_AT_ONCE) {
 			++*ret_trades;
 			break;
@@ -190,6 +224,12 @@ static inline void naive_come(struct naive *naive, struct naive_order taker)
 		struct naive_order *maker = naive_other(naive, &taker, taker.minimum > 0);
 		if (!maker)
 			break;
+		if (maker->org != taker.org && !naive_banded(naive, &taker, maker)) {
+			naive->interruptions++;
+			naive->state = MARKET_AUCTION;
+			naive->until = naive->now + naive->interruption;
+			break;
+		}
 		if (maker->org != taker.org) {
 			naive_trade(naive, &taker, maker);
 			continue;
@@ -219,15 +259,30 @@ static inline void naive_come(struct naive *naive, struct naive_order taker)
 
 /* ---- stops ---- */
 
-static inline int64_t naive_last(const struct naive *naive, const struct naive_order *order)
+/* The class whose trades an order looks at; 0: none has traded. */
+static inline uint64_t naive_last_class(const struct naive *naive, const struct naive_order *order)
 {
 	uint64_t newest = 0;
 	if (order->side == ORDER_SELL)
-		return naive->last[order->class_number];
+		return order->class_number;
 	for (uint64_t c = 1; c < NAIVE_CLASSES; c++)
 		if (naive->instruments[order->instrument].takes[c] && naive->last_trade[c] > naive->last_trade[newest])
 			newest = c;
-	return naive->last[newest];
+	return newest;
+}
+
+static inline int64_t naive_last(const struct naive *naive, const struct naive_order *order)
+{
+	return naive->last[naive_last_class(naive, order)];
+}
+
+/* Whether a limit is beyond the static band, on the side that would pay for it. */
+static inline bool naive_beyond(const struct naive *naive, const struct naive_order *order)
+{
+	int64_t reference = naive->reference[naive_last_class(naive, order)];
+	return (order->side == ORDER_BUY ? order->price > reference : order->price < reference) &&
+	       naive->last_trade[naive_last_class(naive, order)] &&
+	       !naive_within(order->price, reference, naive->static_ppm);
 }
 
 static inline bool naive_reached(const struct naive *naive, const struct naive_order *order)
@@ -274,7 +329,7 @@ static inline bool naive_is_first(const struct naive *naive, const struct naive_
 /* What follows by itself: the oldest of those that are due and first, until none is. */
 static inline void naive_follow(struct naive *naive)
 {
-	while (!naive->halted) {
+	while (naive->state == MARKET_OPEN) {
 		struct naive_order *due = NULL;
 		for (int i = 0; i < naive->count; i++) {
 			struct naive_order *order = &naive->orders[i];
@@ -297,6 +352,131 @@ static inline void naive_follow(struct naive *naive)
 			order.price = naive_off(naive, order.stop, order.side);
 		naive_come(naive, order);
 	}
+}
+
+/* ---- auctions ---- */
+
+static inline bool naive_takes_part(const struct naive *naive, const struct naive_order *order, uint64_t class)
+{
+	if (order->sleeps || order->minimum)
+		return false;
+	return order->side == ORDER_SELL ? order->class_number == class
+					 : !naive->instruments[order->instrument].batch &&
+						   naive->instruments[order->instrument].takes[class];
+}
+
+/* The price of a class: every tick up to `most` is tried; 0: nothing crosses. */
+static inline int64_t naive_price(const struct naive *naive, uint64_t class, int64_t most)
+{
+	int64_t best = 0, best_kg = 0, best_surplus = 0;
+	for (int64_t price = naive->tick; price <= most; price += naive->tick) {
+		int64_t bid = 0, ask = 0;
+		for (int i = 0; i < naive->count; i++) {
+			const struct naive_order *order = &naive->orders[i];
+			if (!naive_takes_part(naive, order, class))
+				continue;
+			if (order->side == ORDER_BUY && order->price >= price)
+				bid += order->left;
+			if (order->side == ORDER_SELL && order->price <= price)
+				ask += order->left;
+		}
+		int64_t kg = naive_least(bid, ask), surplus = llabs(bid - ask), last = naive->last[class];
+		bool nearer = last && llabs(price - last) < llabs(best - last);
+		if (kg > best_kg ||
+			(kg && kg == best_kg && (surplus < best_surplus || (surplus == best_surplus && nearer)))) {
+			best = price;
+			best_kg = kg;
+			best_surplus = surplus;
+		}
+	}
+	return best;
+}
+
+/* One trade of a class at its price; false: there is none. */
+static inline bool naive_pair(struct naive *naive, uint64_t class, int64_t price)
+{
+	struct naive_order *buy = NULL, *sell = NULL;
+	for (int i = 0; i < naive->count; i++) {
+		struct naive_order *bid = &naive->orders[i], *best = NULL;
+		if (bid->side != ORDER_BUY || bid->price < price || !naive_takes_part(naive, bid, class) ||
+			(buy && (bid->price < buy->price || (bid->price == buy->price && bid->rank > buy->rank))))
+			continue;
+		for (int j = 0; j < naive->count; j++) {
+			struct naive_order *ask = &naive->orders[j];
+			if (ask->side == ORDER_SELL && ask->price <= price && naive_takes_part(naive, ask, class) &&
+				ask->org != bid->org &&
+				(!best || ask->price < best->price ||
+					(ask->price == best->price && ask->rank < best->rank)))
+				best = ask;
+		}
+		if (best) {
+			buy = bid;
+			sell = best;
+		}
+	}
+	if (!buy)
+		return false;
+	naive_settle_trade(naive, buy, sell, naive_least(buy->left, sell->left), price, true);
+	for (int i = naive->count - 1; i >= 0; i--)
+		if (naive->orders[i].left == 0)
+			naive->orders[i] = naive->orders[--naive->count];
+	return true;
+}
+
+/* The best sell order of a class that would trade if it came, which it then does; false: there is none. */
+static inline bool naive_cross(struct naive *naive, uint64_t class)
+{
+	struct naive_order *first = NULL;
+	for (int i = 0; i < naive->count; i++) {
+		struct naive_order *ask = &naive->orders[i];
+		int64_t least = naive_least(ask->minimum, ask->left);
+		int trades;
+		if (ask->side != ORDER_SELL || ask->sleeps || ask->class_number != class ||
+			(first &&
+				(ask->price > first->price || (ask->price == first->price && ask->rank > first->rank))))
+			continue;
+		int64_t gets = naive_fillable(naive, ask, ask->left, &trades);
+		if (gets && gets >= least)
+			first = ask;
+	}
+	if (!first)
+		return false;
+	struct naive_order ask = *first;
+	*first = naive->orders[--naive->count];
+	ask.shown_now = naive_least(ask.shown, ask.left);
+	naive_come(naive, ask);
+	return true;
+}
+
+static inline void naive_clear(struct naive *naive)
+{
+	naive->state = MARKET_CLEARING;
+	for (uint64_t class = 1; class < NAIVE_CLASSES; class ++) {
+		int64_t price = naive_price(naive, class, 1000 * naive->tick);
+		if (price)
+			naive->reference[class] = price;
+		naive->auctions += price > 0;
+		while (price && naive_pair(naive, class, price))
+			naive->auction_trades++;
+		while (naive_cross(naive, class))
+			continue;
+	}
+	naive->state = MARKET_OPEN;
+}
+
+static inline void naive_end(struct naive *naive, int org, uint64_t batch, int64_t due);
+
+static inline void naive_tick(struct naive *naive)
+{
+	bool over = naive->state == MARKET_AUCTION && naive->until <= naive->now;
+	naive_end(naive, -1, 0, naive->now);
+	for (int org = 0; org < NAIVE_ORGS; org++)
+		if (naive->watch[org] && naive->watch[org] <= naive->now) {
+			naive_end(naive, org, 0, 0);
+			naive->watch[org] = 0;
+		}
+	if (over)
+		naive_clear(naive);
 }
 
 /* ---- commands ---- */
@@ -332,10 +512,14 @@ static inline enum err naive_place(struct naive *naive, int org, struct id id, c
 		return ERR_ACCOUNT_HELD;
 	if (sells && naive->batch_held[order.batch])
 		return ERR_BATCH_HELD;
-	if (naive->halted)
+	if (naive->state == MARKET_HALTED)
 		return ERR_MARKET_CLOSED;
 	if (order.kg % naive->lot || order.price % naive->tick)
 		return ERR_INVALID_FIELD;
+	bool collects = naive->state == MARKET_AUCTION;
+	if (collects &&
+		(order.type == ORDER_MARKET || order.tif == ORDER_IOC || order.tif == ORDER_FOK || order.post_only))
+		return ERR_NOT_IN_AUCTION;
 	if (order.type == ORDER_TRAILING_STOP) {
 		int64_t last = naive_last(naive, &order);
 		if (!last)
@@ -344,6 +528,8 @@ static inline enum err naive_place(struct naive *naive, int org, struct id id, c
 	}
 	if (order.type == ORDER_STOP || order.type == ORDER_TRAILING_STOP)
 		order.price = naive_off(naive, order.stop, order.side);
+	if ((order.type == ORDER_LIMIT || order.type == ORDER_STOP_LIMIT) && naive_beyond(naive, &order))
+		return ERR_OUT_OF_BAND;
 	if (order.type == ORDER_MARKET) {
 		order.price = sells ? 1 : INT64_MAX;
 		struct naive_order *best = naive_other(naive, &order, true);
@@ -369,7 +555,7 @@ static inline enum err naive_place(struct naive *naive, int org, struct id id, c
 	order.number = ++naive->number;
 	order.rank = ++naive->rank;
 	order.sleeps = stops;
-	if (stops)
+	if (stops || collects)
 		naive->orders[naive->count++] = order;
 	else
 		naive_come(naive, order);
@@ -384,10 +570,15 @@ static inline enum err naive_amend(struct naive *naive, int org, const struct co
 	int64_t price = asked->price_micros ? asked->price_micros : order->price,
 		kg = asked->kg ? asked->kg : order->left;
 	bool limit = order->type == ORDER_LIMIT || order->type == ORDER_STOP_LIMIT;
-	if (naive->halted)
+	if (naive->state == MARKET_HALTED)
 		return ERR_MARKET_CLOSED;
-	if (kg % naive->lot || (asked->price_micros && (!limit || price % naive->tick)) ||
-		(price == order->price && kg == order->left))
+	if (kg % naive->lot || (asked->price_micros && (!limit || price % naive->tick)))
+		return ERR_INVALID_FIELD;
+	struct naive_order wanted = *order;
+	wanted.price = price;
+	if (asked->price_micros && naive_beyond(naive, &wanted))
+		return ERR_OUT_OF_BAND;
+	if (price == order->price && kg == order->left)
 		return ERR_INVALID_FIELD;
 	if (kg < order->left && price == order->price) {
 		naive_reduce(naive, order, order->left - kg);
@@ -419,7 +610,7 @@ static inline enum err naive_amend(struct naive *naive, int org, const struct co
 	moved.shown_now = naive_least(moved.shown, kg);
 	moved.rank = ++naive->rank;
 	*order = naive->orders[--naive->count];
-	if (moved.sleeps)
+	if (moved.sleeps || naive->state == MARKET_AUCTION)
 		naive->orders[naive->count++] = moved;
 	else
 		naive_come(naive, moved);

@@ -16,7 +16,8 @@ static struct id house;
 static uint64_t money;
 static uint64_t seed;
 static int step;
-static long taken[COMMAND_KIND_COUNT], refused[COMMAND_KIND_COUNT], fills, open_sum, answers[ERRORS];
+static long taken[COMMAND_KIND_COUNT], refused[COMMAND_KIND_COUNT], fills, open_sum, auctions, auction_trades,
+	interruptions, answers[ERRORS];
 
 #define WRONG(format, ...)                                                                                           \
 	fail_msg("command %d: " format "\nto repeat: CARBOND_SEED=%llu build/dev/tests/unit_rules_naive_test", step, \
@@ -360,19 +361,20 @@ static void tick(void)
 	world.now_us += below(CLOCK_US_PER_HOUR);
 	struct command command = {
 		.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE, .tick = {.due_us = world.now_us}};
-	naive_end(&naive, -1, 0, world.now_us);
+	naive.now = world.now_us;
+	naive_tick(&naive);
+	naive_follow(&naive);
 	enum err err = execute(&command);
-	for (int i = 0; !err && i < 20 && (int)market_order_count(rules_market(world.rules)) > naive.count; i++)
-		err = execute(&command);
 	compare(&command, err, ERR_OK);
 }
 
 static void halt(void)
 {
 	struct command command = world_command(&world, COMMAND_MARKET_HALT, -1);
-	naive.halted = !naive.halted;
-	command.market_halt =
-		(struct command_market_halt){.market = 1, .state = naive.halted ? MARKET_HALTED : MARKET_OPEN};
+	bool halts = naive.state != MARKET_HALTED;
+	naive.state = halts ? MARKET_HALTED : naive.auction ? MARKET_AUCTION : MARKET_OPEN;
+	naive.until = world.now_us + naive.auction;
+	command.market_halt = (struct command_market_halt){.market = 1, .state = halts ? MARKET_HALTED : MARKET_OPEN};
 	enum err err = execute(&command);
 	naive_follow(&naive);
 	compare(&command, err, ERR_OK);
@@ -444,6 +446,33 @@ static void some_cancellation(void)
 	cancel_all((int)below(NAIVE_ORGS));
 }
 
+static void schedule(void)
+{
+	struct command command = world_command(&world, COMMAND_MARKET_SCHEDULE, -1);
+	naive.static_ppm = below(2) ? 40000 + 10000 * below(4) : 0;
+	naive.dynamic_ppm = below(2) ? 20000 + 10000 * below(4) : 0;
+	naive.interruption = CLOCK_US_PER_MINUTE * (1 + below(10));
+	naive.auction = below(2) ? CLOCK_US_PER_MINUTE * (1 + below(10)) : 0;
+	command.market_schedule = (struct command_market_schedule){.market = 1,
+		.static_ppm = naive.static_ppm,
+		.dynamic_ppm = naive.dynamic_ppm,
+		.interruption_us = naive.interruption,
+		.auction_us = naive.auction};
+	enum err err = execute(&command);
+	compare(&command, err, ERR_OK);
+}
+
+static void watch(void)
+{
+	int org = (int)below(NAIVE_ORGS);
+	struct command command = world_command(&world, COMMAND_ORDER_CANCEL_AFTER, org);
+	int64_t after_us = below(3) ? CLOCK_US_PER_SECOND * (1 + below(3600)) : 0;
+	command.order_cancel_after.after_us = after_us;
+	naive.watch[org] = after_us ? world.now_us + after_us : 0;
+	enum err err = execute(&command);
+	compare(&command, err, ERR_OK);
+}
+
 static void some_hold(void)
 {
 	if (below(2))
@@ -457,8 +486,10 @@ static bool let_go(void)
 {
 	int org = (int)below(NAIVE_ORGS);
 	uint64_t batch = 1 + (uint64_t)below(NAIVE_BATCHES - 1);
-	if (naive.halted && below(4) == 0)
+	if (naive.state == MARKET_HALTED && below(4) == 0)
 		halt();
+	else if (naive.state == MARKET_AUCTION && below(20) == 0)
+		tick();
 	else if (naive.stopped[org] && below(3) == 0)
 		cancel_all(org);
 	else if (naive.held[org] && below(3) == 0)
@@ -476,9 +507,10 @@ static void some_command(void)
 		int weight;
 		void (*give)(void);
 	} kinds[] = {{1200, place}, {240, amend}, {240, cancel}, {3, some_cancellation}, {12, tick}, {6, halt},
-		{3, some_hold}, {1, list_again}};
+		{3, schedule}, {2, watch}, {3, some_hold}, {1, list_again}};
 	naive.trade_count = 0;
 	world.now_us += CLOCK_US_PER_SECOND;
+	naive.now = world.now_us;
 	if (naive.count > OPEN_MOST) {
 		cancel();
 		return;
@@ -503,6 +535,9 @@ static void run_round(int commands)
 			compare_all();
 	}
 	compare_all();
+	auctions += naive.auctions;
+	auction_trades += naive.auction_trades;
+	interruptions += naive.interruptions;
 	end();
 }
 
@@ -529,10 +564,12 @@ static void the_market_is_the_naive_book(void **state)
 		if (campaign && answers[err])
 			printf("%7ld %s\n", answers[err], err_row((enum err)err)->slug);
 	if (campaign)
-		printf("%ld fills, %ld orders open on average\n", fills, open_sum / done);
+		printf("%ld fills, %ld of them in %ld auctions of a class, %ld interruptions; %ld orders open on "
+		       "average\n",
+			fills, auction_trades, auctions, interruptions, open_sum / done);
 	assert_true(taken[COMMAND_ORDER_PLACE] > refused[COMMAND_ORDER_PLACE] / 2 && fills > done / 10);
-	assert_true(taken[COMMAND_ORDER_AMEND] > 0 && taken[COMMAND_ORDER_CANCEL_ALL] > 0 &&
-		    taken[COMMAND_BATCH_HOLD] > 0 && taken[COMMAND_ACCOUNT_HOLD] > 0);
+	assert_true(taken[COMMAND_ORDER_AMEND] > 0 && taken[COMMAND_ORDER_CANCEL_ALL] > 0 && auction_trades > 0 &&
+		    interruptions > 0 && taken[COMMAND_BATCH_HOLD] > 0 && taken[COMMAND_ACCOUNT_HOLD] > 0);
 }
 
 int main(void)
