@@ -63,6 +63,7 @@ extern const struct cli_command cli_commands[];
 /* Entry points of the commands with a file of their own; argv[0] is the command's name, options follow. They return an
  * enum cli_exit. Those with --json print one JSON document on standard output. */
 int cli_sign(int argc, char **argv);
+int cli_bid(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 int cli_simulate(int argc, char **argv);
 extern const char simulate_usage[];

@@ -29,6 +29,16 @@ int verify_journal(const char *text, size_t size, struct hash expected, const st
  * signatures, custody from hand to hand. CLI_OK, CLI_VERIFY_FAILED, CLI_SIGNERS_UNTRUSTED or CLI_REFUSED. */
 int verify_chain(const char *text, size_t size, const struct verify_options *options);
 
+/* Clears auctions again from the journal's events alone, one event a call in their order (verify_auctions.c). ERR_JOURNAL_INVALID where
+ * one was not cleared as its bids say; ERR_NO_MEMORY. The count is of those that are over. */
+struct event;
+struct auctions_check;
+struct auctions_check *auctions_check_new(void);
+void auctions_check_free(struct auctions_check **check);
+enum err auctions_check_event(
+	struct auctions_check *check, const struct event *event, struct err_info *info) MUST_CHECK;
+int64_t auctions_check_count(const struct auctions_check *check);
+
 /* One step's line, or its object with --json; the list of them is closed by verify_end. */
 struct verify_list;
 struct verify_list *verify_begin(const struct verify_options *options);

@@ -51,6 +51,7 @@ struct replay {
 	int64_t seq;
 	struct merkle_edge tree;
 	struct event_scratch *scratch;
+	struct auctions_check *auctions;
 	char item[64];
 	int64_t restores;
 	char restored[128]; /* the last one, in words */
@@ -127,6 +128,8 @@ static enum err replay_payload(struct replay *replay, const struct export_batch 
 			&event, &length, &fault);
 		if (err == ERR_OK)
 			err = rules_apply(replay->rules, &event, &fault);
+		if (err == ERR_OK)
+			err = auctions_check_event(replay->auctions, &event, &fault);
 		if (err)
 			return fail(replay, info, fault.detail);
 		if (event.header.type == EVENT_RESTORED)
@@ -292,10 +295,12 @@ int verify_journal(const char *text, size_t size, struct hash expected, const st
 	struct arena *keep = arena_new(0), *line_arena = arena_new(LINE_ARENA_BYTES);
 	struct verify_list *list = verify_begin(options);
 	struct err_info fault = {0};
-	struct replay replay = {.scratch = keep ? ARENA_NEW(keep, struct event_scratch) : NULL};
+	struct replay replay = {
+		.scratch = keep ? ARENA_NEW(keep, struct event_scratch) : NULL, .auctions = auctions_check_new()};
 	char passed[192];
-	enum err err = list && line_arena && replay.scratch ? read_lines(&replay, text, size, keep, line_arena, &fault)
-							    : err_set(&fault, ERR_NO_MEMORY, "", "out of memory");
+	enum err err = list && line_arena && replay.scratch && replay.auctions
+			       ? read_lines(&replay, text, size, keep, line_arena, &fault)
+			       : err_set(&fault, ERR_NO_MEMORY, "", "out of memory");
 	if (list && err != ERR_NO_MEMORY) {
 		snprintf(passed, sizeof passed, "%lld batches follow one another, hash by hash", (long long)replay.seq);
 		report(list, "chain", &fault, passed);
@@ -303,11 +308,18 @@ int verify_journal(const char *text, size_t size, struct hash expected, const st
 			snprintf(passed, sizeof passed, "%lld; last: %s", (long long)replay.restores, replay.restored);
 			report(list, "restores", &fault, passed);
 		}
+		if (err == ERR_OK && auctions_check_count(replay.auctions) > 0) {
+			snprintf(passed, sizeof passed,
+				"%lld of sealed bids: committed, revealed and cleared as they say",
+				(long long)auctions_check_count(replay.auctions));
+			report(list, "auctions", &fault, passed);
+		}
 		if (err == ERR_OK)
 			err = finish(list, &replay, expected);
 	}
 	int code = verify_end(&list, err, true);
 	rules_free(&replay.rules);
+	auctions_check_free(&replay.auctions);
 	arena_free(&line_arena);
 	arena_free(&keep);
 	return code;

@@ -9,6 +9,7 @@
 #include "carbond/base/field.h"
 #include "carbond/engine/views_ledger.h"
 #include "carbond/engine/views_market.h"
+#include "carbond/engine/views_offers.h"
 #include "carbond/engine/views_operations.h"
 #include "carbond/engine/views_registry.h"
 #include "carbond/events.h"

@@ -94,6 +94,7 @@ int64_t market_reserve_micros(int64_t price_micros, int64_t kg, int64_t ppm, int
 
 #define AUCTIONS_MOST        16384 /* at once: a tick looks at each */
 #define AUCTION_BIDS_MOST    4096  /* in one: they are sorted at once */
+#define AUCTION_COMMITS_MOST 8192  /* in one, with those that were withdrawn */
 #define AUCTION_BIDS_OF_ONE  64    /* of one organisation */
 #define AUCTION_SETTLED_MOST 64    /* bids that one command settles */
 #define AUCTION_TURNS_MOST   1024  /* auctions that one tick or one recall turns */

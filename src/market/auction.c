@@ -286,7 +286,7 @@ static enum err commit_check(const struct deciding *at, const struct auction *au
 	if (asked->maximum_micros < least || asked->maximum_micros > LEDGER_MICROS_MAX)
 		return REFUSE(
 			at->info, ERR_AMOUNT_INVALID, "/maximum", "/maximum is at least %lld micros", (long long)least);
-	if (auction->bid_count >= AUCTION_BIDS_MOST || is->bids >= UINT32_MAX)
+	if (auction->bid_count >= AUCTION_BIDS_MOST || is->bids >= AUCTION_COMMITS_MOST)
 		return REFUSE(at->info, ERR_OFFERS_FULL, "", "the auction has as many bids as it may have");
 	if (bids_of(at->market, auction, command->org) >= AUCTION_BIDS_OF_ONE)
 		return REFUSE(at->info, ERR_OFFERS_FULL, "", "an organisation has at most %d bids in an auction",
