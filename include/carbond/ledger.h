@@ -130,10 +130,10 @@ size_t ledger_pending_ranges(const struct ledger *ledger, struct id transfer, st
  * organisation, the set's id and the place. Any thread. */
 struct id ledger_linked_id(struct id org, struct id set, uint32_t place);
 
-/* Whether an organisation may have so much of its held money reserved, by what it holds and by its limits.
- * ERR_INSUFFICIENT_FUNDS, ERR_LIMIT_LOWEST, ERR_LIMIT_RESERVED. */
-enum err ledger_may_reserve(const struct ledger *ledger, struct id org, struct code8 currency, int64_t amount_micros,
-	struct err_info *info) MUST_CHECK;
+/* Whether so much of an organisation's held money may leave in a market, or become reserved there, by what it holds and by its limits
+ * (those of a day are not asked for). ERR_INSUFFICIENT_FUNDS, ERR_LIMIT_LOWEST, ERR_LIMIT_RESERVED. */
+enum err ledger_may_leave(const struct ledger *ledger, struct id org, struct code8 currency, int64_t amount_micros,
+	bool reserves, struct err_info *info) MUST_CHECK;
 /* The limits of an account of money; false: it has none. */
 bool ledger_limit(
 	const struct ledger *ledger, struct id org, struct code8 currency, struct event_state_limit *ret_limit);

@@ -470,9 +470,21 @@ enum err view_on_trade_busted(struct projector *projector, const struct event *e
 {
 	const struct event_trade_busted *said = &event->trade_busted;
 	struct trade_row *row = NULL;
+	const struct market_row *market = NULL;
 	enum err err = view_row(projector, SHEET_TRADES, KEYED(trade_row, .trade = (int64_t)said->trade), &row);
 	if (!err && row)
 		row->busted_at = event->header.time_us;
+	struct ledger_place seller = view_place(said->seller, KG_HELD), buyer = view_place(said->buyer, KG_HELD);
+	if (!err)
+		err = market_of(projector, (int64_t)said->market, &market);
+	if (err)
+		return err;
+	struct ledger_place house = view_place(market->house_org_id, KG_HELD);
+	err = view_pay(projector, market->currency, said->seller_fee_micros, house, seller);
+	if (!err)
+		err = view_pay(projector, market->currency, said->buyer_fee_micros, house, buyer);
+	if (!err)
+		err = view_pay(projector, market->currency, said->amount_micros, seller, buyer);
 	return err ? err
 		   : view_ranges_move(projector, event, view_place(said->buyer, KG_HELD),
 			     view_place(said->seller, KG_HELD), (struct id){0});

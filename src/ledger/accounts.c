@@ -103,10 +103,10 @@ int64_t outflow_most(const struct ledger *ledger, const struct outflow *flow)
 	return most > 0 ? most : 0;
 }
 
-enum err ledger_may_reserve(
-	const struct ledger *ledger, struct id org, struct code8 currency, int64_t amount_micros, struct err_info *info)
+enum err ledger_may_leave(const struct ledger *ledger, struct id org, struct code8 currency, int64_t amount_micros,
+	bool reserves, struct err_info *info)
 {
-	struct outflow flow = {.org = org, .currency = currency, .amount_micros = amount_micros, .reserves = true};
+	struct outflow flow = {.org = org, .currency = currency, .amount_micros = amount_micros, .reserves = reserves};
 	return outflow_check(ledger, &flow, info);
 }
 

@@ -257,7 +257,9 @@ enum err decide_auction_take(const struct deciding *at)
 				      .left_kg = is.left_kg - kg},
 		.lists = {.ranges = ranges, .range_count = count}};
 	at->call->number = is.auction;
-	err = decision_emit(at->call, EVENT_AUCTION_TAKEN, &event, at->info);
+	err = money_may_leave(at, command->org, is.market, amount + event.auction_taken.buyer_fee_micros, false);
+	if (!err)
+		err = decision_emit(at->call, EVENT_AUCTION_TAKEN, &event, at->info);
 	return err || is.left_kg > kg ? err : auction_end(at, auction_find(at->market, is.auction), AUCTION_SOLD);
 }
 
@@ -316,7 +318,8 @@ enum err decide_bid_commit(const struct deciding *at)
 				      .reserved_micros = asked->maximum_micros +
 							 market_fee(asked->maximum_micros, auction->is.taker_ppm),
 				      .all_or_none = asked->all_or_none}};
-	return decision_emit(at->call, EVENT_BID_COMMITTED, &event, at->info);
+	err = money_may_leave(at, command->org, auction->is.market, event.bid_committed.reserved_micros, true);
+	return err ? err : decision_emit(at->call, EVENT_BID_COMMITTED, &event, at->info);
 }
 
 static enum err own_bid(const struct deciding *at, uint64_t auction, uint64_t number, enum auction_phase phase,

@@ -293,6 +293,12 @@ static enum err entry_find(const struct deciding *at, struct event_state_order *
 	return ERR_OK;
 }
 
+enum err money_may_leave(const struct deciding *at, struct id org, uint64_t market, int64_t micros, bool reserves)
+{
+	return ledger_may_leave(
+		at->ledger, org, at->market->venues[market - 1].is.currency, micros, reserves, at->info);
+}
+
 static enum err order_emit(const struct deciding *at, const struct event_state_order *is)
 {
 	struct serial_range ranges[EVENTS_RANGES_MAX];
@@ -309,8 +315,7 @@ static enum err order_emit(const struct deciding *at, const struct event_state_o
 				info, err, "/kg", "that many kilograms lie in more than %d ranges", EVENTS_RANGES_MAX);
 	}
 	if (is->side == ORDER_BUY) {
-		enum err err = ledger_may_reserve(
-			at->ledger, is->org, at->market->venues[is->market - 1].is.currency, is->reserved_micros, info);
+		enum err err = money_may_leave(at, is->org, is->market, is->reserved_micros, true);
 		if (err)
 			return err;
 	}
@@ -428,8 +433,7 @@ static enum err order_raise(const struct deciding *at, const struct order *order
 	if (!err && is.side == ORDER_BUY) {
 		event.order_amended.reserved_micros = worst_reserve(at->market, &is, price, kg) - is.reserved_micros;
 		if (event.order_amended.reserved_micros > 0)
-			err = ledger_may_reserve(at->ledger, is.org, at->market->venues[is.market - 1].is.currency,
-				event.order_amended.reserved_micros, at->info);
+			err = money_may_leave(at, is.org, is.market, event.order_amended.reserved_micros, true);
 	} else if (!err && kg > is.left_kg) {
 		struct ledger_place place = {.org = is.org, .state = KG_HELD};
 		size_t count = 0;

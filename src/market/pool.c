@@ -234,6 +234,8 @@ enum err decide_pool_add(const struct deciding *at)
 		err = serials_come(at, asked->batch, asked->kg, &change);
 	if (!err)
 		err = addition_count(at, &change.pool->is, &micros, &shares, &locked);
+	if (!err)
+		err = money_may_leave(at, command->org, change.pool->is.market, micros, false);
 	if (err)
 		return err;
 	struct event event = {.pool_added = {.pool = asked->pool,
@@ -309,6 +311,8 @@ enum err decide_pool_buy(const struct deciding *at)
 	if (micros > asked->maximum_micros)
 		return REFUSE(at->info, ERR_POOL_LIMIT, "/maximum", "it costs %lld micros", (long long)micros);
 	err = serials_go(at, asked->kg, &change);
+	if (!err)
+		err = money_may_leave(at, command->org, change.pool->is.market, micros, false);
 	if (err)
 		return err;
 	struct event event = {.pool_bought = {.pool = asked->pool,

@@ -88,6 +88,10 @@ struct deciding {
 	struct err_info *info;
 };
 
+/* decide.c: whether so much of who gives the command may leave, or become reserved, in the currency of a market. */
+enum err money_may_leave(
+	const struct deciding *at, struct id org, uint64_t market, int64_t micros, bool reserves) MUST_CHECK;
+
 #define REFUSE(info, code, pointer, ...) err_set((info), (code), (pointer), __VA_ARGS__)
 
 /* Room for one more in an array of `owner`. */

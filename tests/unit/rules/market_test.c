@@ -58,6 +58,30 @@ static void what_cannot_be_paid_or_delivered_is_refused(void **state)
 	assert_int_equal(open_orders(), 0);
 }
 
+/* docs/LEDGER.md: what is reserved for an order is within the account's limits, also where the order is raised. */
+static void an_accounts_limits_bind_its_orders(void **state)
+{
+	(void)state;
+	int64_t held = money_of(at.world.orgs[BUYER], KG_HELD);
+	struct command limit = world_command(&at.world, COMMAND_ACCOUNT_LIMIT, -1), command;
+	limit.account_limit = (struct command_account_limit){
+		.org = at.world.orgs[BUYER], .reserved_micros = 2 * PRICE, .daily_micros = 1, .by_registry = 1};
+	assert_true(code8_set(&limit.account_limit.currency, "EUR"));
+	must(&limit);
+	command = order(BUYER, ORDER_BUY, PRICE, 2000); /* and its fee */
+	assert_int_equal(give(&command), ERR_LIMIT_RESERVED);
+	struct id placed = place(BUYER, ORDER_BUY, PRICE, 1000);
+	command = world_command(&at.world, COMMAND_ORDER_AMEND, BUYER);
+	command.order_amend = (struct command_order_amend){.order = placed, .kg = 2000};
+	assert_int_equal(give(&command), ERR_LIMIT_RESERVED);
+	limit.id = world_id(&at.world);
+	limit.account_limit.reserved_micros = limit.account_limit.daily_micros = -1;
+	limit.account_limit.lowest_micros = held - 2 * PRICE;
+	must(&limit);
+	command = order(BUYER, ORDER_BUY, PRICE, 1000);
+	assert_int_equal(give(&command), ERR_LIMIT_LOWEST);
+}
+
 /* ---- the classic mistakes ---- */
 
 static void an_ioc_never_rests(void **state)
@@ -520,8 +544,9 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
 	const struct CMUnitTest tests[] = {CASE(a_trade_moves_kilograms_money_and_fees_in_one_entry),
 		CASE(fees_are_rounded_up_and_rebates_down), CASE(price_then_time_decides),
-		CASE(what_cannot_be_paid_or_delivered_is_refused), CASE(an_ioc_never_rests),
-		CASE(a_fok_is_filled_whole_or_refused), CASE(an_aon_trades_whole_at_the_makers_price_and_never_blocks),
+		CASE(what_cannot_be_paid_or_delivered_is_refused), CASE(an_accounts_limits_bind_its_orders),
+		CASE(an_ioc_never_rests), CASE(a_fok_is_filled_whole_or_refused),
+		CASE(an_aon_trades_whole_at_the_makers_price_and_never_blocks),
 		CASE(a_minimum_is_of_all_that_an_order_takes_at_once), CASE(a_post_only_that_would_trade_is_refused),
 		CASE(an_iceberg_shows_its_next_part_behind_all_others), CASE(a_market_order_trades_within_its_collar),
 		CASE(a_stop_wakes_when_the_last_trade_reaches_it),

@@ -165,6 +165,9 @@ static void two_phases(void **state)
 	command.actor = world.actors[3];
 	struct command fund = deposit(&world, 3, 60 * UNIT);
 	done(&world, &fund);
+	refused(&world, &command, ERR_COMMAND_ID_INVALID);
+	command.source = COMMAND_SOURCE_TRANSFER; /* a consumer, whose ids are not looked up */
+	command.natural_key = command_natural_key(command.source, command.kind, "1", 1);
 	refused(&world, &command, ERR_DUPLICATE);
 
 	command = post(&world, 0, first.id, 45 * UNIT); /* in part: the rest is free */

@@ -87,6 +87,9 @@ static void kilograms_in_two_phases(void **state)
 	command = first; /* another organisation uses the id */
 	command.org = world.orgs[2];
 	command.actor = world.actors[2];
+	refused(&world, &command, ERR_COMMAND_ID_INVALID);
+	command.source = COMMAND_SOURCE_TRANSFER; /* a consumer, whose ids are not looked up */
+	command.natural_key = command_natural_key(command.source, command.kind, "1", 1);
 	refused(&world, &command, ERR_DUPLICATE);
 	command = kg_transfer(&world, 0, 1, batch, 1, false);
 	command.transfer.expires_us = world.now_us + 1;
@@ -305,9 +308,10 @@ static void limits(void **state)
 	struct err_info info = {0};
 	const struct ledger *ledger = rules_ledger(world.rules);
 	assert_int_equal(
-		ledger_may_reserve(ledger, world.orgs[0], code_of("EUR"), 21 * UNIT, &info), ERR_LIMIT_RESERVED);
-	assert_int_equal(ledger_may_reserve(ledger, world.orgs[0], code_of("EUR"), 61 * UNIT, &info), ERR_LIMIT_LOWEST);
-	assert_int_equal(ledger_may_reserve(ledger, world.orgs[0], code_of("EUR"), 20 * UNIT, &info), ERR_OK);
+		ledger_may_leave(ledger, world.orgs[0], code_of("EUR"), 21 * UNIT, true, &info), ERR_LIMIT_RESERVED);
+	assert_int_equal(
+		ledger_may_leave(ledger, world.orgs[0], code_of("EUR"), 61 * UNIT, true, &info), ERR_LIMIT_LOWEST);
+	assert_int_equal(ledger_may_leave(ledger, world.orgs[0], code_of("EUR"), 20 * UNIT, true, &info), ERR_OK);
 	struct command waits = pending(&world, 0, 1, 20 * UNIT, 0);
 	done(&world, &waits);
 	command = pending(&world, 0, 1, 1, 0);
@@ -345,7 +349,7 @@ static void limits(void **state)
 	command = payment(&world, 0, 1, 1);
 	refused(&world, &command, ERR_LIMIT_DAILY);
 	assert_int_equal(
-		ledger_may_reserve(rules_ledger(world.rules), world.orgs[0], code_of("EUR"), UNIT, &info), ERR_OK);
+		ledger_may_leave(rules_ledger(world.rules), world.orgs[0], code_of("EUR"), UNIT, true, &info), ERR_OK);
 	world.now_us += CLOCK_US_PER_DAY;
 	command = payment(&world, 0, 1, 30 * UNIT);
 	done(&world, &command);
@@ -608,11 +612,34 @@ static void impossible(void **state)
 	world_stop(&world);
 }
 
+/* What a command makes is found by its id, so an id is of one organisation: nobody retires a kilogram in the place of another's
+ * certificate. */
+static void ids_are_of_one_organisation(void **state)
+{
+	(void)state;
+	struct world world;
+	world_start(&world, 20);
+	uint64_t batch = world_issue(&world, 0, 24, 10000, NULL);
+	struct command mine = kg_transfer(&world, 0, 1, batch, 100, false);
+	done(&world, &mine);
+	struct command theirs = kg_transfer(&world, 1, 2, batch, 1, false);
+	theirs.id = mine.id;
+	refused(&world, &theirs, ERR_COMMAND_ID_INVALID);
+	round_trip(&world);
+	refused(&world, &theirs, ERR_COMMAND_ID_INVALID);
+	assert_int_equal(world_execute(&world, &mine), ERR_OK);
+	assert_true(world.result.repeated);
+	theirs.id = world_id(&world);
+	done(&world, &theirs);
+	world_stop(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(kilograms_in_two_phases),
 		cmocka_unit_test(kilograms_expire), cmocka_unit_test(deadlines_in_order), cmocka_unit_test(linked_sets),
 		cmocka_unit_test(linked_ranges), cmocka_unit_test(limits), cmocka_unit_test(closed_accounts),
-		cmocka_unit_test(conversions), cmocka_unit_test(impossible)};
+		cmocka_unit_test(conversions), cmocka_unit_test(impossible),
+		cmocka_unit_test(ids_are_of_one_organisation)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
