@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The main job, live, on one machine: a broker, carbond and a simulated plant; ten days of readings over MQTT, a monitoring
-# period, two verifiers, a batch, a transfer, a retirement, the certificate and the line that verifies it. `./dev run` calls
+# period, two verifiers, a batch, a transfer, a trade, a retirement, the certificate and the line that verifies it. `./dev run` calls
 # it. Everything it does, it does through carbonctl, as a user would; Ctrl-C stops all of it. With --store mongodb a MongoDB server
 # keeps the data, that of CARBOND_MONGODB_URI or one of its own; with --daemons N several carbonds run on it, one of which leads.
 # shellcheck disable=SC2317 # stop_all is reached by traps
@@ -234,7 +234,7 @@ take_keys() {
 	person trader acme '["trader"]'
 	person issuer registry '["issuer"]'
 	person auditor registry '["auditor"]'
-	person buyer globex '["buyer"]'
+	person buyer globex '["buyer","trader"]'
 	for name in north south; do
 		person "$name" "$name" '["verifier"]'
 		carbonctl sign keygen "$data/keys/$name.signing" --json | keep .key "$name.public"
@@ -313,10 +313,26 @@ attest_and_issue() {
 	ctl auditor batches get "$(cat "$data/keys/batch")" --at-least "$(jq .position <<<"$issued")" --json | jq -r '"    \(.kg) kg, serial \(.serial // .serials)"'
 }
 
+# A market for removals in euros, what the buyer pays with, and an order of each side that meet.
+trade() {
+	local market sold bought
+	ctl admin money name-house "org_id=$(cat "$data/keys/org.registry")" --json >/dev/null
+	market=$(ctl admin markets open kind=removal currency=EUR tick=0.01 maker_ppm=1000 taker_ppm=2000 collar_ppm=50000 --json | jq -er .number)
+	ctl admin instruments create "$market" code=DAC methodology=DAC1 --json | keep .number instrument
+	ctl admin money deposit "org_id=$(cat "$data/keys/org.globex")" currency=EUR amount=10000 reference=demo --json >/dev/null
+	sold=$(ctl trader orders place side=sell "market=$market" "batch=$(cat "$data/keys/batch")" price=185 kg=2000 --json)
+	bought=$(ctl buyer orders place side=buy "instrument=$(cat "$data/keys/instrument")" price=190 kg=1000 --json)
+	say "Acme offers 2000 kg at 185 EUR a tonne, Globex buys of any direct air capture up to 190"
+	ctl buyer trades list "$market" --limit 1 --at-least "$(jq .position <<<"$bought")" --json | jq -r '.items[] |
+		"    \(.kg) kg traded at \(.price) EUR: delivery against payment in one entry, journal position \(.position)"'
+	keep .id order <<<"$sold"
+}
+
 transfer_and_retire() {
 	local moved retired
 	moved=$(ctl trader transfers create "to_org_id=$(cat "$data/keys/org.globex")" "batch=$(cat "$data/keys/batch")" kg=1000 --json)
 	say "1000 kg transferred to Globex at journal position $(jq .position <<<"$moved")"
+	trade
 	retired=$(ctl buyer retirements create "batch=$(cat "$data/keys/batch")" kg=1000 beneficiary="Globex Ltd" country=GB purpose=voluntary \
 		covered_from=2026-01-01T00:00:00Z covered_to=2026-07-01T00:00:00Z consent=true --json)
 	keep .id certificate <<<"$retired"
@@ -337,6 +353,10 @@ invite() {
 	sensor=$(ctl operator sensors list --json | jq -r '.items[] | select(.tag == "TT-001").id')
 	show "mosquitto_pub -p $mqtt_port -q 1 -t carbond/v1/acme/dac-1/readings -m '{\"t\":\"$second.500Z\",\"v\":{\"TT-001\":7.25}}'"
 	show "curl -s -H \"Authorization: Bearer \$(cat $data/keys/operator)\" '$CARBOND_URL/v1/sensors/$sensor/readings?from=${second}Z&to=$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ)&agg=raw&limit=5'"
+	if [ -e "$data/keys/order" ]; then
+		show "$build/cli/carbonctl instruments depth $(cat "$data/keys/instrument") --url $CARBOND_URL"
+		show "$build/cli/carbonctl orders get $(cat "$data/keys/order") --url $CARBOND_URL --key \$(cat $data/keys/trader)"
+	fi
 	tell "certificate  $CARBOND_URL/certificates/$(cat "$data/keys/certificate")"
 	tell "API          $CARBOND_URL/v1 (keys in $data/keys)"
 	tell "OpenAPI      $CARBOND_URL/openapi.json"
