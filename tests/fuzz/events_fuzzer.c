@@ -24,8 +24,11 @@ static void journal(const uint8_t *data, size_t size)
 			break;
 		assert(length >= EVENT_HEADER_SIZE && length <= size);
 		if (length <= sizeof again) {
+			uint16_t version = event.header.version;
 			assert(event_encode(&event, again, sizeof again, &written) == ERR_OK);
-			assert(written == length && memcmp(again, data, length) == 0);
+			/* an older version is written as the newest */
+			assert(event.header.version > version ||
+				(written == length && memcmp(again, data, length) == 0));
 		}
 		json_t *document = event_json(&event);
 		assert(document);
