@@ -103,7 +103,7 @@ static void server_stop(void)
 
 /* ---- running carbonctl ---- */
 
-static char output[65536], errors[8192];
+static char output[131072], errors[8192];
 
 static void read_back(const char *path, char *text, size_t size)
 {
