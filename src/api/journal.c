@@ -203,8 +203,12 @@ static enum err feed_answer_page(struct http_request *request, struct id org, st
 		json_decref(page.items);
 		return err == ERR_NO_MEMORY ? err_set(info, err, NULL, "no memory for the events") : err;
 	}
-	return http_answer_json(
-		request, json_pack("{s:o, s:I}", "items", page.items, "next_position", (json_int_t)page.last + 1));
+	json_t *answer = document_own(http_arena(request),
+		json_pack("{s:o, s:I}", "items", page.items, "next_position", (json_int_t)page.last + 1));
+	size_t size = 0;
+	const char *text = answer ? document_text(http_arena(request), answer, &size) : NULL;
+	return text ? http_answer_text(request, "application/json", text, size)
+		    : err_set(info, ERR_NO_MEMORY, NULL, "no memory for the events");
 }
 
 static enum err events_feed(struct http_request *request, struct err_info *info)

@@ -1,5 +1,6 @@
 /* What trades, what the book shows, and what becomes of an organisation's own orders, as it happens: server-sent events.
  * Begun on workers, told by the market's stream. */
+#include "ledger_rows.h"
 #include "stream.h"
 #include "value.h"
 
@@ -8,7 +9,7 @@
 
 static const enum err stream_errors[] = {ERR_BUSY, ERR_STOPPING, ERR_OK};
 
-#define FRAMES_MOST 8 /* of one event for one organisation */
+#define ENTRIES_MOST (2 * EVENTS_RANGES_MAX + 64) /* of one event: two sides of each batch, money and fees */
 
 static char *row_text(const struct field *fields, const void *row)
 {
@@ -84,24 +85,27 @@ static enum err class_changed(struct stream *stream, struct stream_watch *watch,
 static const struct stream_channel instrument_channel = {.changed = instrument_changed},
 				   class_channel = {.changed = class_changed};
 
-/* ---- an organisation's own: orders, executions, holdings, as the views have them after the event ---- */
+/* ---- an organisation's own: orders, executions and balances, as the views have them behind the event ---- */
 
 struct frames {
 	struct stream *stream;
 	struct stream_event *told;
 	struct err_info *info;
 	size_t count;
-	const char *names[FRAMES_MOST];
-	char *texts[FRAMES_MOST];
+	const char **names; /* in the event's arena, like … */
+	char **texts;       /* … this, but for what it points to */
 };
+
+static enum err no_memory(struct err_info *info)
+{
+	return err_set(info, ERR_NO_MEMORY, NULL, "no memory for an event");
+}
 
 static enum err frame_add(struct frames *frames, const char *name, const struct field *fields, const void *row)
 {
-	if (frames->count == FRAMES_MOST)
-		return ERR_OK;
 	char *text = row_text(fields, row);
 	if (!text)
-		return err_set(frames->info, ERR_NO_MEMORY, NULL, "no memory for an event");
+		return no_memory(frames->info);
 	frames->names[frames->count] = name;
 	frames->texts[frames->count++] = text;
 	return ERR_OK;
@@ -126,29 +130,40 @@ static void orders_of(const struct event *event, struct id ids[2])
 	}
 }
 
-/* Reads them once for all who watch. */
-static enum err orders_read(struct frames *frames)
+static enum err order_read(struct frames *frames, struct order_row *row, struct id id)
+{
+	field_clear(order_fields, row);
+	row->id = id;
+	return id_is_none(id) ? ERR_OK
+			      : store_get(stream_store(frames->stream), &orders_collection, row, frames->told->arena,
+					frames->info);
+}
+
+/* Reads what an event has changed, once for all who watch. */
+static enum err changes_read(struct frames *frames)
 {
 	struct stream_event *told = frames->told;
 	struct id ids[2];
-	if (told->orders_known)
+	if (told->is_read)
 		return ERR_OK;
 	told->arena = told->arena ? told->arena : arena_new(0);
 	if (!told->arena)
-		return err_set(frames->info, ERR_NO_MEMORY, NULL, "no memory for an event");
+		return no_memory(frames->info);
 	orders_of(told->event, ids);
-	for (int i = 0; i < 2; i++) {
-		field_clear(order_fields, &told->orders[i]);
-		told->orders[i].id = ids[i];
-		if (id_is_none(ids[i]))
-			continue;
-		enum err err = store_get(
-			stream_store(frames->stream), &orders_collection, &told->orders[i], told->arena, frames->info);
-		if (err)
-			return err;
-	}
-	told->orders_known = true;
-	return ERR_OK;
+	struct entry_row low = {.position = (int64_t)told->event->header.number};
+	struct store_query query = {.collection = &entries_collection,
+		.index = "by_position",
+		.low = &low,
+		.prefix = 1,
+		.most = ENTRIES_MOST};
+	enum err err = order_read(frames, &told->orders[0], ids[0]);
+	if (!err)
+		err = order_read(frames, &told->orders[1], ids[1]);
+	if (!err)
+		err = store_find(stream_store(frames->stream), &query, told->arena, (void **)&told->entries,
+			&told->entry_count, frames->info);
+	told->is_read = !err;
+	return err;
 }
 
 static enum err execution_add(struct frames *frames, struct id org)
@@ -159,66 +174,41 @@ static enum err execution_add(struct frames *frames, struct id org)
 	return err ? err : frame_add(frames, "execution", execution_fields, &row);
 }
 
-/* What the organisation has of the batches whose serials an event moves. */
-static enum err holdings_add(struct frames *frames, struct id org)
-{
-	const struct record_lists *lists = &frames->told->event->lists;
-	uint64_t last = 0;
-	enum err err = ERR_OK;
-	for (size_t i = 0; i < lists->range_count && !err; i++) {
-		struct holding_row row = {.org_id = org, .batch = (int64_t)lists->ranges[i].batch};
-		if (lists->ranges[i].batch == last)
-			continue;
-		last = lists->ranges[i].batch;
-		err = store_get(
-			stream_store(frames->stream), &holdings_collection, &row, frames->told->arena, frames->info);
-		if (!err)
-			err = frame_add(frames, "holding", holding_fields, &row);
-		else if (err == ERR_NOT_FOUND)
-			err = ERR_OK; /* it is not theirs */
-	}
-	return err;
-}
-
-static bool moves_kilograms_of(const struct event *event, struct id org)
-{
-	switch (event->header.type) {
-	case EVENT_TRANSFERRED: return id_equal(event->transferred.from, org) || id_equal(event->transferred.to, org);
-	case EVENT_RETIRED: return id_equal(event->retired.org, org);
-	case EVENT_CANCELLED: return id_equal(event->cancelled.org, org);
-	case EVENT_DISPUTE_OPENED: return id_equal(event->dispute_opened.holder, org);
-	case EVENT_DISPUTE_DECIDED: return id_equal(event->dispute_decided.holder, org);
-	case EVENT_BUFFER_TOPPED_UP: return id_equal(event->buffer_topped_up.org, org);
-	default: return false;
-	}
-}
-
 static enum err own_frames(struct frames *frames, struct id org)
 {
-	const struct event *event = frames->told->event;
-	bool is_theirs = moves_kilograms_of(event, org);
-	enum err err = orders_read(frames);
+	const struct stream_event *told = frames->told;
+	bool trades = false;
+	enum err err = ERR_OK;
 	for (int i = 0; i < 2 && !err; i++) {
-		const struct order_row *row = &frames->told->orders[i];
+		const struct order_row *row = &told->orders[i];
 		if (id_is_none(row->id) || !id_equal(row->org_id, org))
 			continue;
-		is_theirs = true;
+		trades = told->event->header.type == EVENT_TRADED;
 		err = frame_add(frames, "order", order_fields, row);
 	}
-	if (!err && is_theirs && event->header.type == EVENT_TRADED)
+	if (!err && trades)
 		err = execution_add(frames, org);
-	return err || !is_theirs ? err : holdings_add(frames, org);
+	for (size_t i = 0; i < told->entry_count && !err; i++) {
+		const struct entry_row *entry = &told->entries[i];
+		struct ledger_balance balance;
+		if (!id_equal(entry->org_id, org))
+			continue;
+		ledger_balance_set(&balance, org, entry->asset, &entry->amounts, entry->position);
+		err = frame_add(frames, "balance", ledger_balance_fields, &balance);
+	}
+	return err;
 }
 
 static enum err own_event(
 	struct stream *stream, struct stream_watch *watch, struct stream_event *told, struct err_info *info)
 {
 	struct frames frames = {.stream = stream, .told = told, .info = info};
-	struct id ids[2];
-	orders_of(told->event, ids);
-	if (id_is_none(ids[0]) && !moves_kilograms_of(told->event, watch->org))
-		return ERR_OK;
-	enum err err = own_frames(&frames, watch->org);
+	enum err err = changes_read(&frames);
+	if (err)
+		return err;
+	frames.names = ARENA_ARRAY(told->arena, const char *, told->entry_count + 3);
+	frames.texts = ARENA_ARRAY(told->arena, char *, told->entry_count + 3);
+	err = frames.names && frames.texts ? own_frames(&frames, watch->org) : no_memory(info);
 	for (size_t i = 0; i < frames.count; i++) {
 		if (!err)
 			err = stream_tell(watch, told, frames.names[i], frames.texts[i], i + 1 == frames.count);
@@ -302,5 +292,5 @@ const struct http_route api_market_streams_routes[] = {
 		"The book of a class each time that it has changed, whole: event depth", .query = levels_query_fields,
 		.query_size = sizeof(struct levels_query)),
 	STREAM("/v1/orders/stream", "order:read", own_watch, "orders.watch",
-		"What becomes of the organisation's own: events order, execution, holding"),
+		"What becomes of the organisation's own: events order, execution, balance"),
 	{.path = NULL}};

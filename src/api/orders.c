@@ -8,12 +8,12 @@
 #include <string.h>
 
 static const enum err place_errors[] = {ERR_MARKET_CLOSED, ERR_NO_LIQUIDITY, ERR_WOULD_TRADE, ERR_NOT_FILLABLE,
-	ERR_OUT_OF_BAND, ERR_NOT_IN_AUCTION, ERR_TRADER_STOPPED, ERR_INSUFFICIENT_KG, ERR_INSUFFICIENT_FUNDS,
-	ERR_BATCH_HELD, ERR_ACCOUNT_HELD, ERR_COMMAND_TOO_LARGE, ERR_DUPLICATE, ERR_COMMAND_ID_INVALID,
-	ERR_COMMAND_REUSED, ERR_COMMAND_RUNNING, ERR_OK};
-static const enum err change_errors[] = {ERR_ORDER_DONE, ERR_MARKET_CLOSED, ERR_WOULD_TRADE, ERR_OUT_OF_BAND,
-	ERR_INSUFFICIENT_KG, ERR_INSUFFICIENT_FUNDS, ERR_BATCH_HELD, ERR_ACCOUNT_HELD, ERR_COMMAND_TOO_LARGE,
+	ERR_OUT_OF_BAND, ERR_NOT_IN_AUCTION, ERR_TRADER_STOPPED, ERR_LIMIT_EXCEEDED, ERR_INSUFFICIENT_KG,
+	ERR_INSUFFICIENT_FUNDS, ERR_BATCH_HELD, ERR_ACCOUNT_HELD, ERR_COMMAND_TOO_LARGE, ERR_DUPLICATE,
 	ERR_COMMAND_ID_INVALID, ERR_COMMAND_REUSED, ERR_COMMAND_RUNNING, ERR_OK};
+static const enum err change_errors[] = {ERR_ORDER_DONE, ERR_MARKET_CLOSED, ERR_WOULD_TRADE, ERR_LIMIT_EXCEEDED,
+	ERR_OUT_OF_BAND, ERR_INSUFFICIENT_KG, ERR_INSUFFICIENT_FUNDS, ERR_BATCH_HELD, ERR_ACCOUNT_HELD,
+	ERR_COMMAND_TOO_LARGE, ERR_COMMAND_ID_INVALID, ERR_COMMAND_REUSED, ERR_COMMAND_RUNNING, ERR_OK};
 static const enum err cancel_errors[] = {
 	ERR_ORDER_DONE, ERR_COMMAND_ID_INVALID, ERR_COMMAND_REUSED, ERR_COMMAND_RUNNING, ERR_OK};
 
@@ -448,6 +448,49 @@ static enum err traders_resume(struct http_request *request, struct err_info *in
 	return trader_set(request, 2, info);
 }
 
+/* ---- limits ---- */
+
+static enum err limits_list(struct http_request *request, struct err_info *info)
+{
+	struct trader_limit_row low;
+	field_clear(trader_limits_collection.fields, &low);
+	enum err err = value_at_least(request, info);
+	if (!err)
+		err = http_path_id(request, "org_id", &low.org_id, info);
+	if (!err)
+		err = api_check_org(request, low.org_id, info);
+	struct store_query query = {.collection = &trader_limits_collection, .low = &low, .prefix = 1};
+	return err ? err : api_answer_found(request, &query, trader_limit_fields, info);
+}
+
+struct limiting {
+	int64_t market, orders_most, kg_most, notional_micros;
+};
+static const struct field limiting_fields[] = {
+	FIELD(struct limiting, market, FIELD_INT, .flags = FIELD_REQUIRED, .min = 1, .doc = "The market"),
+	FIELD(struct limiting, orders_most, FIELD_INT, .min = 1, .max = 1000000000,
+		.doc = "Open orders at most; left out: any"),
+	FIELD(struct limiting, kg_most, FIELD_INT, .min = 1, .max = INT64_C(1000000000000000), .unit = "kg",
+		.doc = "Kilograms in open orders at most; left out: any"),
+	FIELD_AS(struct limiting, notional_micros, "notional_most", FIELD_MICROS, .min = 1,
+		.max = INT64_C(999999999999999999), .doc = "Worth of open orders at most; left out: any"),
+	FIELD_END};
+
+static enum err limits_set(struct http_request *request, struct err_info *info)
+{
+	const struct limiting *body = http_body(request);
+	struct command command = value_command(request, COMMAND_TRADER_LIMIT);
+	command.trader_limit = (struct command_trader_limit){.market = (uint64_t)body->market,
+		.orders_most = or_zero(body->orders_most),
+		.kg_most = or_zero(body->kg_most),
+		.notional_micros_most = or_zero(body->notional_micros),
+		.by_registry = api_reaches_all(request)};
+	enum err err = http_path_id(request, "org_id", &command.trader_limit.org, info);
+	if (!err)
+		err = api_check_org(request, command.trader_limit.org, info);
+	return err ? err : value_submit(request, &command, NULL, 0, info);
+}
+
 #define LIST(path_, query_, response_, handler_, operation_, doc_)                                                    \
 	HTTP_ROUTE(HTTP_GET, path_, "order:read", .kind = HTTP_WORK, .flags = HTTP_PAGED | HTTP_AT_LEAST, .cost = 2,  \
 		.query = query_##_fields, .query_size = sizeof(struct query_), .response = response_, .success = 200, \
@@ -493,4 +536,12 @@ const struct http_route api_orders_routes[] = {LIST("/v1/orders", orders_query, 
 		.success = 200),
 	COMMAND("/v1/traders/{org_id}/resume", "trader:stop", cancel_errors, traders_resume, "traders.resume",
 		"Lets an organisation place orders again", .success = 200),
+	HTTP_ROUTE(HTTP_GET, "/v1/traders/{org_id}/limits", "order:read", .kind = HTTP_WORK,
+		.flags = HTTP_PAGED | HTTP_AT_LEAST, .cost = 2, .response = trader_limit_fields, .success = 200,
+		.handler = limits_list, .operation = "traders.limits",
+		.doc = "How much an organisation may have open, by market: its own limits and the registry's"),
+	COMMAND("/v1/traders/{org_id}/limits", "trader:stop", cancel_errors, limits_set, "traders.limit",
+		"Sets how much an organisation may have open in a market: its own limit, or that of who sees all",
+		.success = 200, .body_bytes_max = VALUE_BODY_BYTES, .request = limiting_fields,
+		.request_size = sizeof(struct limiting)),
 	{.path = NULL}};

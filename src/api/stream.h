@@ -12,10 +12,13 @@ struct stream_watch;
 /* An event that is told to one watcher after the other: what is made of it for the first serves the others. */
 struct stream_event {
 	const struct event *event;
-	char *text;                 /* its JSON, made when first asked for */
-	struct order_row orders[2]; /* the orders that it changes, when first asked for; id zero: there is none */
-	bool orders_known;
-	struct arena *arena; /* of this event */
+	char *text; /* its JSON, made when first asked for */
+	/* what it has changed, when first asked for */
+	bool is_read;
+	struct order_row orders[2]; /* id zero: there is none */
+	struct entry_row *entries;
+	size_t entry_count;
+	struct arena *arena; /* of all this */
 };
 
 /* What is watched. On the stream's thread, or on the worker that begins to watch. */

@@ -45,8 +45,8 @@ const struct field entry_fields[] = {FIELD(struct entry_row, org_id, FIELD_ID, .
 	FIELD(struct entry_row, code, FIELD_INT, .doc = "the client's kind of transfer"),
 	FIELD(struct entry_row, user_data, FIELD_INT, .doc = "the client's own"), FIELD_END};
 
-static const struct store_index entries_indexes[] = {
-	{.name = "by_time", .fields = {"org_id", "asset", "made_at"}}, {.name = NULL}};
+static const struct store_index entries_indexes[] = {{.name = "by_time", .fields = {"org_id", "asset", "made_at"}},
+	{.name = "by_position", .fields = {"position", "org_id"}}, {.name = NULL}};
 
 const struct store_collection entries_collection = {.name = "entries",
 	.class = STORE_VIEWS,

@@ -209,6 +209,33 @@ const struct store_collection executions_collection = {.name = "executions",
 	.shard_key = "org_id",
 	.doc = "Each organisation's sides of trades"};
 
+#define LIMIT_FIELDS                                                                                         \
+	FIELD(struct trader_limit_row, org_id, FIELD_ID, .doc = "the organisation"),                         \
+		FIELD(struct trader_limit_row, market, FIELD_INT, .min = 1, .doc = "the market"),            \
+		FIELD(struct trader_limit_row, by_registry, FIELD_BOOL,                                      \
+			.doc = "set by the registry; it holds beside the organisation's own"),               \
+		FIELD(struct trader_limit_row, orders_most, FIELD_INT, .doc = "open orders; left out: any"), \
+		FIELD(struct trader_limit_row, kg_most, FIELD_INT, .unit = "kg",                             \
+			.doc = "in open orders; left out: any"),                                             \
+		FIELD_AS(struct trader_limit_row, notional_micros, "notional_most", FIELD_MICROS,            \
+			.doc = "worth of open orders; left out: any"),                                       \
+		FIELD(struct trader_limit_row, set_at, FIELD_TIME, .doc = "when it was set"),                \
+		POSITION(trader_limit_row)
+
+static const struct field stored_limit_fields[] = {
+	FIELD(struct trader_limit_row, place, FIELD_INT, .min = 1, .doc = "market × 2, + 1 for the registry's"),
+	LIMIT_FIELDS, FIELD_END};
+
+const struct field trader_limit_fields[] = {LIMIT_FIELDS, FIELD_END};
+
+const struct store_collection trader_limits_collection = {.name = "trader_limits",
+	.class = STORE_VIEWS,
+	.fields = stored_limit_fields,
+	.row_size = sizeof(struct trader_limit_row),
+	.key = {"org_id", "place"},
+	.shard_key = "org_id",
+	.doc = "How much organisations may have open in markets"};
+
 /* ---- depth ---- */
 
 static const struct field ladder_fields[] = {FIELD(struct ladder_row, ladder, FIELD_INT, .min = 1,

@@ -134,6 +134,24 @@ enum err view_on_instrument_listed(struct projector *projector, const struct eve
 	return durabilities_of(projector, said->durabilities, &row->durabilities);
 }
 
+enum err view_on_trader_limited(struct projector *projector, const struct event *event)
+{
+	const struct event_trader_limited *said = &event->trader_limited;
+	struct trader_limit_row *row = NULL;
+	enum err err = view_row(projector, SHEET_TRADER_LIMITS,
+		KEYED(trader_limit_row, .org_id = said->org, .place = (int64_t)said->market * 2 + said->by_registry),
+		&row);
+	if (err || !row)
+		return err;
+	row->market = (int64_t)said->market;
+	row->by_registry = said->by_registry != 0;
+	row->orders_most = or_absent(said->orders_most);
+	row->kg_most = or_absent(said->kg_most);
+	row->notional_micros = or_absent(said->notional_micros_most);
+	row->set_at = event->header.time_us;
+	return ERR_OK;
+}
+
 /* ---- depth ---- */
 
 static enum err ladder_add(struct projector *projector, int64_t ladder, int64_t price, int64_t kg, int64_t orders)

@@ -111,6 +111,8 @@ static struct order *order_add(struct market *market, const struct event_state_o
 	*order = (struct order){.is = *is};
 	map_put(&market->order_map, order_hash(market, is->order), item);
 	market->order_count++;
+	order->exposure = exposure_of(market, is->org, is->market);
+	exposure_count(market, order->exposure, is, 1);
 	seat(market, order);
 	return order;
 }
@@ -119,6 +121,7 @@ static void order_drop(struct market *market, struct order *order)
 {
 	uint32_t item = (uint32_t)(order - market->orders);
 	unseat(market, order);
+	exposure_count(market, order->exposure, &order->is, -1);
 	map_remove(&market->order_map, order_hash(market, order->is.order), item);
 	*order = (struct order){.next = market->order_free};
 	market->order_free = item;
@@ -145,7 +148,9 @@ static void order_revert(void *owner, const void *payload)
 		return;
 	}
 	unseat(market, order);
+	exposure_count(market, order->exposure, &order->is, -1);
 	order->is = was;
+	exposure_count(market, order->exposure, &was, 1);
 	seat(market, order);
 }
 
@@ -169,6 +174,8 @@ static void order_become(
 		book_cut(market->book, order->slot, was->left_kg - is->left_kg);
 	if (!stays)
 		unseat(market, order);
+	exposure_count(market, order->exposure, was, -1);
+	exposure_count(market, order->exposure, is, 1);
 	order->is = *is;
 	if (!stays)
 		seat(market, order);
@@ -914,6 +921,7 @@ enum err market_apply(struct market *market, struct ledger *ledger, struct undo 
 	case EVENT_MARKET_HALTED: return apply_market_halted(market, undo, event, info);
 	case EVENT_CLASS_OPENED: return apply_class_opened(market, undo, event, info);
 	case EVENT_INSTRUMENT_LISTED: return apply_instrument_listed(market, undo, event, info);
+	case EVENT_TRADER_LIMITED: return trader_limit_apply(market, undo, event, info);
 	case EVENT_TRADER_STOPPED: return apply_trader_stopped(market, undo, event, info);
 	case EVENT_ORDER_PLACED: return apply_order_placed(market, ledger, undo, event, info);
 	case EVENT_TRADED: return apply_traded(market, ledger, undo, event, info);
@@ -934,6 +942,7 @@ enum err market_apply(struct market *market, struct ledger *ledger, struct undo 
 	case EVENT_STATE_INSTRUMENT: return take_instrument(market, event, info);
 	case EVENT_STATE_ORDER: return take_order(market, event, info);
 	case EVENT_STATE_TRADING: return take_trading(market, event);
+	case EVENT_STATE_TRADER_LIMIT: return trader_limit_take(market, event, info);
 	case EVENT_STATE_TRADER: return take_trader(market, event, info);
 	default:
 		if (auction_applies(event->header.type))

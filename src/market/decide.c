@@ -406,6 +406,10 @@ static enum err decide_order_place(const struct deciding *at)
 		return err;
 	if (is.side == ORDER_BUY)
 		is.reserved_micros = worst_reserve(market, &is, is.price_micros, is.kg);
+	const struct exposure more = {.orders = 1, .kg = is.kg, .micros = market_amount(is.price_micros, is.kg)};
+	err = trader_limits_check(market, is.org, is.market, &more, info);
+	if (err)
+		return err;
 	err = order_emit(at, &is);
 	at->call->number = is.number;
 	return err || is.state != ORDER_TAKES
@@ -429,7 +433,11 @@ static enum err order_raise(const struct deciding *at, const struct order *order
 	const struct event_state_order is = order->is;
 	struct serial_range ranges[EVENTS_RANGES_MAX];
 	struct event event = {.order_amended = {.order = is.order, .org = is.org, .price_micros = price, .kg = kg}};
+	const struct exposure more = {
+		.kg = kg - is.left_kg, .micros = market_amount(price, kg) - market_amount(is.price_micros, is.left_kg)};
 	enum err err = at->batches->movable(at->batches->context, is.org, is.batch, at->info);
+	if (!err)
+		err = trader_limits_check(at->market, is.org, is.market, &more, at->info);
 	if (!err && is.side == ORDER_BUY) {
 		event.order_amended.reserved_micros = worst_reserve(at->market, &is, price, kg) - is.reserved_micros;
 		if (event.order_amended.reserved_micros > 0)
@@ -744,6 +752,11 @@ static enum err decide_order_work(const struct deciding *at)
 			return err;
 	}
 	return order_take(at->market, at->ledger, at->batches, at->call, id, is.state == ORDER_SLEEPS, at->info);
+}
+
+static enum err decide_trader_limit(const struct deciding *at)
+{
+	return trader_limit_decide(at->market, at->call, at->info);
 }
 
 enum err market_decide(struct market *market, struct ledger *ledger, const struct market_register *batches,

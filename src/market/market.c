@@ -29,6 +29,8 @@ void market_free(struct market **market)
 		return;
 	book_free(&old->book);
 	map_free(&old->order_map);
+	map_free(&old->exposure_map);
+	free(old->exposures);
 	free(old->venues);
 	free(old->classes);
 	free(old->instruments);
@@ -59,7 +61,8 @@ enum err market_reserve(struct market *market)
 		      ROOM(market, instruments, market->instrument_count, instrument_capacity) &&
 		      ROOM(market, stopped, market->stopped_count, stopped_capacity) &&
 		      ROOM(market, watches, market->watch_count, watch_capacity) && seals_reserve(market) &&
-		      map_reserve(&market->order_map, 1) &&
+		      ROOM(market, exposures, market->exposure_count, exposure_capacity) &&
+		      map_reserve(&market->exposure_map, 1) && map_reserve(&market->order_map, 1) &&
 		      book_reserve(market->book, EVENT_PUTS + EVENTS_UNDONE, EVENT_LADDERS) &&
 		      auctions_reserve(&market->auctions) && pools_reserve(&market->pools);
 	return enough ? ERR_OK : ERR_NO_MEMORY;
@@ -245,6 +248,8 @@ enum err market_snapshot(const struct market *market, emit_function *emit, void 
 	}
 	if (!err)
 		err = trades_put(market, emit, context, info);
+	if (!err)
+		err = trader_limits_put(market, emit, context, info);
 	if (!err)
 		err = orders_put(market, emit, context, info);
 	if (!err && (market->auctions.number || market->pools.count)) {

@@ -13,6 +13,7 @@ struct order {
 	struct event_state_order is;   /* as snapshots have it; order zero: the place is free */
 	uint32_t slot;                 /* in the book, where it rests, or sleeps under its stop; 0: it takes */
 	uint32_t trail_slot, end_slot; /* under the last trade that moves its stop; under its end; 0: none */
+	uint32_t exposure;             /* whose and where */
 	uint32_t previous, next;       /* of those that take; next also of the free places; 0: none */
 };
 
@@ -47,6 +48,21 @@ struct link {
 	uint32_t next_of_class, next_of_instrument; /* 0: none */
 };
 
+/* How much may be open: by the organisation itself [0], by the registry [1]; 0: any. */
+struct trader_limit {
+	int64_t orders, kg, micros;
+};
+enum { TRADER_LIMIT_SETTERS = 2 };
+
+/* What an organisation has open in a market: the sum over its orders. */
+struct exposure {
+	struct id org;
+	uint64_t market;
+	int64_t orders, kg;
+	__int128 micros; /* price × kg ÷ 1,000 */
+	struct trader_limit limits[TRADER_LIMIT_SETTERS];
+};
+
 struct market {
 	uint64_t seed;
 	struct book *book;
@@ -67,7 +83,10 @@ struct market {
 	uint32_t sleepers;    /* orders that sleep */
 	uint32_t ends;        /* the ladder of those whose time will be over, earliest first */
 	struct map order_map; /* by id */
-	struct id *stopped;   /* organisations that may place no orders, sorted */
+	struct exposure *exposures;
+	uint32_t exposure_count, exposure_capacity;
+	struct map exposure_map; /* by organisation and market */
+	struct id *stopped;      /* organisations that may place no orders, sorted */
 	uint32_t stopped_count, stopped_capacity;
 	struct watch *watches; /* sorted by organisation */
 	uint32_t watch_count, watch_capacity;
@@ -153,6 +172,22 @@ static inline uint64_t order_asset(const struct market *market, const struct ord
 /* An order that ends in parts, for its kilograms lie in more ranges than one command may touch: what is left of it is no multiple of
  * the lot. It is in no book. */
 bool order_is_ending(const struct market *market, const struct event_state_order *is);
+
+/* limits.c: what is open, and how much may be. */
+const struct exposure *exposure_find(
+	const struct market *market, struct id org, uint64_t number); /* NULL: nothing ever was */
+uint32_t exposure_of(struct market *market, struct id org, uint64_t number);
+void exposure_count(struct market *market, uint32_t item, const struct event_state_order *is, int sign);
+/* Whether `more` may be opened in addition: what of it is not above zero is not looked at. ERR_LIMIT_EXCEEDED. */
+enum err trader_limits_check(const struct market *market, struct id org, uint64_t number, const struct exposure *more,
+	struct err_info *info) MUST_CHECK;
+enum err trader_limit_decide(struct market *market, struct decision *call, struct err_info *info) MUST_CHECK;
+enum err trader_limit_apply(
+	struct market *market, struct undo *undo, const struct event *event, struct err_info *info) MUST_CHECK;
+enum err trader_limit_take(struct market *market, const struct event *event, struct err_info *info) MUST_CHECK;
+enum err trader_limits_put(const struct market *market,
+	enum err (*emit)(void *context, struct event *event, struct err_info *info), void *context,
+	struct err_info *info) MUST_CHECK;
 
 /* match.c: trades an order that takes until it is done or rests, or as much as one command may. `comes`: it has traded nothing yet,
  * so that its minimum must be there. */

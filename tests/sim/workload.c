@@ -591,6 +591,17 @@ static void make_bust(struct world *world, const struct rules *rules, struct wor
 	cites(work, &work->command.trade_bust.reason_hash, "the price was a mistake");
 }
 
+static void make_trader_limit(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_TRADER_LIMIT, -1);
+	work->command.trader_limit = (struct command_trader_limit){.org = world->orgs[some_org(world)],
+		.market = 1,
+		.orders_most = 5 + world_below(world, 40),
+		.kg_most = world_below(world, 2) ? 1000 * (10 + world_below(world, 200)) : 0,
+		.by_registry = world_below(world, 2) == 0};
+}
+
 static void make_instrument(struct world *world, const struct rules *rules, struct work *work)
 {
 	work->command = world_command(world, COMMAND_INSTRUMENT_LIST, -1);
@@ -881,13 +892,13 @@ static const struct {
 	{1, make_refusal}, {2, make_period_hold}, {60, make_transfer}, {6, make_chain_transfer}, {40, make_retirement},
 	{2, make_reversal}, {3, make_top_up}, {2, make_batch_hold}, {4, make_batch_release}, {2, make_account_hold},
 	{6, make_account_release}, {1, make_house}, {12, make_deposit}, {6, make_payment}, {1, make_market},
-	{2, make_halt}, {1, make_instrument}, {80, make_order}, {12, make_amendment}, {12, make_cancellation},
-	{1, make_mass_cancellation}, {10, make_auction}, {14, make_take}, {2, make_auction_cancellation},
-	{16, make_commitment}, {1, make_bid_withdrawal}, {20, make_reveal}, {1, make_pool}, {12, make_pool_addition},
-	{16, make_pool_trade}, {5, make_redemption}, {5, make_resumption}, {8, make_cancellation_of_kg},
-	{2, make_import}, {3, make_dispute}, {8, make_decision}, {8, make_pending}, {6, make_ending}, {5, make_set},
-	{2, make_limit}, {1, make_closing}, {2, make_offer}, {4, make_conversion}, {2, make_liquidity},
-	{3, make_payout}, {2, make_schedule}, {3, make_watch}, {4, make_bust}};
+	{2, make_halt}, {1, make_trader_limit}, {1, make_instrument}, {80, make_order}, {12, make_amendment},
+	{12, make_cancellation}, {1, make_mass_cancellation}, {10, make_auction}, {14, make_take},
+	{2, make_auction_cancellation}, {16, make_commitment}, {1, make_bid_withdrawal}, {20, make_reveal},
+	{1, make_pool}, {12, make_pool_addition}, {16, make_pool_trade}, {5, make_redemption}, {5, make_resumption},
+	{8, make_cancellation_of_kg}, {2, make_import}, {3, make_dispute}, {8, make_decision}, {8, make_pending},
+	{6, make_ending}, {5, make_set}, {2, make_limit}, {1, make_closing}, {2, make_offer}, {4, make_conversion},
+	{2, make_liquidity}, {3, make_payout}, {2, make_schedule}, {3, make_watch}, {4, make_bust}};
 
 void work_start(void)
 {

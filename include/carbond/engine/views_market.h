@@ -115,6 +115,19 @@ struct execution_row {
 extern const struct field execution_fields[];
 extern const struct store_collection executions_collection; /* key (org_id, trade); index "by_order" */
 
+/* How much an organisation may have open in a market. */
+struct trader_limit_row {
+	struct id org_id;
+	int64_t place; /* key (org_id, place): market × 2, + 1 for the registry's */
+	int64_t market;
+	bool by_registry;                              /* set by compliance; holds beside the organisation's own */
+	int64_t orders_most, kg_most, notional_micros; /* FIELD_ABSENT: any */
+	int64_t set_at;
+	int64_t position;
+};
+extern const struct field trader_limit_fields[];
+extern const struct store_collection trader_limits_collection;
+
 /* ---- depth: what rests and is not hidden, by price ---- */
 
 /* A ladder: the sells of a class, the sells of a batch, or the buys of an instrument. */

@@ -331,6 +331,37 @@ static void sessions_and_trades_that_are_undone(void **state)
 	json_decref(bid);
 }
 
+static void limits_are_the_organisations_and_the_registrys(void **state)
+{
+	(void)state;
+	char path[160], org[ID_TEXT_SIZE];
+	const char *runs = service_key(buyer, "org-admin", 6), *complies = service_key(house.id, "compliance", 5);
+	snprintf(path, sizeof path, "/v1/traders/%s/limits", id_text(seller, org));
+	json_decref(post(404, runs, path, new_key(), "{\"market\":1,\"orders_most\":1}"));
+	snprintf(path, sizeof path, "/v1/traders/%s/limits", id_text(buyer, org));
+	json_decref(post(403, buys, path, new_key(), "{\"market\":1,\"orders_most\":1}"));
+	json_decref(post(422, runs, path, new_key(), "{\"market\":1,\"orders_most\":0}"));
+	json_decref(post(200, runs, path, new_key(), "{\"market\":1,\"orders_most\":1}"));
+	json_decref(post(200, complies, path, new_key(), "{\"market\":1,\"notional_most\":\"99.50\"}"));
+	json_t *refused = buy(409, "50", 2000);
+	assert_string_equal(member(refused, "type"), "/problems/limit-exceeded");
+	assert_string_equal(member(refused, "pointer"), "/price");
+	json_decref(refused);
+	json_t *bid = buy(201, "49.75", 2000);
+	json_decref(buy(409, "0.01", 1000)); /* a second one */
+	json_t *limits = get(200, buys, path, engine_position(api.engine));
+	const json_t *items = json_object_get(limits, "items");
+	assert_int_equal(json_array_size(items), 2);
+	assert_int_equal(integer(json_array_get(items, 0), "orders_most"), 1);
+	assert_string_equal(member(json_array_get(items, 1), "notional_most"), "99.5");
+	assert_true(json_is_true(json_object_get(json_array_get(items, 1), "by_registry")));
+	json_decref(limits);
+	json_decref(post(200, runs, path, new_key(), "{\"market\":1}"));
+	json_decref(post(200, complies, path, new_key(), "{\"market\":1}"));
+	assert_int_equal(cancel(buys, bid), 200);
+	json_decref(bid);
+}
+
 /* Many at once: each for itself, in their order, with ids of their own or made of the request's. */
 static void many_orders_at_once(void **state)
 {
@@ -394,7 +425,7 @@ static void streams_say_what_happens_and_resume(void **state)
 	assert_null(strstr(trades, "org_id"));
 	assert_null(strstr(trades, "order_id"));
 	watch_until(own_sock, own, sizeof own, "event: execution");
-	watch_until(own_sock, own, sizeof own, "event: holding");
+	watch_until(own_sock, own, sizeof own, "event: balance");
 	watch_until(own_sock, own, sizeof own, "\"status\":\"filled\"");
 	assert_null(strstr(own, member(sold, "id"))); /* another's order */
 
@@ -427,6 +458,7 @@ int main(void)
 		cmocka_unit_test(faults_name_the_field_and_its_range),
 		cmocka_unit_test(a_repeat_is_the_same_answer_and_another_body_is_refused),
 		cmocka_unit_test(amended_stopped_and_halted), cmocka_unit_test(sessions_and_trades_that_are_undone),
-		cmocka_unit_test(many_orders_at_once), cmocka_unit_test(streams_say_what_happens_and_resume)};
+		cmocka_unit_test(limits_are_the_organisations_and_the_registrys), cmocka_unit_test(many_orders_at_once),
+		cmocka_unit_test(streams_say_what_happens_and_resume)};
 	return cmocka_run_group_tests(tests, open_market, tear_down);
 }

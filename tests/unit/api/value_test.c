@@ -202,7 +202,11 @@ static void watchers_see_what_concerns_them(void **state)
 	assert_int_equal(future.status, 422);
 	response_free(&future);
 	snprintf(path, sizeof path, "GET /v1/events?from=%lld&limit=1000", atoll(id + 4) + 1);
-	json_t *page = call_for(200, service_key(checker, "trader", 2), path, "Accept: application/json\r\n", NULL);
+	struct response paged = call(service_key(checker, "trader", 2), path, "Accept: application/json\r\n", NULL);
+	assert_int_equal(paged.status, 200);
+	assert_string_equal(header_of(&paged, "Content-Type"), "application/json");
+	json_t *page = json_loads(paged.body, 0, NULL);
+	response_free(&paged);
 	const json_t *items = json_object_get(page, "items");
 	assert_int_equal(json_array_size(items), 1);
 	assert_string_equal(member(json_array_get(items, 0), "event"), "account_held");

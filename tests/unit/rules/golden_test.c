@@ -198,6 +198,13 @@ static void trade(struct world *world)
 	while (rules_due(world->rules, &command))
 		done(world, &command);
 	session(world, sell, buy);
+	command = world_command(world, COMMAND_TRADER_LIMIT, 0);
+	command.trader_limit = (struct command_trader_limit){.org = world->orgs[0],
+		.market = 1,
+		.orders_most = 7,
+		.kg_most = 50000,
+		.notional_micros_most = 900000000};
+	done(world, &command);
 	command = world_command(world, COMMAND_ORDER_CANCEL_ALL, -1);
 	command.order_cancel_all = (struct command_order_cancel_all){.org = world->orgs[0], .kill = 1};
 	done(world, &command);

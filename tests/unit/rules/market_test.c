@@ -539,6 +539,84 @@ static void what_a_recall_leaves_over_trades_with_nobody(void **state)
 	assert_int_equal(open_orders(), 1);
 }
 
+/* ---- limits ---- */
+
+static struct command limit(int org, int64_t orders, int64_t kg, int64_t euros, bool by_registry)
+{
+	struct command command = world_command(&at.world, COMMAND_TRADER_LIMIT, -1);
+	command.trader_limit = (struct command_trader_limit){.org = at.world.orgs[org],
+		.market = 1,
+		.orders_most = orders,
+		.kg_most = kg,
+		.notional_micros_most = euros * 1000000,
+		.by_registry = by_registry};
+	return command;
+}
+
+static enum err try(int org, enum order_side side, int64_t price, int64_t kg, struct id *ret_id)
+{
+	struct command command = order(org, side, price, kg);
+	enum err err = give(&command);
+	*ret_id = command.id;
+	return err;
+}
+
+static void what_is_open_is_limited_when_it_is_placed_or_raised(void **state)
+{
+	(void)state;
+	struct id first, second, third;
+	struct command command = limit(SELLER, 2, 0, 0, false);
+	must(&command);
+	first = place(SELLER, ORDER_SELL, PRICE, 2000);
+	second = place(SELLER, ORDER_SELL, PRICE + TICK, 3000);
+	assert_int_equal(try(SELLER, ORDER_SELL, PRICE, 1000, &third), ERR_LIMIT_EXCEEDED);
+	place(OTHER, ORDER_SELL, PRICE + 2 * TICK, 1000); /* another's limit is its own */
+
+	/* the registry's holds beside it: 5,000 kg are open */
+	command = limit(SELLER, 10, 6000, 0, true);
+	must(&command);
+	command = limit(SELLER, 0, 0, 0, false);
+	must(&command);
+	assert_int_equal(try(SELLER, ORDER_SELL, PRICE, 2000, &third), ERR_LIMIT_EXCEEDED);
+	assert_string_equal(at.world.info.pointer, "/kg");
+	assert_int_equal(try(SELLER, ORDER_SELL, PRICE, 1000, &third), ERR_OK);
+	command = world_command(&at.world, COMMAND_ORDER_AMEND, SELLER);
+	command.order_amend = (struct command_order_amend){.order = third, .kg = 2000};
+	assert_int_equal(give(&command), ERR_LIMIT_EXCEEDED);
+	command.order_amend = (struct command_order_amend){.order = third, .price_micros = PRICE - TICK};
+	must(&command); /* not more of it */
+
+	/* what is traded or cancelled is not open any more */
+	place(BUYER, ORDER_BUY, PRICE, 1000);
+	assert_int_equal(try(SELLER, ORDER_SELL, PRICE, 1000, &third), ERR_OK);
+	command = world_command(&at.world, COMMAND_ORDER_CANCEL, SELLER);
+	command.order_cancel.order = second;
+	must(&command);
+	assert_int_equal(try(SELLER, ORDER_SELL, PRICE, 3000, &second), ERR_OK);
+	assert_int_equal(try(SELLER, ORDER_SELL, PRICE, 1000, &third), ERR_LIMIT_EXCEEDED);
+
+	/* notional: 100 a tonne */
+	command = limit(BUYER, 0, 0, 500, true);
+	must(&command);
+	first = place(BUYER, ORDER_BUY, PRICE - 20 * TICK, 6000); /* 480 */
+	assert_int_equal(try(BUYER, ORDER_BUY, PRICE - 20 * TICK, 1000, &third), ERR_LIMIT_EXCEEDED);
+	assert_string_equal(at.world.info.pointer, "/price");
+	command = world_command(&at.world, COMMAND_ORDER_AMEND, BUYER);
+	command.order_amend = (struct command_order_amend){.order = first, .price_micros = PRICE - 10 * TICK};
+	assert_int_equal(give(&command), ERR_LIMIT_EXCEEDED); /* 540 */
+	command.order_amend.price_micros = PRICE - 17 * TICK;
+	must(&command); /* 498 */
+	command = limit(BUYER, 0, 0, 0, true);
+	must(&command);
+	assert_int_equal(try(BUYER, ORDER_BUY, PRICE - 20 * TICK, 1000, &third), ERR_OK);
+
+	command = limit(SELLER, -1, 0, 0, false);
+	assert_int_equal(give(&command), ERR_INVALID_FIELD);
+	command = limit(SELLER, 1, 0, 0, false);
+	command.trader_limit.market = 9;
+	assert_int_equal(give(&command), ERR_NOT_FOUND);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -563,6 +641,7 @@ int main(void)
 		CASE(too_many_trades_for_one_command_go_on_by_themselves),
 		CASE(scattered_kilograms_end_in_parts_and_stop_no_tick),
 		CASE(a_lot_that_is_too_scattered_ends_and_the_taker_goes_on),
-		CASE(what_a_recall_leaves_over_trades_with_nobody)};
+		CASE(what_a_recall_leaves_over_trades_with_nobody),
+		CASE(what_is_open_is_limited_when_it_is_placed_or_raised)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
