@@ -164,6 +164,17 @@ struct market_indication {
 	int64_t price_micros, kg,
 		surplus_kg; /* surplus: what more is bid than asked at this price; below zero: asked */
 };
+/* The same of what anybody sees: prices and kilograms of each side, in any order; `last_micros` is the class's last trade, or 0. Any
+ * thread. ERR_NO_MEMORY. */
+struct market_level {
+	int64_t price_micros, kg;
+};
+struct market_sides {
+	const struct market_level *bids, *asks;
+	size_t bid_count, ask_count;
+};
+enum err market_auction_price(const struct market_sides *sides, int64_t tick_micros, int64_t last_micros,
+	struct market_indication *ret_indication) MUST_CHECK;
 /* ERR_NOT_FOUND; ERR_NO_MEMORY. */
 enum err market_indicative(
 	const struct market *market, uint64_t class_number, struct market_indication *ret_indication) MUST_CHECK;

@@ -315,6 +315,90 @@ static enum err classes_depth(struct http_request *request, struct err_info *inf
 	return depth_answer(request, "class", engine_depth_of_class, info);
 }
 
+/* ---- auctions at opening and after a halt ---- */
+
+struct class_auction {
+	int64_t class_number, market;
+	int state;
+	int64_t until, price_micros, kg, surplus_kg, sequence;
+};
+static const struct field class_auction_fields[] = {
+	FIELD_AS(struct class_auction, class_number, "class", FIELD_INT, .doc = "The class"),
+	FIELD(struct class_auction, market, FIELD_INT, .doc = "Its market"),
+	FIELD(struct class_auction, state, FIELD_ENUM, .names = event_market_state_names,
+		.doc = "The market's state; what follows is there in an auction"),
+	FIELD(struct class_auction, until, FIELD_TIME, .doc = "When it ends"),
+	FIELD_AS(struct class_auction, price_micros, "price", FIELD_MICROS,
+		.doc = "What it would settle at if it ended now, by what the depth "
+		       "shows; left out: nothing crosses"),
+	FIELD(struct class_auction, kg, FIELD_INT, .unit = "kg", .doc = "What would trade"),
+	FIELD(struct class_auction, surplus_kg, FIELD_INT, .min = -INT64_C(1000000000000000), .unit = "kg",
+		.doc = "What more is bid than asked at it; below zero: asked"),
+	FIELD(struct class_auction, sequence, FIELD_INT, .doc = "Of the depth"), FIELD_END};
+
+static struct market_level *levels_of(struct http_request *request, const struct field_list *list)
+{
+	const struct price_level *items = list->items;
+	struct market_level *levels = ARENA_ARRAY(http_arena(request), struct market_level, list->count + 1);
+	for (size_t i = 0; levels && i < list->count; i++)
+		levels[i] = (struct market_level){items[i].price_micros, items[i].kg};
+	return levels;
+}
+
+static enum err indicate(struct http_request *request, const struct market_row *market,
+	const struct market_class_row *class, struct class_auction *answer, struct err_info *info)
+{
+	struct market_depth depth;
+	struct market_indication found;
+	enum err err = engine_depth_of_class(
+		api_of(request)->store, class->class_number, DEPTH_LEVELS_MOST, http_arena(request), &depth, info);
+	if (err)
+		return err;
+	struct market_sides sides = {.bids = levels_of(request, &depth.bids),
+		.asks = levels_of(request, &depth.asks),
+		.bid_count = depth.bids.count,
+		.ask_count = depth.asks.count};
+	err = sides.bids && sides.asks
+		      ? market_auction_price(&sides, market->tick_micros, or_else(class->last_micros, 0), &found)
+		      : ERR_NO_MEMORY;
+	if (err)
+		return err_set(info, err, NULL, "no memory for the answer");
+	answer->sequence = depth.sequence;
+	if (found.kg) {
+		answer->price_micros = found.price_micros;
+		answer->kg = found.kg;
+		answer->surplus_kg = found.surplus_kg;
+	}
+	return ERR_OK;
+}
+
+static enum err classes_auction(struct http_request *request, struct err_info *info)
+{
+	struct market_class_row class;
+	struct market_row market;
+	struct class_auction answer;
+	field_clear(market_class_fields, &class);
+	field_clear(market_fields, &market);
+	field_clear(class_auction_fields, &answer);
+	enum err err = value_at_least(request, info);
+	if (!err)
+		err = value_path_number(request, "class", &class.class_number, info);
+	if (!err)
+		err = store_get(api_of(request)->store, &market_classes_collection, &class, http_arena(request), info);
+	market.market = class.market;
+	if (!err)
+		err = store_get(api_of(request)->store, &markets_collection, &market, http_arena(request), info);
+	if (err)
+		return err;
+	answer.class_number = class.class_number;
+	answer.market = market.market;
+	answer.state = market.state;
+	answer.until = market.until;
+	if (market.state == MARKET_AUCTION)
+		err = indicate(request, &market, &class, &answer, info);
+	return err ? err : http_answer_row(request, class_auction_fields, &answer, -1);
+}
+
 /* ---- trades ---- */
 
 struct trades_query {
@@ -458,6 +542,9 @@ const struct http_route api_markets_routes[] = {
 		"price, as of one moment",
 		.flags = HTTP_PUBLIC | HTTP_AT_LEAST, .query = depth_query_fields,
 		.query_size = sizeof(struct depth_query), .errors = depth_errors),
+	PUBLIC("/v1/classes/{class}/auction", class_auction_fields, classes_auction, "classes.auction",
+		"What an auction at opening or after a halt would settle at if it ended now",
+		.flags = HTTP_PUBLIC | HTTP_AT_LEAST, .errors = depth_errors),
 	PUBLIC_LIST("/v1/markets/{market}/trades", trade_fields, trades_list, "trades.list",
 		"Trades of a market, newest first, without names", .query = trades_query_fields,
 		.query_size = sizeof(struct trades_query)),

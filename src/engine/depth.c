@@ -3,8 +3,11 @@
  * did. Threads that may block. */
 #include "parts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "carbond/base/decimal.h"
 
 #define READS_MOST 16
 
@@ -115,6 +118,24 @@ static int64_t newest(const struct side *side, int64_t position)
 	return position;
 }
 
+static struct hash levels_checksum(const struct side *bids, const struct side *asks)
+{
+	const struct side *const sides[] = {bids, asks};
+	static const char *const names[] = {"bid", "ask"};
+	struct sha256 state;
+	sha256_start(&state, "carbond/book/1");
+	for (int s = 0; s < 2; s++) {
+		const struct price_level *levels = sides[s]->levels.items;
+		for (size_t i = 0; i < sides[s]->levels.count; i++) {
+			char price[DECIMAL_TEXT_SIZE], line[DECIMAL_TEXT_SIZE + 32];
+			int length = snprintf(line, sizeof line, "%s %s %lld\n", names[s],
+				micros_text(levels[i].price_micros, price), (long long)levels[i].kg);
+			sha256_add(&state, line, (size_t)length);
+		}
+	}
+	return sha256_end(&state);
+}
+
 /* Reads both sides until nothing changed in between. */
 static enum err depth_read(
 	const struct reading *reading, struct side *bids, struct side *asks, struct market_depth *ret_depth)
@@ -137,6 +158,7 @@ static enum err depth_read(
 		ret_depth->sequence = newest(asks, newest(bids, 0));
 		ret_depth->bids = bids->levels;
 		ret_depth->asks = asks->levels;
+		ret_depth->checksum = levels_checksum(bids, asks);
 		return ERR_OK;
 	}
 	return err ? err

@@ -281,4 +281,7 @@ const struct field market_depth_fields[] = {
 		.item_size = sizeof(struct price_level), .max = DEPTH_LEVELS_MOST, .doc = "buys, highest price first"),
 	FIELD(struct market_depth, asks, FIELD_LIST, .table = price_level_fields,
 		.item_size = sizeof(struct price_level), .max = DEPTH_LEVELS_MOST, .doc = "sells, lowest price first"),
+	FIELD(struct market_depth, checksum, FIELD_HASH,
+		.doc = "SHA-256 of carbond/book/1, a zero byte and a line for each "
+		       "of these levels, bids first: bid 100.5 3000, ask 101 2000"),
 	FIELD_END};

@@ -7,12 +7,8 @@
 
 /* ---- the price ---- */
 
-struct quote {
-	int64_t price, kg;
-};
-
 struct quotes {
-	struct quote *items;
+	struct market_level *items;
 	size_t count, capacity;
 };
 
@@ -20,20 +16,20 @@ static bool quote_add(struct quotes *quotes, int64_t price, int64_t kg)
 {
 	if (quotes->count == quotes->capacity) {
 		size_t capacity = (quotes->capacity + 32) * 2;
-		struct quote *items = realloc(quotes->items, capacity * sizeof *items);
+		struct market_level *items = realloc(quotes->items, capacity * sizeof *items);
 		if (!items)
 			return false;
 		quotes->items = items;
 		quotes->capacity = capacity;
 	}
-	quotes->items[quotes->count++] = (struct quote){price, kg};
+	quotes->items[quotes->count++] = (struct market_level){price, kg};
 	return true;
 }
 
 static int quote_compare(const void *a, const void *b)
 {
-	const struct quote *first = a, *second = b;
-	return first->price < second->price ? -1 : first->price > second->price;
+	const struct market_level *first = a, *second = b;
+	return first->price_micros < second->price_micros ? -1 : first->price_micros > second->price_micros;
 }
 
 /* In order of prices, one of each. */
@@ -43,7 +39,7 @@ static void quotes_sort(struct quotes *quotes)
 	if (quotes->count)
 		qsort(quotes->items, quotes->count, sizeof *quotes->items, quote_compare);
 	for (size_t i = 0; i < quotes->count; i++) {
-		if (kept && quotes->items[kept - 1].price == quotes->items[i].price)
+		if (kept && quotes->items[kept - 1].price_micros == quotes->items[i].price_micros)
 			quotes->items[kept - 1].kg += quotes->items[i].kg;
 		else
 			quotes->items[kept++] = quotes->items[i];
@@ -108,11 +104,11 @@ static enum err candidates_find(
 {
 	bool enough = !reference || quote_add(prices, reference, 0);
 	for (size_t i = 0; i < bids->count && enough; i++)
-		enough =
-			quote_add(prices, bids->items[i].price, 0) && quote_add(prices, bids->items[i].price + tick, 0);
+		enough = quote_add(prices, bids->items[i].price_micros, 0) &&
+			 quote_add(prices, bids->items[i].price_micros + tick, 0);
 	for (size_t i = 0; i < asks->count && enough; i++)
-		enough =
-			quote_add(prices, asks->items[i].price, 0) && quote_add(prices, asks->items[i].price - tick, 0);
+		enough = quote_add(prices, asks->items[i].price_micros, 0) &&
+			 quote_add(prices, asks->items[i].price_micros - tick, 0);
 	quotes_sort(prices);
 	return enough ? ERR_OK : ERR_NO_MEMORY;
 }
@@ -142,10 +138,10 @@ static struct market_indication best_price(
 	for (size_t i = 0; i < bids->count; i++)
 		demand += bids->items[i].kg;
 	for (size_t i = 0; i < prices->count; i++) {
-		int64_t price = prices->items[i].price;
-		for (; bid < bids->count && bids->items[bid].price < price; bid++)
+		int64_t price = prices->items[i].price_micros;
+		for (; bid < bids->count && bids->items[bid].price_micros < price; bid++)
 			demand -= bids->items[bid].kg;
-		for (; ask < asks->count && asks->items[ask].price <= price; ask++)
+		for (; ask < asks->count && asks->items[ask].price_micros <= price; ask++)
 			supply += asks->items[ask].kg;
 		struct market_indication here = {price, demand < supply ? demand : supply, demand - supply};
 		if (here.kg && is_better(&here, &best, reference))
@@ -154,22 +150,52 @@ static struct market_indication best_price(
 	return best;
 }
 
+static enum err price_find(const struct quotes *bids, const struct quotes *asks, int64_t tick, int64_t reference,
+	struct market_indication *ret_indication)
+{
+	struct quotes prices = {0};
+	enum err err = candidates_find(bids, asks, tick, reference, &prices);
+	if (!err)
+		*ret_indication = best_price(bids, asks, &prices, reference);
+	free(prices.items);
+	return err;
+}
+
+static bool quotes_copy(const struct market_level *levels, size_t count, struct quotes *quotes)
+{
+	bool enough = true;
+	for (size_t i = 0; i < count && enough; i++)
+		enough = quote_add(quotes, levels[i].price_micros, levels[i].kg);
+	quotes_sort(quotes);
+	return enough;
+}
+
+enum err market_auction_price(const struct market_sides *sides, int64_t tick_micros, int64_t last_micros,
+	struct market_indication *ret_indication)
+{
+	struct quotes bids = {0}, asks = {0};
+	*ret_indication = (struct market_indication){0};
+	bool enough =
+		quotes_copy(sides->bids, sides->bid_count, &bids) && quotes_copy(sides->asks, sides->ask_count, &asks);
+	enum err err = enough ? price_find(&bids, &asks, tick_micros, last_micros, ret_indication) : ERR_NO_MEMORY;
+	free(bids.items);
+	free(asks.items);
+	return err;
+}
+
 enum err market_indicative(const struct market *market, uint64_t number, struct market_indication *ret_indication)
 {
 	const struct class *class = class_find(market, number);
-	struct quotes bids = {0}, asks = {0}, prices = {0};
+	struct quotes bids = {0}, asks = {0};
 	*ret_indication = (struct market_indication){0};
 	if (!class)
 		return ERR_NOT_FOUND;
 	enum err err = crossing_gather(market, class, &bids, &asks);
 	if (!err)
-		err = candidates_find(&bids, &asks, market->venues[class->is.market - 1].is.tick_micros,
-			class->is.last_micros, &prices);
-	if (!err)
-		*ret_indication = best_price(&bids, &asks, &prices, class->is.last_micros);
+		err = price_find(&bids, &asks, market->venues[class->is.market - 1].is.tick_micros,
+			class->is.last_micros, ret_indication);
 	free(bids.items);
 	free(asks.items);
-	free(prices.items);
 	return err;
 }
 

@@ -157,6 +157,7 @@ struct market_depth {
 	int64_t sequence;                         /* journal position of the last change of any of its levels;
                        0: there was none */
 	struct field_list bids, asks;             /* struct price_level: best first; everything in the arena */
+	struct hash checksum;                     /* of both sides' text: "bid 100.5 3000\n" a level, bids first */
 };
 extern const struct field market_depth_fields[];
 

@@ -293,8 +293,9 @@ static void sessions_and_trades_that_are_undone(void **state)
 	assert_string_equal(json_string_value(json_array_get(json_object_get(row, "hours"), 6)), "sun 00:00-24:00");
 	assert_non_null(member(row, "closes_at"));
 	json_decref(row);
-	snprintf(path, sizeof path, "/v1/markets/%lld/schedule", (long long)market);
-	json_decref(post(200, admin, path, new_key(), "{}"));
+	char schedule[64];
+	snprintf(schedule, sizeof schedule, "/v1/markets/%lld/schedule", (long long)market);
+	json_decref(post(200, admin, schedule, new_key(), "{}"));
 	snprintf(path, sizeof path, "/v1/markets/%lld/halt?until=2020-01-01T00:00:00Z", (long long)market);
 	json_decref(post(422, admin, path, new_key(), NULL));
 
@@ -324,6 +325,35 @@ static void sessions_and_trades_that_are_undone(void **state)
 	row = get(200, NULL, path, engine_position(api.engine));
 	assert_non_null(member(row, "busted_at"));
 	json_decref(row);
+	json_decref(post(200, admin, schedule, new_key(), "{\"auction_us\":60000000}"));
+	snprintf(path, sizeof path, "/v1/markets/%lld/halt", (long long)market);
+	json_decref(post(200, admin, path, new_key(), NULL));
+	snprintf(path, sizeof path, "/v1/markets/%lld/resume", (long long)market);
+	json_decref(post(200, admin, path, new_key(), NULL));
+	json_t *collected = sell(201, "64", 2000), *other = buy(201, "65", 3000);
+	row = get(200, NULL, "/v1/classes/1/auction", engine_position(api.engine));
+	assert_string_equal(member(row, "state"), "auction");
+	assert_non_null(member(row, "until"));
+	assert_string_equal(member(row, "price"), "65"); /* nearest to the last trade */
+	assert_int_equal(integer(row, "kg"), 2000);
+	assert_int_equal(integer(row, "surplus_kg"), 1000);
+	json_decref(row);
+	snprintf(path, sizeof path, "/v1/classes/1/depth");
+	row = get(200, NULL, path, 0);
+	char hash[HASH_TEXT_SIZE];
+	static const char shown[] = "bid 65 3000\nask 64 2000\n";
+	hash_text(sha256_of("carbond/book/1", shown, sizeof shown - 1), hash);
+	assert_string_equal(member(row, "checksum"), hash);
+	json_decref(row);
+	assert_int_equal(cancel(sells, collected), 200);
+	assert_int_equal(cancel(buys, other), 200);
+	json_decref(collected);
+	json_decref(other);
+	json_decref(post(200, admin, schedule, new_key(), "{}"));
+	snprintf(path, sizeof path, "/v1/markets/%lld/halt", (long long)market);
+	json_decref(post(200, admin, path, new_key(), NULL));
+	snprintf(path, sizeof path, "/v1/markets/%lld/resume", (long long)market);
+	json_decref(post(200, admin, path, new_key(), NULL));
 	free(ranges);
 	json_decref(bought);
 	json_decref(sold);
