@@ -38,7 +38,8 @@ struct entry_row {
 	int64_t code, user_data; /* the client's own */
 };
 extern const struct field entry_fields[];
-extern const struct store_collection entries_collection; /* indexes "by_time" (org_id, asset, made_at), "by_position" (position, org_id) */
+extern const struct store_collection
+	entries_collection; /* indexes "by_time" (org_id, asset, made_at), "by_position" (position, org_id) */
 
 enum transfer_state {
 	TRANSFER_MADE, /* at once */
