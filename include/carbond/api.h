@@ -152,6 +152,10 @@ char *api_cursor_text(
 enum err api_cursor_parse(struct arena *arena, const struct store_collection *collection, const char *index,
 	const char *text, void **ret_row, struct err_info *info) MUST_CHECK;
 
+/* ERR_INVALID_CURSOR where the request's cursor is none of this list; for lists of something in the path, before that is looked for. */
+enum err api_check_cursor(struct http_request *request, const struct store_collection *collection, const char *index,
+	struct err_info *info) MUST_CHECK;
+
 /* Response headers: Location, and Carbond-Position: <shard>.<position> of a value reply (decision 12). */
 void api_set_location(struct http_request *request, const char *prefix, struct id id);
 void api_set_position(struct http_request *request, unsigned shard, int64_t position);

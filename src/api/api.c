@@ -64,6 +64,14 @@ enum err api_check_org(struct http_request *request, struct id org, struct err_i
 	return err_set(info, ERR_NOT_FOUND, NULL, "there is no such resource");
 }
 
+enum err api_check_cursor(struct http_request *request, const struct store_collection *collection, const char *index,
+	struct err_info *info)
+{
+	const char *cursor = http_page_cursor(request);
+	void *row = NULL;
+	return cursor ? api_cursor_parse(http_arena(request), collection, index, cursor, &row, info) : ERR_OK;
+}
+
 enum err api_find_page(struct http_request *request, struct store_query *query, void **ret_rows, size_t *ret_count,
 	const char **ret_next, struct err_info *info)
 {

@@ -59,6 +59,8 @@ static enum err bids_list(struct http_request *request, struct err_info *info)
 	field_clear(bid_fields, &low);
 	enum err err = value_at_least(request, info);
 	if (!err)
+		err = api_check_cursor(request, &bids_collection, "by_org", info);
+	if (!err)
 		err = value_path_number(request, "auction", &low.auction, info);
 	if (!err)
 		err = api_choose_org(request, given->org_id, &low.org_id, info);

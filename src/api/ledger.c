@@ -130,6 +130,8 @@ static enum err statement_read(struct http_request *request, struct statement *s
 	*statement = (struct statement){.asset = given->asset, .is_first = http_page_cursor(request) == NULL};
 	enum err err = value_at_least(request, info);
 	if (!err)
+		err = api_check_cursor(request, &entries_collection, "by_time", info);
+	if (!err)
 		err = http_path_id(request, "org_id", &statement->org, info);
 	if (!err)
 		err = api_check_org(request, statement->org, info);
@@ -468,6 +470,8 @@ static enum err accounts_limits(struct http_request *request, struct err_info *i
 	struct account_limit_row low;
 	field_clear(account_limit_fields, &low);
 	enum err err = value_at_least(request, info);
+	if (!err)
+		err = api_check_cursor(request, &account_limits_collection, NULL, info);
 	if (!err)
 		err = http_path_id(request, "org_id", &low.org_id, info);
 	if (!err)
