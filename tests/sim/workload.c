@@ -67,6 +67,32 @@ static void make_verifier(struct world *world, const struct rules *rules, struct
 		.valid_to_us = WORLD_FIRST_DAY + 4000 * CLOCK_US_PER_DAY};
 }
 
+static const struct hash methodology = {{7}};
+
+static void make_admission(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	bool ends = world_below(world, 4) == 0;
+	work->command = world_command(world, COMMAND_METHODOLOGY_ADMIT, -1);
+	work->command.methodology_admit = (struct command_methodology_admit){.methodology_hash = methodology,
+		.valid_from_us = WORLD_FIRST_DAY,
+		.valid_to_us = ends ? world->now_us : 0,
+		.reason_hash = world_hash(world)};
+}
+
+static void make_registration(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	int org = (int)world_below(world, 3);
+	work->command = world_command(world, COMMAND_PROJECT_REGISTER, -1);
+	work->command.project_register = (struct command_project_register){.project = world->points[org],
+		.org = world->orgs[org],
+		.state = world_below(world, 4) == 0 ? PROJECT_SUSPENDED : PROJECT_REGISTERED,
+		.crediting_from_us = WORLD_FIRST_DAY,
+		.crediting_to_us = WORLD_FIRST_DAY + 4000 * CLOCK_US_PER_DAY};
+	cites(work, &work->command.project_register.reason_hash, "validated");
+}
+
 static void make_submission(struct world *world, const struct rules *rules, struct work *work)
 {
 	(void)rules;
@@ -77,6 +103,8 @@ static void make_submission(struct world *world, const struct rules *rules, stru
 	else
 		world->next_hour[org] += hours;
 	work->command = world_submission(world, org, first, hours, 10 * (1 + world_below(world, 5000)), &work->runs[0]);
+	work->command.period_submit.methodology_hash =
+		methodology; /* of which there is one, as of projects one for each */
 	if (world_below(world, 2) == 0) {
 		struct id period = work->command.period_submit.period;
 		work->command.source = COMMAND_SOURCE_EVIDENCE;
@@ -896,9 +924,10 @@ static const struct {
 	{12, make_cancellation}, {1, make_mass_cancellation}, {10, make_auction}, {14, make_take},
 	{2, make_auction_cancellation}, {16, make_commitment}, {1, make_bid_withdrawal}, {20, make_reveal},
 	{1, make_pool}, {12, make_pool_addition}, {16, make_pool_trade}, {5, make_redemption}, {5, make_resumption},
-	{8, make_cancellation_of_kg}, {2, make_import}, {3, make_dispute}, {8, make_decision}, {8, make_pending},
-	{6, make_ending}, {5, make_set}, {2, make_limit}, {1, make_closing}, {2, make_offer}, {4, make_conversion},
-	{2, make_liquidity}, {3, make_payout}, {2, make_schedule}, {3, make_watch}, {4, make_bust}};
+	{2, make_admission}, {4, make_registration}, {8, make_cancellation_of_kg}, {2, make_import}, {3, make_dispute},
+	{8, make_decision}, {8, make_pending}, {6, make_ending}, {5, make_set}, {2, make_limit}, {1, make_closing},
+	{2, make_offer}, {4, make_conversion}, {2, make_liquidity}, {3, make_payout}, {2, make_schedule},
+	{3, make_watch}, {4, make_bust}};
 
 void work_start(void)
 {
