@@ -44,7 +44,7 @@ static int open_market(void **state)
 	instrument = integer(listed, "number");
 	json_decref(listed);
 	json_decref(post(422, admin, path, new_key(), "{\"code\":\"X\",\"durabilities\":[\"eternal\"]}"));
-	json_t *found = get(200, NULL, path, 0);
+	json_t *found = get(200, NULL, path, engine_position(api.engine));
 	assert_string_equal(member(json_array_get(json_object_get(found, "items"), 0), "code"), "DAC-26");
 	json_decref(found);
 	fund(buyer, 10000);
