@@ -589,6 +589,10 @@ static enum err bids_settle(const struct deciding *at, uint64_t auction, const s
 static enum err auction_clear(const struct deciding *at, const struct auction *auction)
 {
 	const struct event_state_auction *is = &auction->is;
+	struct err_info why;
+	if (!is->priced && (trader_is_stopped(at->market, is->seller) ||
+				   at->batches->movable(at->batches->context, is->seller, is->batch, &why)))
+		return turn(at->call, is->auction, AUCTION_ENDS, AUCTION_RECALLED, at->info);
 	size_t count = auction->bid_count;
 	struct clearing clearing = {.auction = is->auction,
 		.kind = (enum auction_kind)is->kind,
@@ -626,8 +630,5 @@ enum err decide_auction_work(const struct deciding *at)
 		return REFUSE(at->info, ERR_AUCTION_PHASE, "", "the auction is not due");
 	err = is.phase == AUCTION_CLEARS ? auction_clear(at, auction) : bids_release(at, auction);
 	auction = auction_find(at->market, is.auction);
-	return err || auction->bid_count
-		       ? err
-		       : auction_end(at, auction,
-				 is.phase == AUCTION_CLEARS ? AUCTION_TIME : (enum auction_reason)is.reason);
+	return err || auction->bid_count ? err : auction_end(at, auction, (enum auction_reason)auction->is.reason);
 }

@@ -244,8 +244,13 @@ static enum err apply_auction_opened(struct market *market, struct ledger *ledge
 	const struct event *event, struct err_info *info)
 {
 	const struct event_auction_opened *said = &event->auction_opened;
-	if (said->auction != market->auctions.number + 1 || !venue_find(market, said->market) || said->kg <= 0)
+	bool falls = said->kind == AUCTION_DUTCH;
+	if (said->auction != market->auctions.number + 1 || !venue_find(market, said->market))
 		return invalid(info, "auctions are out of order");
+	if (said->kg <= 0 || said->kg > MARKET_KG_MAX || said->lot_kg <= 0 || said->price_micros <= 0 ||
+		said->price_micros > MARKET_PRICE_MAX ||
+		(falls && (said->step_micros <= 0 || said->interval_us <= 0 || said->floor_micros <= 0)))
+		return invalid(info, "an auction cannot be of this quantity or price");
 	enum err err = ledger_move_all(
 		ledger, undo, &event->lists, said->kg, held(said->seller), auction_place(said->auction), info);
 	if (err)
@@ -261,7 +266,7 @@ static enum err apply_auction_opened(struct market *market, struct ledger *ledge
 		.floor_micros = said->floor_micros,
 		.step_micros = said->step_micros,
 		.interval_us = said->interval_us,
-		.next_us = said->kind == AUCTION_DUTCH ? event->header.time_us + said->interval_us : 0,
+		.next_us = falls ? event->header.time_us + said->interval_us : 0,
 		.ends_us = said->ends_us,
 		.reveals_until_us = said->reveals_until_us,
 		.forfeit_ppm = said->forfeit_ppm,
@@ -341,6 +346,7 @@ static enum err apply_bid_committed(struct market *market, struct ledger *ledger
 	const struct event_bid_committed *said = &event->bid_committed;
 	struct auction *auction = auction_find(market, said->auction);
 	if (!auction || auction->is.phase != AUCTION_COMMITS || said->bid != auction->is.bids + 1 ||
+		said->maximum_micros <= 0 || said->maximum_micros > LEDGER_MICROS_MAX ||
 		said->reserved_micros < said->maximum_micros)
 		return invalid(info, "bids are out of order");
 	enum err err = leg_pay(ledger, undo, venue_of(market, auction)->asset, said->reserved_micros, held(said->org),
@@ -368,7 +374,8 @@ static enum err apply_bid_revealed(
 {
 	const struct event_bid_revealed *said = &event->bid_revealed;
 	struct bid *bid = bid_find(market, said->auction, said->bid);
-	if (!bid || bid->is.kg || said->kg <= 0 || said->price_micros <= 0 || !id_equal(bid->is.org, said->org) ||
+	if (!bid || bid->is.kg || said->kg <= 0 || said->kg > MARKET_KG_MAX || said->price_micros <= 0 ||
+		said->price_micros > MARKET_PRICE_MAX || !id_equal(bid->is.org, said->org) ||
 		auction_find(market, said->auction)->is.phase != AUCTION_REVEALS)
 		return invalid(info, "a bid is revealed that cannot be");
 	undo_push(undo, bid_revert, market, &bid->is, sizeof bid->is);

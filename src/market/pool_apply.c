@@ -260,7 +260,9 @@ static enum err apply_pool_opened(
 {
 	const struct event_pool_opened *said = &event->pool_opened;
 	const struct instrument *instrument = instrument_find(market, said->instrument);
-	if (said->pool != market->pools.count + 1ull || !instrument || instrument->is.market != said->market)
+	if (said->pool != market->pools.count + 1ull || !instrument || instrument->is.market != said->market ||
+		said->fee_ppm < 0 || said->fee_ppm > MARKET_FEE_MAX_PPM || said->chosen_ppm < 0 ||
+		said->chosen_ppm > MARKET_FEE_MAX_PPM)
 		return invalid(info, "pools are out of order");
 	market->pools.items[market->pools.count++] = (struct pool){.is = {.pool = said->pool,
 									   .market = said->market,

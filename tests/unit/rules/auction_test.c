@@ -398,6 +398,30 @@ static void a_bidder_who_may_not_pay_takes_no_part_and_loses_nothing(void **stat
 	assert_int_equal(cash(OTHER), other - 5 * PRICE - fee(5 * PRICE, TAKER));
 }
 
+static void the_auctions_of_a_stopped_seller_sell_nothing(void **state)
+{
+	(void)state;
+	int64_t had = cash(BUYER), kg = kg_of(SELLER, KG_HELD);
+	uint64_t number = opened(AUCTION_UNIFORM, 5000, 1000), listing = opened(AUCTION_LISTING, 1000, 1);
+	struct command command = commit(BUYER, number, 5000, PRICE, 10 * PRICE, 1);
+	must(&command);
+	pass(CLOCK_US_PER_DAY);
+	command = reveal(BUYER, number, 1, 5000, PRICE);
+	must(&command);
+	command = world_command(&at.world, COMMAND_ORDER_CANCEL_ALL, -1);
+	command.order_cancel_all = (struct command_order_cancel_all){.org = at.world.orgs[SELLER], .kill = 1};
+	must(&command);
+	command = take(BUYER, listing, 1, PRICE);
+	assert_int_equal(give(&command), ERR_AUCTION_PHASE);
+	pass(CLOCK_US_PER_DAY);
+	assert_int_equal(cash(BUYER), had); /* released, and nothing is forfeited */
+	assert_int_equal(kg_of(SELLER, KG_HELD), kg - 1000);
+	command = world_command(&at.world, COMMAND_AUCTION_CANCEL, SELLER);
+	command.auction_cancel.auction = listing;
+	must(&command); /* it may still take them back */
+	assert_int_equal(kg_of(SELLER, KG_HELD), kg);
+}
+
 static void a_halted_market_clears_when_it_goes_on(void **state)
 {
 	(void)state;
@@ -551,7 +575,8 @@ int main(void)
 		CASE(bids_keep_the_seller_from_cancelling_and_the_market_releases_them),
 		CASE(what_is_suspended_ends_and_releases_every_bid),
 		CASE(a_bidder_who_may_not_pay_takes_no_part_and_loses_nothing),
-		CASE(a_halted_market_clears_when_it_goes_on), CASE(many_bids_go_on_by_themselves),
-		CASE(any_bids_clear_as_the_naive_way), CASE(the_commitment_is_that_of_the_page)};
+		CASE(the_auctions_of_a_stopped_seller_sell_nothing), CASE(a_halted_market_clears_when_it_goes_on),
+		CASE(many_bids_go_on_by_themselves), CASE(any_bids_clear_as_the_naive_way),
+		CASE(the_commitment_is_that_of_the_page)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
