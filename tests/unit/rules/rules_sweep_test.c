@@ -164,6 +164,66 @@ static void commands(void **state)
 	world_stop(&world);
 }
 
+/* Auctions, bids and pools: their arrays and indexes grow, and what a tick and a clearing need for themselves. */
+static void offers(void **state)
+{
+	(void)state;
+	struct world world;
+	world_start(&world, 6);
+	uint64_t batch = world_issue(&world, 0, 24, 100000, NULL);
+	struct command command = house(&world, 5);
+	execute_at_last(&world, &command);
+	command = world_command(&world, COMMAND_MARKET_OPEN, -1);
+	command.market_open = (struct command_market_open){
+		.currency = code_of("EUR"), .tick_micros = 1000, .lot_kg = 1000, .taker_ppm = 1000};
+	execute_at_last(&world, &command);
+	command = world_command(&world, COMMAND_INSTRUMENT_LIST, -1);
+	command.instrument_list.market = 1;
+	assert_true(code32_set(&command.instrument_list.code, "ANY"));
+	execute_at_last(&world, &command);
+	for (int org = 0; org < 2; org++) {
+		command = deposit(&world, org, 100000 * UNIT);
+		execute_at_last(&world, &command);
+	}
+	for (uint64_t round = 1; round <= 30; round++) {
+		command = world_command(&world, COMMAND_AUCTION_OPEN, 0);
+		command.auction_open = (struct command_auction_open){.market = 1,
+			.batch = batch,
+			.kg = 100,
+			.lot_kg = 1,
+			.price_micros = UNIT,
+			.ends_us = world.now_us + CLOCK_US_PER_HOUR,
+			.reveals_until_us = world.now_us + 2 * CLOCK_US_PER_HOUR,
+			.kind = AUCTION_UNIFORM};
+		execute_at_last(&world, &command);
+		for (int bid = 0; bid < 3; bid++) {
+			command = world_command(&world, COMMAND_BID_COMMIT, 1);
+			command.bid_commit = (struct command_bid_commit){
+				.auction = round, .commitment = world_hash(&world), .maximum_micros = UNIT};
+			execute_at_last(&world, &command);
+		}
+		command = world_command(&world, COMMAND_POOL_OPEN, -1);
+		command.pool_open.instrument = 1;
+		execute_at_last(&world, &command);
+		command = world_command(&world, COMMAND_POOL_ADD, 0);
+		command.pool_add = (struct command_pool_add){
+			.pool = round, .batch = batch, .kg = 100, .maximum_micros = 10 * UNIT};
+		execute_at_last(&world, &command);
+	}
+	for (int hours = 1; hours <= 2; hours++) {
+		world.now_us += CLOCK_US_PER_HOUR;
+		command = (struct command){
+			.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE, .tick = {.due_us = world.now_us}};
+		execute_at_last(&world, &command);
+	}
+	for (int works = 0; rules_due(world.rules, &command); works++) {
+		assert_true(works < 100);
+		execute_at_last(&world, &command);
+	}
+	assert_int_equal(market_auction_count(rules_market(world.rules)), 0);
+	world_stop(&world);
+}
+
 struct copy {
 	struct rules *rules;
 	struct event_state_end end;
@@ -215,6 +275,7 @@ static void snapshots(void **state)
 int main(void)
 {
 	sweep_start(400);
-	const struct CMUnitTest tests[] = {cmocka_unit_test(commands), cmocka_unit_test(snapshots)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(commands), cmocka_unit_test(offers), cmocka_unit_test(snapshots)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
