@@ -7,6 +7,7 @@
 #define CARBOND_ENGINE_H
 
 #include "carbond/base/field.h"
+#include "carbond/engine/views_escrow.h"
 #include "carbond/engine/views_ledger.h"
 #include "carbond/engine/views_market.h"
 #include "carbond/engine/views_offers.h"

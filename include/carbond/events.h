@@ -155,6 +155,33 @@ enum bid_reason {
 };
 enum pool_state { POOL_OPEN, POOL_PAUSED, POOL_STATE_COUNT };
 
+/* Why an escrow ended. */
+enum escrow_reason {
+	ESCROW_SETTLED,  /* all its conditions held */
+	ESCROW_REFUNDED, /* by the payee */
+	ESCROW_EXPIRED,
+	ESCROW_DECIDED, /* of a dispute */
+	ESCROW_VOIDED,  /* a prepayment of a contract that has ended */
+	ESCROW_REASON_COUNT
+};
+
+enum offtake_state { OFFTAKE_OFFERED, OFFTAKE_IN_FORCE, OFFTAKE_DISPUTED, OFFTAKE_STATE_COUNT };
+/* Why an offtake contract ended. */
+enum offtake_reason {
+	OFFTAKE_FULFILLED, /* every row was delivered, or missed */
+	OFFTAKE_DECLINED,  /* before it was accepted, by either side */
+	OFFTAKE_LAPSED,    /* nobody accepted it in time */
+	OFFTAKE_AGREED,    /* by both sides */
+	OFFTAKE_DECIDED,   /* of a dispute */
+	OFFTAKE_REASON_COUNT
+};
+enum delivery_state {
+	DELIVERY_OPEN,
+	DELIVERY_DONE,
+	DELIVERY_MISSED, /* its make-good is over */
+	DELIVERY_STATE_COUNT
+};
+
 /* Where a command comes from (decision 11). */
 enum command_source {
 	COMMAND_SOURCE_CLIENT,   /* a person or program: command id, repeated within 24 h */
@@ -203,6 +230,17 @@ struct claim_run {
 	uint32_t reserved;
 };
 
+/* A row of an offtake contract's schedule. */
+struct delivery {
+	int64_t from_us, due_us; /* its window: delivered from, and at the latest by; 0: from the beginning */
+	int64_t kg;
+	int64_t price_micros; /* per tonne, a multiple of 1,000 */
+	int64_t delivered_kg;
+	int64_t tendered_kg; /* most that was tendered at once and the buyer could not pay */
+	uint32_t state;      /* enum delivery_state */
+	uint32_t reserved;
+};
+
 /* One transfer of a linked set; its id is ledger_linked_id of the set's. */
 struct linked_transfer {
 	struct id to;
@@ -217,13 +255,15 @@ struct linked_transfer {
 	uint32_t ranges;    /* how many of the command's ranges are its own; they lie in the order of the transfers */
 };
 
-#define LIST_RANGES 1u
-#define LIST_RUNS   2u
-#define LIST_LINKED 4u /* of commands alone */
+#define LIST_RANGES     1u
+#define LIST_RUNS       2u
+#define LIST_LINKED     4u /* of commands alone */
+#define LIST_DELIVERIES 8u
 
 #define EVENTS_RANGES_MAX        256  /* serial ranges that one command touches (decision 8) */
 #define EVENTS_LINKED_MAX        256  /* transfers of a linked set */
 #define EVENTS_RUNS_MAX          8784 /* runs of one command: at least an hour each */
+#define EVENTS_DELIVERIES_MAX    120  /* rows of one offtake contract: monthly for ten years */
 #define EVENTS_CLAIM_HOURS_MAX   8784 /* guard keys of one command: a leap year of one point */
 #define EVENTS_PER_COMMAND_MAX   4096
 #define EVENTS_BYTES_PER_COMMAND (1u << 20)
@@ -235,6 +275,8 @@ struct record_lists {
 	size_t run_count;
 	const struct linked_transfer *linked;
 	size_t linked_count;
+	const struct delivery *deliveries;
+	size_t delivery_count;
 };
 
 /* ---- records ---- */
@@ -282,6 +324,7 @@ struct event {
 struct event_scratch {
 	struct serial_range ranges[EVENTS_RANGES_MAX];
 	struct claim_run runs[EVENTS_RUNS_MAX];
+	struct delivery deliveries[EVENTS_DELIVERIES_MAX];
 };
 
 /* Encodes at the end of a buffer of `capacity` bytes of which *size are used; sets event->header.length and version.
@@ -390,6 +433,10 @@ extern const char *const event_auction_phase_names[];
 extern const char *const event_auction_reason_names[];
 extern const char *const event_bid_reason_names[];
 extern const char *const event_pool_state_names[];
+extern const char *const event_escrow_reason_names[];
+extern const char *const event_offtake_state_names[];
+extern const char *const event_offtake_reason_names[];
+extern const char *const event_delivery_state_names[];
 extern const char *const event_command_source_names[];
 extern const char *const event_command_kind_names[]; /* [0] is "none" */
 

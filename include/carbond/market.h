@@ -14,13 +14,15 @@ struct market;
 struct market *market_new(uint64_t seed);
 void market_free(struct market **market);
 
-#define MARKET_PRICE_MAX      INT64_C(1000000000000) /* a million a tonne, in micros */
-#define MARKET_KG_MAX         INT64_C(1000000000)    /* a million tonnes in one order */
-#define MARKET_FEE_MAX_PPM    100000                 /* a tenth */
-#define MARKET_TRADES_MOST    64                     /* of one command; then an order_work goes on */
-#define MARKET_CANCEL_MOST    2000                   /* orders that one command takes out, with 256 ranges at most */
-#define MARKET_TRADES_KEPT    65536                  /* the last trades, which can be undone */
-#define MARKET_AUCTION_US_MAX INT64_C(86400000000)
+#define MARKET_PRICE_MAX        INT64_C(1000000000000) /* a million a tonne, in micros */
+#define MARKET_KG_MAX           INT64_C(1000000000)    /* a million tonnes in one order */
+#define MARKET_FEE_MAX_PPM      100000                 /* a tenth */
+#define MARKET_TRADES_MOST      64                     /* of one command; then an order_work goes on */
+#define MARKET_CANCEL_MOST      2000                   /* orders that one command takes out, with 256 ranges at most */
+#define MARKET_TRADES_KEPT      65536                  /* the last trades, which can be undone */
+#define MARKET_AUCTION_US_MAX   INT64_C(86400000000)
+#define MARKET_OFFTAKES_MOST    1024                          /* contracts of one seller */
+#define MARKET_MAKE_GOOD_MAX_US (3650 * INT64_C(86400000000)) /* ten years */
 
 /* What a class has of a batch. */
 struct market_attributes {
@@ -29,7 +31,11 @@ struct market_attributes {
 	uint32_t vintage;
 	struct code8 country;
 	struct code16 methodology;
+	struct id org, project, unit; /* its operator, and where it comes from */
 };
+
+/* A verifier signs an escrow's id and a statement's hash (48 bytes) under this domain. */
+#define MARKET_ESCROW_DOMAIN "carbond/escrow/1"
 
 /* What the market asks about batches; given with each decision. */
 struct market_register {
@@ -37,6 +43,13 @@ struct market_register {
 	bool (*attributes)(const void *context, uint64_t batch, struct market_attributes *ret_attributes);
 	/* Whether the organisation may give kilograms of the batch away; batch 0: whether it may pay. ERR_BATCH_HELD, ERR_ACCOUNT_HELD. */
 	enum err (*movable)(const void *context, struct id org, uint64_t batch, struct err_info *info);
+	/* The organisation of a verifier. False: there is none. */
+	bool (*verifier)(const void *context, struct id verifier, struct id *ret_org);
+	/* Whether the command's organisation hands in a signature of this verifier, valid now, that holds. ERR_VERIFIER_UNKNOWN,
+	 * ERR_VERIFIER_NOT_VALID, ERR_FORBIDDEN, ERR_SIGNATURE_INVALID. */
+	enum err (*signature_check)(const void *context, const struct decision *call, struct id verifier,
+		const char *domain, const void *data, size_t size, const struct signature *signature,
+		struct err_info *info);
 	const void *context;
 };
 
@@ -73,6 +86,43 @@ enum market_prefetch {
 	MARKET_PREFETCH_COUNT
 };
 void market_prefetch(const struct market *market, struct id order, enum market_prefetch what);
+
+/* ---- escrow and forward offtake (docs/ESCROW.md) ---- */
+
+/* Decides a command of records/escrow_commands.def event by event. Refusals: those of the tables there. */
+enum err market_contract_decide(struct market *market, struct ledger *ledger, const struct market_register *batches,
+	struct decision *call, struct err_info *info) MUST_CHECK;
+
+/* Records how far time has come, where an escrow or a contract waits for it. */
+enum err market_contract_tick(
+	struct market *market, struct decision *call, int64_t due_us, struct err_info *info) MUST_CHECK;
+
+/* What an escrow_work is due for, by state alone: what was issued and called, an escrow whose conditions hold or whose time has come,
+ * a contract likewise. What a hold keeps waiting is not. False: none. */
+bool market_contract_due(struct market *market, const struct ledger *ledger, const struct market_register *batches,
+	struct command_escrow_work *ret_work);
+/* Something was released: what waits for it may go on. */
+void market_contract_look(struct market *market);
+
+/* Calls the supplier's kilograms of a batch that was just issued, where its operator has a contract in force. */
+enum err market_issued(struct market *market, const struct market_register *batches, struct decision *call,
+	uint64_t batch, int64_t kg, struct err_info *info) MUST_CHECK;
+
+/* True for the types that market_contract_apply takes: 130–149 and 250–253. */
+bool market_contract_applies(uint16_t type);
+/* Makes an event of them true; errors as market_apply. */
+enum err market_contract_apply(struct market *market, struct ledger *ledger, struct undo *undo,
+	const struct event *event, struct err_info *info) MUST_CHECK;
+/* Contracts and escrows by id, and what is called, as events 250–253. */
+enum err market_contract_snapshot(const struct market *market,
+	enum err (*emit)(void *context, struct event *event, struct err_info *info), void *context,
+	struct err_info *info) MUST_CHECK;
+
+/* How many there are that have not ended. */
+uint32_t market_escrow_count(const struct market *market);
+uint32_t market_offtake_count(const struct market *market);
+
+/* ---- events ---- */
 
 /* Makes an event true (types 80–129 and 220–239). ERR_JOURNAL_INVALID where it cannot be; ERR_NO_MEMORY. `undo` may be NULL. */
 enum err market_apply(struct market *market, struct ledger *ledger, struct undo *undo, const struct event *event,

@@ -124,11 +124,20 @@ struct registry_attributes {
 	uint32_t vintage;
 	struct code8 country;
 	struct code16 methodology;
+	struct id org, project, unit; /* its operator, and where it comes from */
 };
 bool registry_attributes(const struct registry *registry, uint64_t batch, struct registry_attributes *ret_attributes);
 /* Whether the organisation may give kilograms of the batch (0: anything) away. ERR_NOT_FOUND, ERR_BATCH_HELD, ERR_ACCOUNT_HELD. */
 enum err registry_movable(
 	const struct registry *registry, struct id org, uint64_t batch, struct err_info *info) MUST_CHECK;
+
+/* The organisation of a verifier. False: there is none. */
+bool registry_verifier_org(const struct registry *registry, struct id verifier, struct id *ret_org);
+/* Whether the command's organisation hands in a signature of this verifier, valid now, that holds for the data. ERR_VERIFIER_UNKNOWN,
+ * ERR_VERIFIER_NOT_VALID, ERR_FORBIDDEN, ERR_SIGNATURE_INVALID. */
+enum err registry_signature_check(const struct registry *registry, const struct decision *call, struct id verifier,
+	const char *domain, const void *data, size_t size, const struct signature *signature,
+	struct err_info *info) MUST_CHECK;
 
 /* Sets the count of retirements when a snapshot is read. */
 void registry_restore_counts(struct registry *registry, uint64_t retirements);

@@ -111,7 +111,11 @@ static enum err event_keep(struct engine_consumer *consumer, const struct event 
 			(void *)arena_copy(consumer->arena, lists->ranges, lists->range_count * sizeof *lists->ranges);
 	if (lists->run_count)
 		lists->runs = (void *)arena_copy(consumer->arena, lists->runs, lists->run_count * sizeof *lists->runs);
-	if ((lists->range_count && !lists->ranges) || (lists->run_count && !lists->runs))
+	if (lists->delivery_count)
+		lists->deliveries = (void *)arena_copy(
+			consumer->arena, lists->deliveries, lists->delivery_count * sizeof *lists->deliveries);
+	if ((lists->range_count && !lists->ranges) || (lists->run_count && !lists->runs) ||
+		(lists->delivery_count && !lists->deliveries))
 		return ERR_NO_MEMORY;
 	consumer->event_count++;
 	return ERR_OK;

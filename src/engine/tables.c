@@ -82,5 +82,7 @@ const struct store_collection *const engine_collections[] = {&vault_collection, 
 	&trader_limits_collection,
 	/* auctions and pools */
 	&auctions_collection, &bids_collection, &pools_collection, &pool_shares_collection,
+	/* escrow and forward offtake */
+	&escrows_collection, &offtakes_collection,
 	/* the end */
 	NULL};

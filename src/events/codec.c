@@ -37,8 +37,11 @@ enum err event_encode(struct event *event, uint8_t *buffer, size_t capacity, siz
 	assert(lists->range_count <= EVENTS_RANGES_MAX && lists->run_count <= EVENTS_RUNS_MAX);
 	assert(lists->range_count == 0 || layout->lists & LIST_RANGES);
 	assert(lists->run_count == 0 || layout->lists & LIST_RUNS);
+	assert(lists->delivery_count == 0 ||
+		(layout->lists & LIST_DELIVERIES && lists->delivery_count <= EVENTS_DELIVERIES_MAX));
 	size_t length = EVENT_HEADER_SIZE + layout->size + list_size(sizeof(struct serial_range), lists->range_count) +
-			list_size(sizeof(struct claim_run), lists->run_count);
+			list_size(sizeof(struct claim_run), lists->run_count) +
+			list_size(sizeof(struct delivery), lists->delivery_count);
 	if (length > capacity - *size)
 		return ERR_TOO_LARGE;
 	event->header.length = (uint32_t)length;
@@ -49,6 +52,7 @@ enum err event_encode(struct event *event, uint8_t *buffer, size_t capacity, siz
 	out += EVENT_HEADER_SIZE + layout->size;
 	out = list_put(out, LIST_RANGES, sizeof(struct serial_range), lists->ranges, lists->range_count);
 	out = list_put(out, LIST_RUNS, sizeof(struct claim_run), lists->runs, lists->run_count);
+	out = list_put(out, LIST_DELIVERIES, sizeof(struct delivery), lists->deliveries, lists->delivery_count);
 	assert(out == buffer + *size + length);
 	*size += length;
 	return ERR_OK;
@@ -91,6 +95,16 @@ static enum err body_check(const struct layout *layout, const uint8_t *body, str
 	return ERR_OK;
 }
 
+/* Size of an item, and how many there may be. */
+static size_t list_bounds(unsigned kind, size_t *ret_most)
+{
+	switch (kind) {
+	case LIST_RANGES: *ret_most = EVENTS_RANGES_MAX; return sizeof(struct serial_range);
+	case LIST_RUNS: *ret_most = EVENTS_RUNS_MAX; return sizeof(struct claim_run);
+	default: *ret_most = EVENTS_DELIVERIES_MAX; return sizeof(struct delivery);
+	}
+}
+
 /* Reads one list at data; *ret_size is what it takes. */
 static enum err list_get(const uint8_t *data, size_t size, unsigned *allowed, struct event_scratch *scratch,
 	struct record_lists *lists, size_t *ret_size, struct err_info *info)
@@ -102,23 +116,25 @@ static enum err list_get(const uint8_t *data, size_t size, unsigned *allowed, st
 	if (header.kind == 0 || (header.kind & (header.kind - 1)) || !(*allowed & header.kind))
 		return invalid(info, "a list is not one that the record has");
 	*allowed &= ~(unsigned)header.kind;
-	bool is_ranges = header.kind == LIST_RANGES;
-	size_t item_size = is_ranges ? sizeof(struct serial_range) : sizeof(struct claim_run);
-	size_t most = is_ranges ? EVENTS_RANGES_MAX : EVENTS_RUNS_MAX;
+	size_t most, item_size = list_bounds(header.kind, &most);
 	if (header.item_size != item_size || header.count == 0 || header.count > most)
 		return invalid(info, "a list has a wrong item size or count");
 	size_t bytes = item_size * header.count;
 	if (bytes > size - sizeof header)
 		return invalid(info, "a list is cut short");
 	const uint8_t *items = data + sizeof header;
-	if (is_ranges) {
+	if (header.kind == LIST_RANGES) {
 		lists->range_count = header.count;
 		if (scratch)
 			lists->ranges = memcpy(scratch->ranges, items, bytes);
-	} else {
+	} else if (header.kind == LIST_RUNS) {
 		lists->run_count = header.count;
 		if (scratch)
 			lists->runs = memcpy(scratch->runs, items, bytes);
+	} else {
+		lists->delivery_count = header.count;
+		if (scratch)
+			lists->deliveries = memcpy(scratch->deliveries, items, bytes);
 	}
 	*ret_size = sizeof header + bytes;
 	return ERR_OK;

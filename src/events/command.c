@@ -20,6 +20,10 @@ struct hash command_hash(const struct command *command)
 		sha256_add_u64(&state, lists->linked_count);
 		sha256_add(&state, lists->linked, lists->linked_count * sizeof *lists->linked);
 	}
+	if (lists->delivery_count) { /* which no command had before */
+		sha256_add_u64(&state, lists->delivery_count);
+		sha256_add(&state, lists->deliveries, lists->delivery_count * sizeof *lists->deliveries);
+	}
 	return sha256_end(&state);
 }
 

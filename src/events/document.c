@@ -68,6 +68,21 @@ static json_t *runs_json(const struct record_lists *lists)
 	return array;
 }
 
+static json_t *deliveries_json(const struct record_lists *lists)
+{
+	json_t *array = json_array();
+	for (size_t i = 0; i < lists->delivery_count; i++) {
+		const struct delivery *row = &lists->deliveries[i];
+		const char *state = row->state < DELIVERY_STATE_COUNT ? event_delivery_state_names[row->state] : NULL;
+		json_array_append_new(
+			array, json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:s?}", "from_us", (json_int_t)row->from_us,
+				       "due_us", (json_int_t)row->due_us, "kg", (json_int_t)row->kg, "price_micros",
+				       (json_int_t)row->price_micros, "delivered_kg", (json_int_t)row->delivered_kg,
+				       "tendered_kg", (json_int_t)row->tendered_kg, "state", state));
+	}
+	return array;
+}
+
 json_t *event_json(const struct event *event)
 {
 	const struct layout *layout = layout_of_event(event->header.type);
@@ -90,6 +105,8 @@ json_t *event_json(const struct event *event)
 		json_object_set_new(body, "ranges", ranges_json(&event->lists));
 	if (event->lists.runs)
 		json_object_set_new(body, "runs", runs_json(&event->lists));
+	if (event->lists.deliveries)
+		json_object_set_new(body, "deliveries", deliveries_json(&event->lists));
 	json_object_set_new(object, "body", body);
 	return object;
 }
@@ -131,10 +148,11 @@ static json_t *layout_json(const char *group, const struct layout *layout)
 		}
 		json_array_append_new(fields, row);
 	}
-	return json_pack("{s:s,s:s,s:I,s:I,s:b,s:b,s:b,s:s,s:o}", "group", group, "name", layout->name, "type",
+	return json_pack("{s:s,s:s,s:I,s:I,s:b,s:b,s:b,s:b,s:s,s:o}", "group", group, "name", layout->name, "type",
 		(json_int_t)layout->type, "version", (json_int_t)layout->version, "ranges",
 		(layout->lists & LIST_RANGES) != 0, "runs", (layout->lists & LIST_RUNS) != 0, "linked",
-		(layout->lists & LIST_LINKED) != 0, "doc", layout->doc, "fields", fields);
+		(layout->lists & LIST_LINKED) != 0, "deliveries", (layout->lists & LIST_DELIVERIES) != 0, "doc",
+		layout->doc, "fields", fields);
 }
 
 json_t *events_reference(void)

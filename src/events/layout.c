@@ -4,8 +4,8 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are memory images of a little-endian machine");
 _Static_assert(sizeof(struct event_header) == EVENT_HEADER_SIZE, "the header is 64 bytes");
-_Static_assert(
-	sizeof(struct serial_range) == 24 && sizeof(struct claim_run) == 32 && sizeof(struct linked_transfer) == 72,
+_Static_assert(sizeof(struct serial_range) == 24 && sizeof(struct claim_run) == 32 &&
+		       sizeof(struct linked_transfer) == 72 && sizeof(struct delivery) == 56,
 	"list items have no padding");
 
 /* ---- sizes: each struct is as large as its fields, and a multiple of eight ---- */
@@ -72,6 +72,10 @@ const char *const event_auction_phase_names[] = {"takes", "commits", "reveals", 
 const char *const event_auction_reason_names[] = {"sold", "time", "cancelled", "recalled", NULL};
 const char *const event_bid_reason_names[] = {"won", "lost", "forfeited", "withdrawn", "released", NULL};
 const char *const event_pool_state_names[] = {"open", "paused", NULL};
+const char *const event_escrow_reason_names[] = {"settled", "refunded", "expired", "decided", "voided", NULL};
+const char *const event_offtake_state_names[] = {"offered", "in_force", "disputed", NULL};
+const char *const event_offtake_reason_names[] = {"fulfilled", "declined", "lapsed", "agreed", "decided", NULL};
+const char *const event_delivery_state_names[] = {"open", "delivered", "missed", NULL};
 const char *const event_command_source_names[] = {"client", "evidence", "transfer", "payment", "chain", "engine", NULL};
 const char *const event_command_kind_names[] = {[COMMAND_NONE] = "none",
 #define RECORD(name, NAME, type, version, lists, doc) [type] = #name,
@@ -97,6 +101,10 @@ _Static_assert(sizeof event_auction_phase_names / sizeof(char *) == AUCTION_PHAS
 _Static_assert(sizeof event_auction_reason_names / sizeof(char *) == AUCTION_REASON_COUNT + 1, "auction reasons");
 _Static_assert(sizeof event_bid_reason_names / sizeof(char *) == BID_REASON_COUNT + 1, "bid reasons");
 _Static_assert(sizeof event_pool_state_names / sizeof(char *) == POOL_STATE_COUNT + 1, "pool states");
+_Static_assert(sizeof event_escrow_reason_names / sizeof(char *) == ESCROW_REASON_COUNT + 1, "escrow reasons");
+_Static_assert(sizeof event_offtake_state_names / sizeof(char *) == OFFTAKE_STATE_COUNT + 1, "offtake states");
+_Static_assert(sizeof event_offtake_reason_names / sizeof(char *) == OFFTAKE_REASON_COUNT + 1, "offtake reasons");
+_Static_assert(sizeof event_delivery_state_names / sizeof(char *) == DELIVERY_STATE_COUNT + 1, "delivery states");
 _Static_assert(sizeof event_command_source_names / sizeof(char *) == COMMAND_SOURCE_COUNT + 1, "sources");
 
 /* ---- fields ---- */

@@ -9,7 +9,7 @@ struct market *market_new(uint64_t seed)
 	struct market *market = calloc(1, sizeof *market);
 	if (!market)
 		return NULL;
-	market->seed = seed;
+	market->seed = market->contracts.seed = seed;
 	market->link_used = 1;
 	market->auctions.next_due_us = INT64_MAX;
 	market->book = book_new(seed);
@@ -28,6 +28,7 @@ void market_free(struct market **market)
 	if (!old)
 		return;
 	book_free(&old->book);
+	contracts_free(&old->contracts);
 	map_free(&old->order_map);
 	map_free(&old->exposure_map);
 	free(old->exposures);
@@ -64,7 +65,8 @@ enum err market_reserve(struct market *market)
 		      ROOM(market, exposures, market->exposure_count, exposure_capacity) &&
 		      map_reserve(&market->exposure_map, 1) && map_reserve(&market->order_map, 1) &&
 		      book_reserve(market->book, EVENT_PUTS + EVENTS_UNDONE, EVENT_LADDERS) &&
-		      auctions_reserve(&market->auctions) && pools_reserve(&market->pools);
+		      contracts_reserve(&market->contracts) && auctions_reserve(&market->auctions) &&
+		      pools_reserve(&market->pools);
 	return enough ? ERR_OK : ERR_NO_MEMORY;
 }
 

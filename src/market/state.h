@@ -7,6 +7,7 @@
 #include "carbond/base/array.h"
 #include "carbond/base/map.h"
 #include "carbond/market.h"
+#include "contracts.h"
 #include "pool.h"
 
 struct order {
@@ -93,6 +94,7 @@ struct market {
 	uint64_t order_number, trade_number;
 	struct hash *seals; /* of trade n, which can be undone, at (n − 1) % MARKET_TRADES_KEPT; zero: it was */
 	uint32_t seal_capacity;
+	struct contracts contracts;
 	bool look; /* a stop may be due; a hint that apply sets and market_due clears */
 	struct auctions auctions;
 	struct pools pools;

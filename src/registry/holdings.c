@@ -59,13 +59,17 @@ bool registry_attributes(const struct registry *registry, uint64_t number, struc
 	const struct batch *batch = batch_find(registry, number);
 	const struct period *period = batch ? period_find(registry, batch->issued.period) : NULL;
 	const struct import *import = batch ? import_find(registry, number) : NULL;
+	static const struct id nowhere;
 	if (!period && !import)
 		return false;
 	*ret_attributes = (struct registry_attributes){.kind = (enum credit_kind)batch->issued.kind,
 		.durability = (enum durability)batch->issued.durability,
 		.vintage = batch->issued.vintage,
 		.country = import ? import->said.country : period->said.country,
-		.methodology = import ? import->said.methodology : period->said.methodology};
+		.methodology = import ? import->said.methodology : period->said.methodology,
+		.org = batch->issued.org,
+		.project = period ? period->said.project : nowhere,
+		.unit = period ? period->said.unit : nowhere};
 	return true;
 }
 

@@ -108,3 +108,29 @@ enum err apply_state_verifier(struct registry *registry, struct ledger *ledger, 
 		.revoked_us = said->revoked_us};
 	return verifier_add(registry, undo, &verifier, info);
 }
+
+/* ---- signatures of others than periods ---- */
+
+bool registry_verifier_org(const struct registry *registry, struct id id, struct id *ret_org)
+{
+	const struct verifier *verifier = verifier_find(registry, id);
+	if (verifier)
+		*ret_org = verifier->org;
+	return verifier != NULL;
+}
+
+enum err registry_signature_check(const struct registry *registry, const struct decision *call, struct id id,
+	const char *domain, const void *data, size_t size, const struct signature *signature, struct err_info *info)
+{
+	const struct verifier *verifier = verifier_find(registry, id);
+	if (!verifier)
+		return REFUSE(info, ERR_VERIFIER_UNKNOWN, "/verifier_id", "there is no such verifier");
+	if (verifier->revoked_us || call->now_us < verifier->valid_from_us || call->now_us >= verifier->valid_to_us)
+		return REFUSE(info, ERR_VERIFIER_NOT_VALID, "/verifier_id", "the verifier's key is not valid now");
+	if (!id_equal(call->command->org, verifier->org))
+		return REFUSE(info, ERR_FORBIDDEN, "/verifier_id", "a verifier's organisation hands in its signature");
+	return sign_holds(&verifier->key, domain, data, size, signature)
+		       ? ERR_OK
+		       : REFUSE(info, ERR_SIGNATURE_INVALID, "/signature",
+				 "the signature does not hold for the verifier's key and this statement");
+}

@@ -177,6 +177,12 @@ static bool is_markets(uint16_t type)
 	return (type >= 80 && type <= 129) || (type >= 220 && type <= 239);
 }
 
+/* Something may move that was held. */
+static bool is_release(uint16_t type)
+{
+	return type == EVENT_BATCH_RELEASED || type == EVENT_ACCOUNT_RELEASED || type == EVENT_DISPUTE_DECIDED;
+}
+
 enum err rules_make_true(struct rules *rules, struct undo *undo, const struct event *event, struct err_info *info)
 {
 	switch (event->header.type) {
@@ -187,6 +193,10 @@ enum err rules_make_true(struct rules *rules, struct undo *undo, const struct ev
 	case EVENT_RESTORED: return restored(event, info);
 	case EVENT_LED: return led(event, info);
 	default:
+		if (is_release(event->header.type))
+			market_contract_look(rules->market);
+		if (market_contract_applies(event->header.type))
+			return market_contract_apply(rules->market, rules->ledger, undo, event, info);
 		if (is_markets(event->header.type))
 			return market_apply(rules->market, rules->ledger, undo, event, info);
 		return ledger_applies(event->header.type)
@@ -429,7 +439,7 @@ static enum err source_check(const struct rules *rules, const struct command *co
 static bool is_engines(enum command_kind kind)
 {
 	return kind == COMMAND_TICK || kind == COMMAND_ORDER_WORK || kind == COMMAND_MARKET_WORK ||
-	       kind == COMMAND_AUCTION_WORK || kind == COMMAND_POOL_WORK;
+	       kind == COMMAND_AUCTION_WORK || kind == COMMAND_POOL_WORK || kind == COMMAND_ESCROW_WORK;
 }
 
 static enum err repeat_check(const struct rules *rules, const struct command *command, int64_t now_us,
@@ -455,13 +465,33 @@ static bool batch_attributes(const void *context, uint64_t batch, struct market_
 		.durability = known.durability,
 		.vintage = known.vintage,
 		.country = known.country,
-		.methodology = known.methodology};
+		.methodology = known.methodology,
+		.org = known.org,
+		.project = known.project,
+		.unit = known.unit};
 	return true;
 }
 
 static enum err batch_movable(const void *context, struct id org, uint64_t batch, struct err_info *info)
 {
 	return registry_movable(context, org, batch, info);
+}
+
+static bool verifier_org(const void *context, struct id verifier, struct id *ret_org)
+{
+	return registry_verifier_org(context, verifier, ret_org);
+}
+
+static enum err signature_check(const void *context, const struct decision *call, struct id verifier,
+	const char *domain, const void *data, size_t size, const struct signature *signature, struct err_info *info)
+{
+	return registry_signature_check(context, call, verifier, domain, data, size, signature, info);
+}
+
+static struct market_register register_of(const struct rules *rules)
+{
+	return (struct market_register){
+		batch_attributes, batch_movable, verifier_org, signature_check, rules->registry};
 }
 
 /* The orders of an organisation (zero: all) in the batch that is named, by itself or by its serials. Who gives up its own cancels
@@ -630,13 +660,27 @@ static enum err decide_tick(struct rules *rules, struct decision *call, struct e
 	enum err err = registry_tick(rules->registry, call, due_us, info);
 	if (!err)
 		err = ledger_tick(rules->ledger, call, due_us, info);
+	if (!err)
+		err = market_contract_tick(rules->market, call, due_us, info);
 	return err ? err : market_tick(rules->market, rules->ledger, call, due_us, info);
+}
+
+/* What was issued is called by its operator's contracts. */
+static enum err issued(
+	struct rules *rules, const struct market_register *batches, struct decision *call, struct err_info *info)
+{
+	struct registry_attributes batch;
+	if (!registry_attributes(rules->registry, call->number, &batch))
+		return ERR_OK;
+	struct ledger_place place = {.org = batch.org, .state = KG_HELD};
+	return market_issued(
+		rules->market, batches, call, call->number, ledger_amount(rules->ledger, call->number, place), info);
 }
 
 /* The room that knows the command decides it. */
 static enum err decide(struct rules *rules, struct decision *call, struct err_info *info)
 {
-	const struct market_register batches = {batch_attributes, batch_movable, rules->registry};
+	const struct market_register batches = register_of(rules);
 	enum err err;
 	switch (call->command->kind) {
 	case COMMAND_TICK: return decide_tick(rules, call, info);
@@ -659,9 +703,17 @@ static enum err decide(struct rules *rules, struct decision *call, struct err_in
 #include "carbond/records/pool_commands.def"
 #include "carbond/record_undef.def"
 		return market_decide(rules->market, rules->ledger, &batches, call, info);
+#define RECORD(name, NAME, type, version, lists, doc) case COMMAND_##NAME:
+#define RECORD_END(name, NAME)
+#include "carbond/record_fields_none.def"
+#include "carbond/records/escrow_commands.def"
+#include "carbond/record_undef.def"
+		return market_contract_decide(rules->market, rules->ledger, &batches, call, info);
 	default:
 		err = recall(rules, call, info);
-		return err ? err : registry_decide(rules->registry, rules->ledger, call, info);
+		if (!err)
+			err = registry_decide(rules->registry, rules->ledger, call, info);
+		return err || call->command->kind != COMMAND_PERIOD_ISSUE ? err : issued(rules, &batches, call, info);
 	}
 }
 
@@ -728,7 +780,15 @@ void rules_prefetch(const struct rules *rules, const struct command *command, un
 
 bool rules_due(struct rules *rules, struct command *ret_command)
 {
-	return market_due(rules->market, rules->ledger, ret_command);
+	const struct market_register batches = register_of(rules);
+	struct command_escrow_work work;
+	if (market_due(rules->market, rules->ledger, ret_command))
+		return true;
+	if (!market_contract_due(rules->market, rules->ledger, &batches, &work))
+		return false;
+	*ret_command = (struct command){.kind = COMMAND_ESCROW_WORK, .source = COMMAND_SOURCE_ENGINE};
+	ret_command->escrow_work = work;
+	return true;
 }
 
 uint64_t rules_repeat_position(const struct rules *rules, struct id org, struct id command)

@@ -91,7 +91,8 @@ static enum err ledger_put(struct writer *writer)
 
 static enum err market_put(struct writer *writer)
 {
-	return market_snapshot(writer->rules->market, put_event, writer, writer->info);
+	enum err err = market_snapshot(writer->rules->market, put_event, writer, writer->info);
+	return err ? err : market_contract_snapshot(writer->rules->market, put_event, writer, writer->info);
 }
 
 static int repeat_compare(const void *a, const void *b)

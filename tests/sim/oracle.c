@@ -120,7 +120,7 @@ void oracle_forget_undone(struct oracle *oracle)
 /* By itself, because its time had come (decision 10). */
 static bool expires(const struct event *event)
 {
-	return event->header.type == EVENT_TICKED ||
+	return event->header.type == EVENT_TICKED || event->header.type == EVENT_DEADLINE_REACHED ||
 	       (event->header.type == EVENT_MONEY_VOIDED && event->money_voided.expired) ||
 	       (event->header.type == EVENT_KG_VOIDED && event->kg_voided.expired) ||
 	       (event->header.type == EVENT_BATCH_RELEASED && hash_is_none(event->batch_released.reason_hash)) ||
@@ -330,9 +330,34 @@ static void balances_check(const struct oracle *oracle, struct store *store, str
 	}
 }
 
+/* As many are under way in the views as in the state. */
+static void contracts_check(const struct oracle *oracle, struct store *store, struct arena *arena)
+{
+	struct err_info info = {0};
+	struct escrow_row *escrows = NULL;
+	struct offtake_row *offtakes = NULL;
+	size_t count = 0;
+	uint32_t open_escrows = 0, open_offtakes = 0;
+	struct store_query query = {.collection = &escrows_collection, .most = 100000};
+	if (store_find(store, &query, arena, (void **)&escrows, &count, &info))
+		oracle->violated("escrows cannot be read: %s", info.detail);
+	for (size_t i = 0; i < count; i++)
+		open_escrows += escrows[i].status < ESCROW_STATUS_ENDED;
+	query.collection = &offtakes_collection;
+	if (store_find(store, &query, arena, (void **)&offtakes, &count, &info))
+		oracle->violated("offtakes cannot be read: %s", info.detail);
+	for (size_t i = 0; i < count; i++)
+		open_offtakes += offtakes[i].status < OFFTAKE_STATE_COUNT;
+	const struct market *market = rules_market(oracle->rules);
+	if (open_escrows != market_escrow_count(market) || open_offtakes != market_offtake_count(market))
+		oracle->violated("the views show %u escrows and %u contracts under way, the state has %u and %u",
+			open_escrows, open_offtakes, market_escrow_count(market), market_offtake_count(market));
+}
+
 void oracle_check_views(const struct oracle *oracle, struct store *store)
 {
 	struct arena *arena = arena_new(256u << 20);
+	contracts_check(oracle, store, arena);
 	holdings_check(oracle, store, arena);
 	ranges_check(oracle, store, arena);
 	balances_check(oracle, store, arena);

@@ -90,15 +90,17 @@ void oracle_check_views(const struct oracle *oracle, struct store *store);
 
 /* ---- the work (workload.c) ---- */
 
-#define WORK_RUNS   4
-#define WORK_LINKED 4
-#define WORK_RANGES 8
+#define WORK_RUNS       4
+#define WORK_LINKED     4
+#define WORK_RANGES     8
+#define WORK_DELIVERIES 3
 
 struct work {
 	struct command command;
 	struct claim_run runs[WORK_RUNS];
 	struct serial_range ranges[WORK_RANGES];
 	struct linked_transfer linked[WORK_LINKED];
+	struct delivery deliveries[WORK_DELIVERIES];
 	const char *text;   /* kept in the vault beside the command, or NULL … */
 	struct hash *cited; /* … and where its hash is cited */
 };

@@ -911,6 +911,207 @@ static void make_resumption(struct world *world, const struct rules *rules, stru
 	work->command.pool_resume.pool = 1 + (uint64_t)world_below(world, 2);
 }
 
+/* ---- escrow and offtake ---- */
+
+/* Those that were answered; most of them have ended by now. */
+#define DEALS_KNOWN 24
+struct deal {
+	struct id id;
+	int giver, taker; /* of kilograms */
+	uint64_t batch;
+	int64_t kg;
+	struct hash statement;
+	bool open; /* an offtake contract: somebody accepted it */
+};
+static struct deal escrows[DEALS_KNOWN], contracts[DEALS_KNOWN];
+static size_t escrow_count, contract_count;
+
+static struct deal *some_deal(struct world *world, struct deal *deals, size_t count)
+{
+	return &deals[count ? (size_t)world_below(world, (int64_t)count) : 0];
+}
+
+static void deal_known(struct world *world, struct deal *deals, size_t *count, const struct deal *deal)
+{
+	deals[*count < DEALS_KNOWN ? (*count)++ : (size_t)world_below(world, DEALS_KNOWN)] = *deal;
+}
+
+static int org_of(const struct world *world, struct id id)
+{
+	int org = 0;
+	while (org < WORLD_ORGS - 1 && !id_equal(world->orgs[org], id))
+		org++;
+	return org;
+}
+
+static void make_escrow(struct world *world, const struct rules *rules, struct work *work)
+{
+	int64_t held_kg;
+	uint64_t batch = some_batch(world, rules);
+	int payee = some_holder(world, rules, batch, &held_kg), payer = some_org(world);
+	bool money = world_below(world, 4) != 0, kilograms = !money || world_below(world, 4) != 0;
+	work->command = world_command(world, COMMAND_ESCROW_OPEN, world_below(world, 2) ? payer : payee);
+	struct command_escrow_open *asked = &work->command.escrow_open;
+	*asked = (struct command_escrow_open){.payer = world->orgs[payer],
+		.payee = world->orgs[payee],
+		.currency = some_currency(),
+		.amount_micros = money ? SIM_TICK * (1 + world_below(world, 1000)) : 0,
+		.kg = kilograms ? 1 + world_below(world, held_kg < 50 ? 50 : held_kg / 4) : 0,
+		.batch = kilograms ? batch : 0,
+		.expires_us = world->now_us + CLOCK_US_PER_MINUTE * (1 + world_below(world, 200))};
+	if (kilograms && instruments[0] && world_below(world, 3) == 0) {
+		asked->instrument = instruments[0];
+		asked->batch = 0;
+	}
+	if (world_below(world, 3) == 0)
+		asked->not_before_us = world->now_us + (asked->expires_us - world->now_us) / 2;
+	if (world_below(world, 4) == 0) {
+		asked->verifier = world->verifiers[3 + world_below(world, 3)];
+		asked->statement_hash = world_hash(world);
+	}
+	if (!kilograms && contract_count && world_below(world, 2) == 0) { /* a prepayment */
+		const struct deal *contract = some_deal(world, contracts, contract_count);
+		asked->contract = contract->id;
+		asked->payer = work->command.org = world->orgs[contract->taker];
+		asked->payee = world->orgs[contract->giver];
+	}
+}
+
+static void make_escrow_deposit(struct world *world, const struct rules *rules, struct work *work)
+{
+	const struct deal *deal = some_deal(world, escrows, escrow_count);
+	uint64_t batch = deal->batch ? deal->batch : some_batch(world, rules);
+	bool pays = world_below(world, 3) == 0;
+	work->command = world_command(
+		world, pays ? COMMAND_ESCROW_FUND : COMMAND_ESCROW_DELIVER, pays ? deal->taker : deal->giver);
+	if (pays)
+		work->command.escrow_fund.escrow = deal->id;
+	else
+		work->command.escrow_deliver = (struct command_escrow_deliver){
+			.escrow = deal->id, .batch = batch, .kg = world_below(world, 4) ? deal->kg : deal->kg / 2 + 1};
+}
+
+static void make_escrow_attestation(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	const struct deal *deal = some_deal(world, escrows, escrow_count);
+	int org = 3 + (int)world_below(world, 3);
+	struct {
+		struct id escrow;
+		struct hash statement;
+	} data = {deal->id, deal->statement};
+	work->command = world_command(world, COMMAND_ESCROW_ATTEST, org);
+	work->command.escrow_attest = (struct command_escrow_attest){.escrow = deal->id,
+		.verifier = world->verifiers[org],
+		.statement_hash = deal->statement,
+		.signature = sign_make(&world->secrets[org], MARKET_ESCROW_DOMAIN, &data, sizeof data)};
+}
+
+static void make_escrow_end(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	const struct deal *deal = some_deal(world, escrows, escrow_count);
+	int64_t drawn = world_below(world, 8);
+	if (drawn == 0) {
+		work->command = world_command(world, COMMAND_ESCROW_REFUND, deal->giver);
+		work->command.escrow_refund.escrow = deal->id;
+	} else if (drawn < 4) {
+		work->command =
+			world_command(world, COMMAND_ESCROW_DISPUTE, world_below(world, 2) ? deal->giver : deal->taker);
+		work->command.escrow_dispute.escrow = deal->id;
+		cites(work, &work->command.escrow_dispute.reason_hash, "the meter was not read");
+	} else {
+		work->command = world_command(world, COMMAND_ESCROW_DECIDE, -1);
+		work->command.escrow_decide = (struct command_escrow_decide){.escrow = deal->id,
+			.reason_hash = world_hash(world),
+			.paid_micros = world_below(world, 2) ? SIM_TICK : 0,
+			.released_kg = world_below(world, 3),
+			.dismissed = world_below(world, 3) == 0,
+			.compliance = 1};
+	}
+}
+
+static void make_contract(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	int seller = (int)world_below(world, 3), buyer = some_org(world);
+	int64_t due_us = world->now_us;
+	for (int i = 0; i < WORK_DELIVERIES; i++) {
+		due_us += CLOCK_US_PER_MINUTE * (1 + world_below(world, 60));
+		work->deliveries[i] = (struct delivery){.from_us = i ? world->now_us + i : 0,
+			.due_us = due_us,
+			.kg = 1 + world_below(world, 5000),
+			.price_micros = SIM_TICK * (50 + world_below(world, 100))};
+	}
+	work->command = world_command(world, COMMAND_OFFTAKE_OFFER, world_below(world, 2) ? seller : buyer);
+	work->command.offtake_offer = (struct command_offtake_offer){.seller = world->orgs[seller],
+		.buyer = world->orgs[buyer],
+		.currency = some_currency(),
+		.make_good_us = CLOCK_US_PER_MINUTE * world_below(world, 60),
+		.penalty_ppm = 100000,
+		.expires_us = world->now_us + CLOCK_US_PER_HOUR};
+	if (instruments[0] && world_below(world, 2))
+		work->command.offtake_offer.instrument = instruments[0];
+	else
+		work->command.offtake_offer.unit = world->points[seller];
+	work->command.lists.deliveries = work->deliveries;
+	work->command.lists.delivery_count = WORK_DELIVERIES;
+}
+
+static void make_offtake_step(struct world *world, const struct rules *rules, struct work *work)
+{
+	int64_t held_kg;
+	struct deal *deal = some_deal(world, contracts, contract_count);
+	int side = world_below(world, 2) ? deal->giver : deal->taker;
+	uint64_t batch = some_batch(world, rules);
+	int64_t drawn = deal->open ? 4 + world_below(world, 12) : world_below(world, 5);
+	some_holder(world, rules, batch, &held_kg);
+	if (drawn < 4) {
+		work->command = world_command(world, COMMAND_OFFTAKE_ACCEPT, side);
+		work->command.offtake_accept.contract = deal->id;
+	} else if (drawn < 6) {
+		work->command = world_command(world, COMMAND_OFFTAKE_TERMINATE, side);
+		work->command.offtake_terminate.contract = deal->id;
+	} else if (drawn < 8) {
+		work->command = world_command(world, COMMAND_OFFTAKE_DISPUTE, side);
+		work->command.offtake_dispute =
+			(struct command_offtake_dispute){.contract = deal->id, .reason_hash = world_hash(world)};
+	} else if (drawn < 11) {
+		work->command = world_command(world, COMMAND_OFFTAKE_DECIDE, -1);
+		work->command.offtake_decide = (struct command_offtake_decide){.contract = deal->id,
+			.reason_hash = world_hash(world),
+			.dismissed = world_below(world, 3) != 0,
+			.compliance = 1};
+	} else {
+		work->command = world_command(world, COMMAND_OFFTAKE_DELIVER, deal->giver);
+		work->command.offtake_deliver = (struct command_offtake_deliver){
+			.contract = deal->id, .batch = batch, .kg = 1 + world_below(world, 200)};
+	}
+}
+
+static void deals_done(struct world *world, const struct command *command)
+{
+	const struct command_escrow_open *opened = &command->escrow_open;
+	const struct command_offtake_offer *offered = &command->offtake_offer;
+	struct deal deal = {.id = command->id};
+	if (command->kind == COMMAND_ESCROW_OPEN) {
+		deal.giver = org_of(world, opened->payee);
+		deal.taker = org_of(world, opened->payer);
+		deal.batch = opened->batch;
+		deal.kg = opened->kg;
+		deal.statement = opened->statement_hash;
+		deal_known(world, escrows, &escrow_count, &deal);
+	} else if (command->kind == COMMAND_OFFTAKE_OFFER) {
+		deal.giver = org_of(world, offered->seller);
+		deal.taker = org_of(world, offered->buyer);
+		deal_known(world, contracts, &contract_count, &deal);
+	}
+	for (size_t i = 0; i < contract_count; i++)
+		if (command->kind == COMMAND_OFFTAKE_ACCEPT &&
+			id_equal(contracts[i].id, command->offtake_accept.contract))
+			contracts[i].open = true;
+}
+
 /* ---- the table ---- */
 
 static const struct {
@@ -927,7 +1128,8 @@ static const struct {
 	{2, make_admission}, {4, make_registration}, {8, make_cancellation_of_kg}, {2, make_import}, {3, make_dispute},
 	{8, make_decision}, {8, make_pending}, {6, make_ending}, {5, make_set}, {2, make_limit}, {1, make_closing},
 	{2, make_offer}, {4, make_conversion}, {2, make_liquidity}, {3, make_payout}, {2, make_schedule},
-	{3, make_watch}, {4, make_bust}};
+	{3, make_watch}, {4, make_bust}, {14, make_escrow}, {24, make_escrow_deposit}, {8, make_escrow_attestation},
+	{6, make_escrow_end}, {5, make_contract}, {12, make_offtake_step}};
 
 void work_start(void)
 {
@@ -944,6 +1146,9 @@ void work_start(void)
 	waiting_count = 0;
 	memset(trades, 0, sizeof trades);
 	trade_count = 0;
+	memset(escrows, 0, sizeof escrows);
+	memset(contracts, 0, sizeof contracts);
+	escrow_count = contract_count = 0;
 }
 
 void work_make(struct world *world, const struct rules *rules, struct work *ret_work)
@@ -974,6 +1179,7 @@ void work_seen(const struct event *event)
 void work_done(struct world *world, const struct work *work, uint64_t number)
 {
 	const struct command *command = &work->command;
+	deals_done(world, command);
 	if (command->kind == COMMAND_INSTRUMENT_LIST && number > instruments[command->instrument_list.batch != 0])
 		instruments[command->instrument_list.batch != 0] = number;
 	if (command->kind == COMMAND_ORDER_PLACE)

@@ -65,6 +65,10 @@ static struct event random_event(const struct layout *layout)
 		event.lists.runs = given.runs;
 		event.lists.run_count = random_u64() % 20 ? random_u64() % 30 : EVENTS_RUNS_MAX;
 	}
+	if (layout->lists & LIST_DELIVERIES) {
+		event.lists.deliveries = given.deliveries;
+		event.lists.delivery_count = random_u64() % (EVENTS_DELIVERIES_MAX + 1);
+	}
 	return event;
 }
 
@@ -78,6 +82,8 @@ static void every_record_comes_back_as_it_was(void **state)
 		given.runs[i] = (struct claim_run){.first_hour = (uint32_t)i, .hours = 1, .slot = 7};
 	for (size_t i = 0; i < EVENTS_RANGES_MAX; i++)
 		given.ranges[i] = (struct serial_range){.batch = i + 1, .start = (int64_t)i, .length = 3};
+	for (size_t i = 0; i < EVENTS_DELIVERIES_MAX; i++)
+		given.deliveries[i] = (struct delivery){.due_us = (int64_t)i, .kg = 1000, .price_micros = 5000};
 	for (uint32_t type = 0; type < 300; type++) {
 		const struct layout *layout = layout_of_event(type);
 		if (!layout)
@@ -92,6 +98,7 @@ static void every_record_comes_back_as_it_was(void **state)
 			assert_int_equal(length, size);
 			assert_int_equal(back.lists.range_count, event.lists.range_count);
 			assert_int_equal(back.lists.run_count, event.lists.run_count);
+			assert_int_equal(back.lists.delivery_count, event.lists.delivery_count);
 			assert_int_equal(event_encode(&back, again, sizeof again, &size_again), ERR_OK);
 			assert_int_equal(size_again, size);
 			assert_memory_equal(buffer, again, size);

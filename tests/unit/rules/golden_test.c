@@ -505,6 +505,94 @@ static void transfers(struct world *world)
 	done(world, &command);
 }
 
+/* A command of an organisation (−1: of the issuer's), and what follows from it; its id. */
+static struct id deal(struct world *world, enum command_kind kind, int org, struct command asked)
+{
+	struct command command = world_command(world, kind, org);
+	asked.kind = kind;
+	asked.org = command.org;
+	asked.actor = command.actor;
+	done(world, &asked);
+	while (rules_due(world->rules, &command))
+		done(world, &command);
+	return asked.id;
+}
+
+/* Every event of an escrow. */
+static void escrow(struct world *world)
+{
+	struct command command = {.escrow_open = {.payer = world->orgs[2],
+					  .payee = world->orgs[0],
+					  .verifier = world->verifiers[3],
+					  .statement_hash = world_hash(world),
+					  .amount_micros = 1000000,
+					  .kg = 100,
+					  .batch = 1,
+					  .not_before_us = world->now_us + CLOCK_US_PER_HOUR,
+					  .expires_us = world->now_us + 30 * CLOCK_US_PER_DAY}};
+	assert_true(code8_set(&command.escrow_open.currency, "EUR"));
+	struct {
+		struct id escrow;
+		struct hash statement;
+	} data = {deal(world, COMMAND_ESCROW_OPEN, 0, command), command.escrow_open.statement_hash};
+	struct command next = {.escrow_fund.escrow = data.escrow};
+	deal(world, COMMAND_ESCROW_FUND, 2, next);
+	next = (struct command){.escrow_dispute = {.escrow = data.escrow, .reason_hash = world_hash(world)}};
+	deal(world, COMMAND_ESCROW_DISPUTE, 2, next);
+	next = (struct command){
+		.escrow_decide = {
+			.escrow = data.escrow, .reason_hash = world_hash(world), .dismissed = 1, .compliance = 1}};
+	deal(world, COMMAND_ESCROW_DECIDE, -1, next);
+	next = (struct command){.escrow_deliver = {.escrow = data.escrow, .batch = 1, .kg = 100}};
+	deal(world, COMMAND_ESCROW_DELIVER, 0, next);
+	next = (struct command){
+		.escrow_attest = {.escrow = data.escrow,
+			.verifier = world->verifiers[3],
+			.statement_hash = data.statement,
+			.signature = sign_make(&world->secrets[3], MARKET_ESCROW_DOMAIN, &data, sizeof data)}};
+	deal(world, COMMAND_ESCROW_ATTEST, 3, next);
+	tick(world, CLOCK_US_PER_HOUR);
+	deal(world, COMMAND_ESCROW_OPEN, 2, command); /* stays */
+}
+
+/* Every event of an offtake contract. */
+static void offtake(struct world *world)
+{
+	struct hash root;
+	struct delivery rows[2] = {{.due_us = world->now_us + CLOCK_US_PER_DAY, .kg = 1000, .price_micros = 90000000},
+		{.due_us = world->now_us + 2 * CLOCK_US_PER_DAY, .kg = INT64_C(1000000000), .price_micros = 90000000}};
+	struct command command = {.offtake_offer = {.seller = world->orgs[1],
+					  .buyer = world->orgs[2],
+					  .instrument = 1,
+					  .make_good_us = CLOCK_US_PER_DAY,
+					  .penalty_ppm = 50000,
+					  .expires_us = world->now_us + CLOCK_US_PER_DAY},
+		.lists = {.deliveries = rows, .delivery_count = 2}};
+	assert_true(code8_set(&command.offtake_offer.currency, "EUR"));
+	struct id contract = deal(world, COMMAND_OFFTAKE_OFFER, 2, command);
+	struct command next = {.offtake_accept.contract = contract};
+	deal(world, COMMAND_OFFTAKE_ACCEPT, 1, next);
+	next = (struct command){.offtake_dispute = {.contract = contract, .reason_hash = world_hash(world)}};
+	deal(world, COMMAND_OFFTAKE_DISPUTE, 2, next);
+	next = (struct command){
+		.offtake_decide = {
+			.contract = contract, .reason_hash = world_hash(world), .dismissed = 1, .compliance = 1}};
+	deal(world, COMMAND_OFFTAKE_DECIDE, -1, next);
+	struct id period = period_of(world, 1, 5, 500000, &root);
+	next = world_attestation(world, 3, period, root);
+	done(world, &next);
+	next = (struct command){.period_issue.period = period};
+	deal(world, COMMAND_PERIOD_ISSUE, -1, next); /* called, delivered as far as it is paid, served */
+	tick(world, 3 * CLOCK_US_PER_DAY);           /* the second row is missed, and the contract ends */
+	command.offtake_offer.expires_us = world->now_us + CLOCK_US_PER_DAY;
+	rows[0].due_us = rows[1].due_us = world->now_us + 9 * CLOCK_US_PER_DAY;
+	contract = deal(world, COMMAND_OFFTAKE_OFFER, 1, command);
+	next = (struct command){.offtake_accept.contract = contract};
+	deal(world, COMMAND_OFFTAKE_ACCEPT, 2, next);
+	next = (struct command){.offtake_terminate.contract = contract};
+	deal(world, COMMAND_OFFTAKE_TERMINATE, 1, next); /* stays */
+}
+
 static void make(void)
 {
 	struct world world;
@@ -599,6 +687,8 @@ static void make(void)
 	money(&world);
 	transfers(&world);
 	trade(&world);
+	escrow(&world);
+	offtake(&world);
 	command = world_command(&world, COMMAND_MARKET_HALT, -1);
 	command.market_halt = (struct command_market_halt){.market = 1, .state = MARKET_OPEN};
 	done(&world, &command);
