@@ -346,6 +346,19 @@ static bool movement(const struct event *event, struct span *ret_from, struct sp
 		ret_from->org = market_account(MARKET_ACCOUNT_AUCTION, event->auction_ended.auction);
 		ret_to->org = event->auction_ended.seller;
 		return true;
+	case EVENT_ESCROW_DELIVERED:
+		ret_from->org = ret_to->org = event->escrow_delivered.payee;
+		ret_to->state = KG_ESCROW;
+		return true;
+	case EVENT_ESCROW_ENDED: /* of what was released; the rest comes home */
+		ret_from->org = event->escrow_ended.payee;
+		ret_from->state = KG_ESCROW;
+		ret_to->org = event->escrow_ended.payer;
+		return true;
+	case EVENT_OFFTAKE_DELIVERED:
+		ret_from->org = event->offtake_delivered.seller;
+		ret_to->org = event->offtake_delivered.buyer;
+		return true;
 	case EVENT_POOL_ADDED:
 		ret_from->org = event->pool_added.org;
 		ret_to->org = market_account(MARKET_ACCOUNT_POOL, event->pool_added.pool);
@@ -395,8 +408,20 @@ static enum err event_follow(struct chain *chain, size_t index, struct err_info 
 			chain->followed = false; /* of an event that a later version knows */
 			return ERR_OK;
 		}
+		int64_t part = range->length;
+		if (event.header.type == EVENT_ESCROW_ENDED) { /* the first kilograms were released */
+			int64_t released = event.escrow_ended.released_kg - moved;
+			part = released < 0 ? 0 : released < part ? released : part;
+		}
+		struct serial_range first = *range, rest = *range;
+		first.length = part;
+		rest.start += part;
+		rest.length -= part;
+		struct span home = {.org = from.org, .state = KG_HELD};
 		moved += range->length;
-		err = span_move(chain, index, range, from, to, info);
+		err = part ? span_move(chain, index, &first, from, to, info) : ERR_OK;
+		if (!err && rest.length)
+			err = span_move(chain, index, &rest, from, home, info);
 	}
 	return err;
 }

@@ -456,6 +456,8 @@ static enum err limits_list(struct http_request *request, struct err_info *info)
 	field_clear(trader_limits_collection.fields, &low);
 	enum err err = value_at_least(request, info);
 	if (!err)
+		err = api_check_cursor(request, &trader_limits_collection, NULL, info);
+	if (!err)
 		err = http_path_id(request, "org_id", &low.org_id, info);
 	if (!err)
 		err = api_check_org(request, low.org_id, info);
