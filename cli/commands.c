@@ -89,6 +89,11 @@ static const struct cli_option levels_options[] = {
 	{"levels", "NUMBER", "prices of each side at most (default 10)"}, END};
 static const struct cli_option depth_options[] = {
 	{"levels", "NUMBER", "prices of each side at most (default 10)"}, AT_LEAST_OPTION, END};
+static const struct cli_option price_options[] = {
+	{"hours", "NUMBER", "length of the window up to now (default 24)"}, AT_LEAST_OPTION, END};
+static const struct cli_option candles_options[] = {{"interval", "INTERVAL", "1m, 15m, 1h (default) or 1d"},
+	{"from", "TIME", "those that begin at or after it"}, {"to", "TIME", "and before"}, AT_LEAST_OPTION,
+	PAGE_OPTIONS, END};
 static const struct cli_option disputes_options[] = {{"state", "STATE", "open, rejected or upheld"},
 	{"batch", "NUMBER", "only those of this batch"}, AT_LEAST_OPTION, PAGE_OPTIONS, END};
 static const struct cli_option imports_options[] = {{"origin", "CODE", "only from this registry"},
@@ -580,6 +585,13 @@ const struct cli_command cli_commands[] = {
 	REST("classes", "auction", "classes.auction", "GET", "/v1/classes/{class}/auction", .options = view_options,
 		.doc = "Shows what an auction at opening or after a halt would settle at",
 		.examples = "carbonctl classes auction 1"),
+	REST("classes", "price", "prices.get", "GET", "/v1/classes/{class}/price", .options = price_options,
+		.doc = "Shows how a class stands: last, best and mean prices",
+		.examples = "carbonctl classes price 1 --hours 168"),
+	REST("classes", "candles", "candles.list", "GET", "/v1/classes/{class}/candles", .flags = CLI_PAGED,
+		.options = candles_options, .columns = "start_at open high low close kg trades",
+		.doc = "Lists what a class traded in each minute, quarter of an hour, hour or day",
+		.examples = "carbonctl classes candles 1 --interval 1d"),
 	LIST("instruments", "instruments.list", "/v1/markets/{market}/instruments", .flags = CLI_PAGED,
 		.options = views_options,
 		.columns = "instrument code version batch durabilities vintage_from vintage_to country methodology",

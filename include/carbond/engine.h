@@ -10,6 +10,7 @@
 #include "carbond/engine/views_escrow.h"
 #include "carbond/engine/views_ledger.h"
 #include "carbond/engine/views_market.h"
+#include "carbond/engine/views_prices.h"
 #include "carbond/engine/views_offers.h"
 #include "carbond/engine/views_operations.h"
 #include "carbond/engine/views_registry.h"

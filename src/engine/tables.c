@@ -79,7 +79,7 @@ const struct store_collection *const engine_collections[] = {&vault_collection, 
 	/* market */
 	&markets_collection, &market_classes_collection, &instruments_collection, &orders_collection,
 	&trades_collection, &executions_collection, &ladders_collection, &price_levels_collection,
-	&trader_limits_collection,
+	&trader_limits_collection, &candles_collection,
 	/* auctions and pools */
 	&auctions_collection, &bids_collection, &pools_collection, &pool_shares_collection,
 	/* escrow and forward offtake */

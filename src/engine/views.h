@@ -83,6 +83,12 @@ enum err view_range_make(struct projector *projector, struct id org, uint64_t ba
 enum err view_range_items(
 	struct projector *projector, const struct record_lists *lists, struct field_list *ret_list) MUST_CHECK;
 
+/* ---- prices (views_prices.c) ---- */
+
+/* The candles of a trade; and of one that was undone. */
+enum err view_candles_trade(struct projector *projector, const struct event *event) MUST_CHECK;
+enum err view_candles_bust(struct projector *projector, const struct trade_row *trade) MUST_CHECK;
+
 /* ---- batches (views_registry.c, views_operations.c) ---- */
 
 /* The serial number of a whole batch. */

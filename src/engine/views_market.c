@@ -479,6 +479,8 @@ enum err view_on_traded(struct projector *projector, const struct event *event)
 		err = execution_make(projector, event, taker, trade, false);
 	if (!err)
 		err = trade_pay(projector, said);
+	if (!err)
+		err = view_candles_trade(projector, event);
 	return err ? err
 		   : view_ranges_move(projector, event, view_place(said->seller, KG_LISTED),
 			     view_place(said->buyer, KG_HELD), (struct id){0});
@@ -490,8 +492,10 @@ enum err view_on_trade_busted(struct projector *projector, const struct event *e
 	struct trade_row *row = NULL;
 	const struct market_row *market = NULL;
 	enum err err = view_row(projector, SHEET_TRADES, KEYED(trade_row, .trade = (int64_t)said->trade), &row);
-	if (!err && row)
+	if (!err && row) {
 		row->busted_at = event->header.time_us;
+		err = view_candles_bust(projector, row);
+	}
 	struct ledger_place seller = view_place(said->seller, KG_HELD), buyer = view_place(said->buyer, KG_HELD);
 	if (!err)
 		err = market_of(projector, (int64_t)said->market, &market);

@@ -182,6 +182,75 @@ static void a_trade_as_both_sides_and_strangers_see_it(void **state)
 	json_decref(bought);
 }
 
+static json_t *price(void)
+{
+	return get(200, NULL, "/v1/classes/1/price", engine_position(api.engine));
+}
+
+/* In the day and the hour before now, whichever candles they fell into. */
+static int64_t candles_kg(const char *interval, char ret_close[32])
+{
+	char path[128];
+	int64_t kg = 0;
+	snprintf(path, sizeof path, "/v1/classes/1/candles?interval=%s", interval);
+	json_t *page = get(200, NULL, path, engine_position(api.engine));
+	const json_t *items = json_object_get(page, "items");
+	for (size_t i = 0; i < json_array_size(items); i++)
+		kg += integer(json_array_get(items, i), "kg");
+	snprintf(ret_close, 32, "%s", member(json_array_get(items, json_array_size(items) - 1), "close"));
+	json_decref(page);
+	return kg;
+}
+
+static void prices_of_a_class_and_when_they_are_stale(void **state)
+{
+	(void)state;
+	char close[32];
+	json_t *row = price(); /* 2,000 kg were traded at 100.50 */
+	assert_string_equal(member(row, "vwap"), "100.5");
+	assert_string_equal(member(row, "last"), "100.5");
+	assert_string_equal(member(row, "stale"), "few-trades");
+	assert_null(json_object_get(row, "mid"));
+	json_decref(row);
+	static const struct {
+		const char *price;
+		int kg;
+	} more[] = {{"90", 1000}, {"111", 3000}};
+	for (int i = 0; i < 2; i++) {
+		json_decref(sell(201, more[i].price, more[i].kg));
+		json_decref(buy(201, more[i].price, more[i].kg));
+	}
+	row = price();
+	assert_string_equal(member(row, "stale"), "one-sided");
+	json_decref(row);
+	json_t *ask = sell(201, "120", 1000), *bid = buy(201, "80", 1000);
+	row = price();
+	assert_null(json_object_get(row, "stale"));
+	assert_string_equal(member(row, "currency"), "EUR");
+	assert_string_equal(member(row, "last"), "111");
+	assert_string_equal(member(row, "high"), "111");
+	assert_string_equal(member(row, "low"), "90");
+	assert_string_equal(member(row, "vwap"), "104"); /* (201 + 90 + 333) for 6 tonnes */
+	assert_string_equal(member(row, "bid"), "80");
+	assert_string_equal(member(row, "ask"), "120");
+	assert_string_equal(member(row, "mid"), "100");
+	assert_int_equal(integer(row, "kg"), 6000);
+	assert_int_equal(integer(row, "trades"), 3);
+	json_decref(row);
+	static const char *const intervals[] = {"1m", "15m", "1h", "1d"};
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(candles_kg(intervals[i], close), 6000);
+		assert_string_equal(close, "111");
+	}
+	assert_int_equal(cancel(sells, ask), 200);
+	assert_int_equal(cancel(buys, bid), 200);
+	json_decref(ask);
+	json_decref(bid);
+	json_decref(get(404, NULL, "/v1/classes/99/price", 0));
+	json_decref(get(422, NULL, "/v1/classes/1/price?hours=169", 0));
+	json_decref(get(422, NULL, "/v1/classes/1/candles?from=2026-01-02T00:00:00Z&to=2026-01-02T00:00:00Z", 0));
+}
+
 static void faults_name_the_field_and_its_range(void **state)
 {
 	(void)state;
@@ -275,7 +344,7 @@ static void amended_stopped_and_halted(void **state)
 static void sessions_and_trades_that_are_undone(void **state)
 {
 	(void)state;
-	char path[160], body[2048], org[2][ID_TEXT_SIZE];
+	char path[160], body[2048], org[2][ID_TEXT_SIZE], close[32];
 #define SCHEDULE_OF(hours) "{\"static_ppm\":500000,\"auction_us\":1000000,\"hours\":[\"mon 00:00-24:00\"," hours "]}"
 #define EVERY_DAY                                                                                              \
 	"\"tue 00:00-24:00\",\"wed 00:00-24:00\",\"thu 00:00-24:00\",\"fri 00:00-24:00\",\"sat 00:00-24:00\"," \
@@ -316,7 +385,7 @@ static void sessions_and_trades_that_are_undone(void **state)
 		"\"seller_fee\":\"%s\",\"buyer_fee\":\"%s\",\"ranges\":%s,\"reason\":\"a slip of the finger\"}",
 		(long long)market, id_text(seller, org[0]), id_text(buyer, org[1]), member(sells_side, "fee"),
 		member(buys_side, "fee"), ranges);
-	int64_t trade = integer(buys_side, "trade");
+	int64_t trade = integer(buys_side, "trade"), traded_kg = candles_kg("1m", close);
 	snprintf(path, sizeof path, "/v1/trades/%lld/bust", (long long)trade);
 	json_decref(post(403, buys, path, new_key(), body));
 	json_decref(post(200, admin, path, new_key(), body));
@@ -325,6 +394,7 @@ static void sessions_and_trades_that_are_undone(void **state)
 	row = get(200, NULL, path, engine_position(api.engine));
 	assert_non_null(member(row, "busted_at"));
 	json_decref(row);
+	assert_int_equal(candles_kg("1m", close), traded_kg - 1000);
 	json_decref(post(200, admin, schedule, new_key(), "{\"auction_us\":60000000}"));
 	snprintf(path, sizeof path, "/v1/markets/%lld/halt", (long long)market);
 	json_decref(post(200, admin, path, new_key(), NULL));
@@ -485,6 +555,7 @@ static void streams_say_what_happens_and_resume(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(a_trade_as_both_sides_and_strangers_see_it),
+		cmocka_unit_test(prices_of_a_class_and_when_they_are_stale),
 		cmocka_unit_test(faults_name_the_field_and_its_range),
 		cmocka_unit_test(a_repeat_is_the_same_answer_and_another_body_is_refused),
 		cmocka_unit_test(amended_stopped_and_halted), cmocka_unit_test(sessions_and_trades_that_are_undone),

@@ -267,10 +267,61 @@ static void a_stop_sleeps_and_wakes(void **state)
 	cancel(BUYER, bid);
 }
 
+static void candle_put(int64_t start_us, int64_t euros, int64_t kg)
+{
+	struct candle_row row = {.class_number = 1,
+		.interval = CANDLE_1M,
+		.start_at = start_us,
+		.open_micros = euros * EURO,
+		.high_micros = (euros + 5) * EURO,
+		.low_micros = (euros - 5) * EURO,
+		.close_micros = euros * EURO,
+		.kg = kg,
+		.amount_micros = euros * EURO * kg / 1000,
+		.trades = 1,
+		.position = 1};
+	struct store_change change = {.collection = &candles_collection, .row = &row, .verb = STORE_PUT};
+	assert_int_equal(store_write_views(place.store, &change, 1, &world.info), ERR_OK);
+}
+
+static struct class_price price_at(int64_t now_us, int64_t minutes)
+{
+	struct class_price price;
+	assert_int_equal(engine_price_of_class(
+				 place.store, 1, now_us, minutes * CLOCK_US_PER_MINUTE, arena, &price, &world.info),
+		ERR_OK);
+	return price;
+}
+
+/* Each price counts for as long as it was the last one. */
+static void a_mean_over_time_and_one_by_quantity(void **state)
+{
+	(void)state;
+	int64_t ten = WORLD_FIRST_DAY - 365 * CLOCK_US_PER_DAY + 10 * CLOCK_US_PER_HOUR;
+	int64_t eleven = ten + CLOCK_US_PER_HOUR;
+	struct class_price price = price_at(eleven, 60);
+	assert_int_equal(price.twap_micros, FIELD_ABSENT); /* nothing was known then */
+	assert_int_equal(price.stale, PRICE_NO_TRADES);
+	candle_put(ten + 30 * CLOCK_US_PER_MINUTE, 80, 1000);
+	price = price_at(eleven, 60);
+	assert_int_equal(price.twap_micros, 80 * EURO); /* over the half of it where a price was known */
+	candle_put(ten - 10 * CLOCK_US_PER_MINUTE, 50, 4000);
+	candle_put(ten + 45 * CLOCK_US_PER_MINUTE, 110, 2000);
+	price = price_at(eleven, 60);
+	assert_int_equal(price.twap_micros, 72500000);   /* 30 minutes of 50, 15 of 80, 15 of 110 */
+	assert_int_equal(price.vwap_micros, 100 * EURO); /* (80 + 2 × 110) for 3 tonnes */
+	assert_int_equal(price.high_micros, 115 * EURO);
+	assert_int_equal(price.low_micros, 75 * EURO);
+	assert_int_equal(price.kg, 3000);
+	assert_int_equal(price.trades, 2);
+	assert_int_equal(price.stale, PRICE_FEW_TRADES);
+	assert_int_equal(price_at(eleven, 20).twap_micros, 102500000); /* 5 minutes of 80, 15 of 110 */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(an_order_from_placing_to_its_end),
-		cmocka_unit_test(depth_is_by_price_and_knows_nothing_hidden),
-		cmocka_unit_test(a_stop_sleeps_and_wakes)};
+		cmocka_unit_test(depth_is_by_price_and_knows_nothing_hidden), cmocka_unit_test(a_stop_sleeps_and_wakes),
+		cmocka_unit_test(a_mean_over_time_and_one_by_quantity)};
 	return cmocka_run_group_tests(tests, start, stop);
 }
