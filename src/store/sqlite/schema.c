@@ -197,7 +197,13 @@ static enum err read_existing(
 	return err;
 }
 
-static enum err make_table(struct sqlite_file *file, const struct store_table *table, struct err_info *info)
+/* What a file was found with, and what it lacked. */
+struct growth {
+	bool found, added;
+};
+
+static enum err make_table(
+	struct sqlite_file *file, const struct store_table *table, struct growth *growth, struct err_info *info)
 {
 	struct existing existing = {.found = false};
 	if (table->column_count > TABLE_COLUMNS_MAX)
@@ -206,6 +212,8 @@ static enum err make_table(struct sqlite_file *file, const struct store_table *t
 	enum err err = read_existing(file, table, &existing, info);
 	if (err)
 		return err;
+	growth->found |= existing.found;
+	growth->added |= !existing.found;
 	if (!existing.found)
 		return sqlite_run(&file->writer, file->back->texts[table->number].create, info);
 	for (size_t i = 0; i < table->column_count && !err; i++) {
@@ -213,6 +221,7 @@ static enum err make_table(struct sqlite_file *file, const struct store_table *t
 		if (existing.has[i])
 			continue;
 		struct sqlite_text text = {.size = 0};
+		growth->added = true;
 		sqlite_add(&text, "ALTER TABLE \"%s\" ADD COLUMN \"%s\" %s", table->collection->name, column->name,
 			type_of(column));
 		err = sqlite_run(&file->writer, text.text, info);
@@ -332,15 +341,20 @@ enum err sqlite_make_tables(struct sqlite_file *file, struct err_info *info)
 	if (!scratch)
 		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the schema");
 	enum err err = ERR_OK;
+	struct growth growth = {.found = false};
 	const struct store_tables *tables = file->back->tables;
 	for (size_t i = 0; i < tables->count && !err; i++) {
 		const struct store_table *table = &tables->items[i];
 		if (table->collection->class != file->class)
 			continue;
-		err = make_table(file, table, info);
+		err = make_table(file, table, &growth, info);
 		if (!err)
 			err = make_indexes(file, table, scratch, info);
 	}
 	free(scratch);
+	/* what an earlier version's events left out is nowhere but in the logs */
+	if (!err && file->class == STORE_VIEWS && growth.found && growth.added)
+		err = err_set(
+			info, ERR_SCHEMA_DIFFERS, NULL, "the views of an earlier version lack some of this one's");
 	return err;
 }

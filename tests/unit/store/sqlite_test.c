@@ -337,6 +337,13 @@ static void damaged_views_are_made_anew(void **state)
 	run_sql(place.folder, "views.db", "ALTER TABLE view_tallies ADD COLUMN later TEXT"); /* of a newer version */
 	store = open_store(&place);
 	assert_int_equal(store_get(store, &view_tallies, &found, arena, &info), ERR_NOT_FOUND);
+	put_view(store, 1);
+	store_close(&store);
+
+	run_sql(place.folder, "views.db",
+		"ALTER TABLE view_tallies DROP COLUMN note"); /* of an earlier one: its events said less */
+	store = open_store(&place);
+	assert_int_equal(store_get(store, &view_tallies, &found, arena, &info), ERR_NOT_FOUND);
 	store_close(&store);
 
 	write_file(place.folder, "value.db", "this is no database, but long enough to be looked at as one: ....");
