@@ -264,7 +264,7 @@ static enum err trial_report(struct verify_list *list, const struct replay *repl
 static enum err finish(struct verify_list *list, struct replay *replay, struct hash expected)
 {
 	struct err_info fault = {0};
-	struct hash state;
+	struct hash state = {0};
 	char text[512], hex[HASH_TEXT_SIZE], root[HASH_TEXT_SIZE];
 	fault.code = rules_check(replay->rules, &fault);
 	snprintf(text, sizeof text,
@@ -278,8 +278,9 @@ static enum err finish(struct verify_list *list, struct replay *replay, struct h
 	if (fault.code)
 		return fault.code;
 	enum err err = trial_report(list, replay);
-	if (err == ERR_OK)
-		err = rules_state_hash(replay->rules, &state, &fault);
+	if (err)
+		return err;
+	err = rules_state_hash(replay->rules, &state, &fault);
 	if (err == ERR_OK && !hash_is_none(expected) && !hash_equal(state, expected))
 		err = err_set(&fault, ERR_JOURNAL_INVALID, "state hash", "the journal leads to state %s",
 			hash_text(state, hex));

@@ -146,8 +146,8 @@ static void trades_read(void)
 		const struct event_traded *said = &event.traded;
 		if (event.header.type != EVENT_TRADED)
 			continue;
-		struct naive_trade *last = &trades[trade_count - 1];
-		if (trade_count && id_equal(last->maker, said->maker) && id_equal(last->taker, said->taker)) {
+		struct naive_trade *last = trade_count ? &trades[trade_count - 1] : NULL;
+		if (last && id_equal(last->maker, said->maker) && id_equal(last->taker, said->taker)) {
 			last->kg += said->kg;
 			continue;
 		}
