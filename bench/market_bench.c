@@ -76,15 +76,16 @@ static enum err emit(void *context, struct event *event, struct err_info *info)
 	return err;
 }
 
-static void execute(struct bench *bench)
+static void execute(struct bench *bench, const struct command *command)
 {
-	bench->decision = (struct decision){.command = &bench->command, .now_us = 1, .emit = emit, .context = bench};
+	bench->decision = (struct decision){.command = command, .now_us = 1, .emit = emit, .context = bench};
 	enum err err = market_decide(bench->market, bench->ledger, &batches, &bench->decision, &bench->info);
 	undo_clear(bench->undo);
 	if (err && !bench->refused++)
 		fprintf(stderr, "refused: %s\n", bench->info.detail);
-	while (market_due(bench->market, bench->ledger, &bench->command))
-		execute(bench);
+	struct command work;
+	while (market_due(bench->market, bench->ledger, &work))
+		execute(bench, &work);
 }
 
 static void order_place(struct bench *bench, const struct order_command *from, enum order_tif tif)
@@ -110,7 +111,7 @@ static void run(struct bench *bench, const struct order_command *from)
 			command->order_amend = (struct command_order_amend){.order = command->id,
 				.price_micros = from->price * 1000,
 				.kg = (int64_t)from->qty * LOT_KG};
-			execute(bench);
+			execute(bench, &bench->command);
 			return;
 		}
 	}
@@ -118,11 +119,11 @@ static void run(struct bench *bench, const struct order_command *from)
 		from->op == ORDER_MOVE) { /* one that keeps its price would keep its place: it comes again */
 		command->kind = COMMAND_ORDER_CANCEL;
 		command->order_cancel.order = command->id;
-		execute(bench);
+		execute(bench, &bench->command);
 	}
 	if (from->op != ORDER_CANCEL) {
 		order_place(bench, from, from->op == STREAM_IOC ? ORDER_IOC : ORDER_GTC);
-		execute(bench);
+		execute(bench, &bench->command);
 	}
 }
 
@@ -147,13 +148,13 @@ static bool prepare(struct bench *bench, uint32_t predicates)
 		.taker_ppm = 1000,
 		.collar_ppm = 100000,
 		.kind = CREDIT_REMOVAL};
-	execute(bench);
+	execute(bench, &bench->command);
 	for (uint32_t i = 0; i < predicates; i++) {
 		*command = (struct command){.kind = COMMAND_INSTRUMENT_LIST, .id = id_of(1, 2 + i), .org = id_of(5, 1)};
 		command->instrument_list = (struct command_instrument_list){
 			.market = 1, .vintage_from = i ? 1000 : 0, .vintage_to = i ? 3000 + i : 0};
 		snprintf(command->instrument_list.code.text, sizeof command->instrument_list.code.text, "I%u", i);
-		execute(bench);
+		execute(bench, &bench->command);
 	}
 	for (uint32_t i = 0; i < ORGS; i++) {
 		if (ledger_reserve(bench->ledger) ||
