@@ -202,8 +202,17 @@ class Daemon:
     def start(self, ready=True, environment=None):
         self.process = Process([CARBOND, "run", *self.flags()], self.folder / "log", environment)
         if ready:
-            wait_until(self.ready, "carbond is ready", 60)
+            try:
+                wait_until(self.ready, "carbond is ready", 60)
+            except AssertionError as wrong:
+                raise AssertionError(f"{wrong}; it says {self.said()}; its log ends\n{self.process.text()[-3000:]}") from None
         return self
+
+    def said(self):
+        try:
+            return self.request("GET", "/readyz", timeout=10)[:2]
+        except (OSError, http.client.HTTPException) as error:
+            return error
 
     def ready(self):
         assert self.process.alive(), "carbond has ended:\n" + self.process.text()[-3000:]
