@@ -109,6 +109,8 @@ enum err audit_checkpoint(struct audit *audit, int64_t now_us, struct err_info *
 /* The newest checkpoint whose `stream` reaches `tree_size` (stream NULL: the newest), as text in the arena. ERR_NOT_FOUND. */
 enum err audit_checkpoint_text(struct audit *audit, const char *stream, uint64_t tree_size, struct arena *arena,
 	char **ret_text, struct err_info *info) MUST_CHECK;
+/* How many leaves of a stream a checkpoint's document covers; −1: the stream is not in it. Any thread. */
+int64_t audit_checkpoint_reach(const json_t *checkpoint, const char *stream);
 /* The inclusion proof of leaf `index` (from 0) of `stream` in the tree of `tree_size` leaves. A leaf's data is a record: in
  * journal.* its bytes (event number n is leaf n − 1), in audit.* its JSON line without the line feed; in readings.* the 32
  * bytes of a batch's hash. ERR_NOT_FOUND; waits up to a second for what is not folded yet. */

@@ -225,19 +225,6 @@ static enum err event_add(struct chain *chain, int64_t position, struct err_info
 
 /* ---- the checkpoint ---- */
 
-static int64_t tree_size_of(const json_t *checkpoint)
-{
-	size_t i;
-	json_t *stream;
-	json_array_foreach(json_object_get(checkpoint, "streams"), i, stream)
-	{
-		const char *name = json_string_value(json_object_get(stream, "stream"));
-		if (name && strcmp(name, ENGINE_STREAM) == 0)
-			return json_integer_value(json_object_get(stream, "tree_size"));
-	}
-	return 0;
-}
-
 /* One that reaches the last event, else the newest, else none. */
 static enum err checkpoint_find(struct chain *chain, json_t **ret_checkpoint, struct err_info *info)
 {
@@ -256,7 +243,7 @@ static enum err checkpoint_find(struct chain *chain, json_t **ret_checkpoint, st
 		err = document_parse(arena, text, strlen(text), ret_checkpoint, &fault);
 	if (err)
 		return err_set(info, err, fault.pointer, "%s", fault.detail);
-	chain->tree_size = tree_size_of(*ret_checkpoint);
+	chain->tree_size = audit_checkpoint_reach(*ret_checkpoint, ENGINE_STREAM);
 	return ERR_OK;
 }
 
@@ -304,7 +291,7 @@ static enum err chain_make(struct chain *chain, const char *serial, json_t **ret
 	*ret_document = json_pack("{s:s, s:s, s:s, s:s, s:b, s:O*, s:O}", "format", "carbond/trust-chain/1", "stream",
 		ENGINE_STREAM, "registry", id_text(api_of(chain->request)->registry, registry), "serial", serial,
 		"complete", (int)chain->complete, "checkpoint", checkpoint, "events", chain->events);
-	if (*ret_document && chain->tree_size)
+	if (*ret_document && chain->tree_size > 0)
 		json_object_set_new(*ret_document, "tree_size", json_integer(chain->tree_size));
 	return *ret_document ? ERR_OK : err_set(info, ERR_NO_MEMORY, NULL, "no memory for the chain");
 }

@@ -205,17 +205,17 @@ enum err audit_sign_checkpoint(struct audit *audit, int64_t now_us, struct err_i
 
 /* ---- for the other threads ---- */
 
-static bool reaches(const json_t *document, const char *stream, uint64_t size)
+int64_t audit_checkpoint_reach(const json_t *checkpoint, const char *stream)
 {
 	size_t index;
 	json_t *item;
-	json_array_foreach(json_object_get(document, "streams"), index, item)
+	json_array_foreach(json_object_get(checkpoint, "streams"), index, item)
 	{
 		const char *name = json_string_value(json_object_get(item, "stream"));
 		if (name && strcmp(name, stream) == 0)
-			return (uint64_t)json_integer_value(json_object_get(item, "tree_size")) >= size;
+			return json_integer_value(json_object_get(item, "tree_size"));
 	}
-	return false;
+	return -1;
 }
 
 enum err audit_checkpoint_text(struct audit *audit, const char *stream, uint64_t tree_size, struct arena *arena,
@@ -227,7 +227,7 @@ enum err audit_checkpoint_text(struct audit *audit, const char *stream, uint64_t
 	if (!err)
 		err = document_parse(arena, newest.text, strlen(newest.text), &document, info);
 	/* trees only grow: what the newest does not reach, none does */
-	if (!err && stream && !reaches(document, stream, tree_size))
+	if (!err && stream && audit_checkpoint_reach(document, stream) < (int64_t)tree_size)
 		err = err_set(info, ERR_NOT_FOUND, NULL, "no checkpoint reaches leaf %llu of %s yet",
 			(unsigned long long)tree_size, stream);
 	if (!err)

@@ -99,19 +99,6 @@ static enum err find_checkpoint(struct evidence *evidence, uint64_t tree_size, s
 	return document_parse(arena, text, strlen(text), ret_checkpoint, info);
 }
 
-static int64_t checkpoint_tree_size(const json_t *checkpoint)
-{
-	size_t i;
-	json_t *stream;
-	json_array_foreach(json_object_get(checkpoint, "streams"), i, stream)
-	{
-		const char *name = json_string_value(json_object_get(stream, "stream"));
-		if (name && strcmp(name, ENGINE_STREAM) == 0)
-			return json_integer_value(json_object_get(stream, "tree_size"));
-	}
-	return 0;
-}
-
 static enum err issue_document(struct evidence *evidence, const struct submission *row, struct arena *arena,
 	json_t **ret_document, struct err_info *info)
 {
@@ -127,7 +114,7 @@ static enum err issue_document(struct evidence *evidence, const struct submissio
 		err = find_checkpoint(evidence, (uint64_t)row->issue_position, arena, &checkpoint, info);
 	if (err)
 		return err;
-	int64_t tree_size = checkpoint_tree_size(checkpoint), index = row->issue_position - 1;
+	int64_t tree_size = audit_checkpoint_reach(checkpoint, ENGINE_STREAM), index = row->issue_position - 1;
 	err = audit_inclusion(
 		evidence->audit, ENGINE_STREAM, (uint64_t)index, (uint64_t)tree_size, &proof, &root, info);
 	if (err)
