@@ -45,23 +45,9 @@ static void snapshot_check(void)
 
 static enum err give(struct command *command)
 {
-	struct world *world = &at.world;
-	world->now_us += CLOCK_US_PER_SECOND;
-	if (command->source == COMMAND_SOURCE_CLIENT)
-		command->id = world_id(world);
-	struct hash before = world_state(world->rules);
-	for (uint32_t event = 1;; event++) {
-		rules_fail_event(world->rules, event);
-		enum err err = world_execute(world, command);
-		rules_fail_event(world->rules, 0);
-		if (err != ERR_NO_MEMORY) {
-			world_check(world);
-			snapshot_check();
-			return err;
-		}
-		struct hash after = world_state(world->rules);
-		assert_memory_equal(&before, &after, sizeof before); /* undone without a trace */
-	}
+	enum err err = world_give(&at.world, command);
+	snapshot_check();
+	return err;
 }
 
 static void must(struct command *command)

@@ -124,6 +124,26 @@ static inline void world_check(struct world *world)
 		fail_msg("%s", world->info.detail);
 }
 
+/* The same a second later, with an id of its own; first with a fault at each of its events, which must leave nothing behind. */
+static inline enum err world_give(struct world *world, struct command *command)
+{
+	world->now_us += CLOCK_US_PER_SECOND;
+	if (command->source == COMMAND_SOURCE_CLIENT)
+		command->id = world_id(world);
+	struct hash before = world_state(world->rules);
+	for (uint32_t event = 1;; event++) {
+		rules_fail_event(world->rules, event);
+		enum err err = world_execute(world, command);
+		rules_fail_event(world->rules, 0);
+		if (err != ERR_NO_MEMORY) {
+			world_check(world);
+			return err;
+		}
+		struct hash after = world_state(world->rules);
+		assert_memory_equal(&before, &after, sizeof before); /* undone without a trace */
+	}
+}
+
 static inline enum err world_register_verifier(struct world *world, int org)
 {
 	struct command command = world_command(world, COMMAND_VERIFIER_REGISTER, -1);
