@@ -160,9 +160,10 @@ struct stage {
 	void (*stop)(void *context); /* may be NULL */
 };
 
-/* Starts in order; on a failure stops what was started, in reverse, and returns the error. Main thread. */
-enum err stages_start(
-	const struct stage *stages, size_t count, void *context, size_t *ret_started, struct err_info *info) MUST_CHECK;
+/* Starts in order, says in the log how long each took (a second and more: at level info); on a failure stops what was started,
+ * in reverse, and returns the error. Any thread may look at `ret_started` meanwhile. Main thread. */
+enum err stages_start(const struct stage *stages, size_t count, void *context, atomic_size_t *ret_started,
+	struct err_info *info) MUST_CHECK;
 /* Stops the first `started` stages in reverse. */
 void stages_stop(const struct stage *stages, size_t started, void *context);
 

@@ -81,7 +81,7 @@ struct daemon {
 	struct retention *retention;
 	struct admin *admin;
 	struct api api;
-	size_t started; /* stages that run */
+	atomic_size_t started; /* stages that run; any thread may look */
 
 	/* why it must stop: the first reason wins; any thread */
 	atomic_int fatal; /* enum err */

@@ -16,11 +16,22 @@
 /* ---- more time while starting ---- */
 
 struct extension {
+	const struct daemon *daemon;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool done; /* under the lock */
 	struct thread *thread;
 };
+
+/* A start that takes long says what it waits for. */
+static void tell_stage(const struct daemon *daemon)
+{
+	size_t started = atomic_load(&daemon->started);
+
+	if (started < daemon_stage_count)
+		log_line(LOG_LEVEL_INFO, "still_starting", daemon_stages[started].name, "reason",
+			daemon_stages[started].reason, NULL);
+}
 
 static void extend(void *argument)
 {
@@ -34,17 +45,19 @@ static void extend(void *argument)
 		struct timespec until = {
 			.tv_sec = until_us / CLOCK_US_PER_SECOND, .tv_nsec = until_us % CLOCK_US_PER_SECOND * 1000};
 		service_notify(line);
+		if (i > 0)
+			tell_stage(extension->daemon);
 		while (!extension->done && clock_monotonic_us() < until_us)
 			pthread_cond_timedwait(&extension->wake, &extension->lock, &until);
 	}
 	pthread_mutex_unlock(&extension->lock);
 }
 
-static void extension_start(struct extension *extension)
+static void extension_start(struct extension *extension, const struct daemon *daemon)
 {
 	pthread_condattr_t monotonic;
 
-	*extension = (struct extension){0};
+	*extension = (struct extension){.daemon = daemon};
 	pthread_mutex_init(&extension->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -174,7 +187,7 @@ int daemon_run(struct daemon *daemon)
 		daemon->conf->node, "data_dir", daemon->conf->data_dir, NULL);
 	err = daemon_check_listener(daemon->conf, &info);
 	if (!err) {
-		extension_start(&extension);
+		extension_start(&extension, daemon);
 		err = daemon_start(daemon, daemon_stage_count, &info);
 		extension_stop(&extension);
 	}

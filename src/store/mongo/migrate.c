@@ -57,10 +57,14 @@ static enum err take_lock(struct mongo_use *use, struct err_info *info)
 
 enum err mongo_keep_lock(struct mongo_use *use, struct err_info *info)
 {
-	int64_t deadline_us = clock_monotonic_us() + LOCK_WAIT_US;
+	int64_t asked_us = clock_monotonic_us(), deadline_us = asked_us + LOCK_WAIT_US;
 	unsigned pauses = 0;
-	for (;;) {
+	if (use->back->locked_until_us - asked_us > LEASE_MS * 1000 / 2)
+		return ERR_OK;
+	for (;; asked_us = clock_monotonic_us()) {
 		enum err err = take_lock(use, info);
+		if (!err)
+			use->back->locked_until_us = asked_us + LEASE_MS * 1000;
 		if (err != ERR_DUPLICATE)
 			return err;
 		if (!mongo_pause(&pauses, deadline_us))
@@ -75,6 +79,7 @@ void mongo_drop_lock(struct mongo_use *use)
 		BCON_UTF8("schema"), "owner", BCON_OID(&use->back->owner), "}", "limit", BCON_INT32(1), "}", "]");
 	bson_error_t error;
 	struct err_info ignored;
+	use->back->locked_until_us = 0;
 	/* a lock that stays behind runs out by itself */
 	if (mongo_command(use, command, true, NULL, &error, &ignored) != ERR_OK)
 		ignored.code = ERR_OK;

@@ -42,8 +42,11 @@ struct mongo {
 	mongoc_client_pool_t *pool;
 	char database[MONGO_NAME_SIZE];
 	char node[32];    /* "": sessions are not noted */
-	bson_oid_t owner; /* of the migrations' lock */
 	bool only_checks; /* a server that is not there now is the answer */
+
+	/* the migrations' lock; the opening thread */
+	bson_oid_t owner;
+	int64_t locked_until_us; /* monotonic; 0: not held */
 
 	/* of all threads */
 	atomic_bool latched, full;

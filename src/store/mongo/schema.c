@@ -135,39 +135,67 @@ static enum err run(struct mongo_use *use, bson_t *command, int harmless, struct
 	return err && error.code == (uint32_t)harmless ? ERR_OK : err;
 }
 
-static enum err find_stored(
-	struct mongo_use *use, const char *name, bool *ret_found, bson_t *ret_validator, struct err_info *info)
+/* What the database says of the collections of the tables: the reply to listCollections, all of it in its first batch. */
+static enum err list_stored(struct mongo_use *use, bson_t *ret_reply, struct err_info *info)
 {
-	bson_t *command = BCON_NEW("listCollections", BCON_INT32(1), "filter", "{", "name", BCON_UTF8(name), "}");
-	bson_t reply;
+	const struct store_tables *tables = use->back->tables;
+	bson_t command = BSON_INITIALIZER, filter, name, list, cursor;
 	bson_error_t error;
-	bson_iter_t top, part;
-	uint32_t size = 0;
-	const uint8_t *data = NULL;
-	enum err err = mongo_command(use, command, true, &reply, &error, info);
-	bson_destroy(command);
-	bson_init(ret_validator);
-	*ret_found =
-		!err && bson_iter_init(&top, &reply) && bson_iter_find_descendant(&top, "cursor.firstBatch.0", &part);
-	if (*ret_found && bson_iter_recurse(&part, &top) &&
-		bson_iter_find_descendant(&top, "options.validator", &part) && BSON_ITER_HOLDS_DOCUMENT(&part)) {
-		bson_t stored;
-		bson_iter_document(&part, &size, &data);
-		if (bson_init_static(&stored, data, size))
-			bson_concat(ret_validator, &stored);
+	bson_append_int32(&command, "listCollections", -1, 1);
+	bson_append_document_begin(&command, "filter", -1, &filter);
+	bson_append_document_begin(&filter, "name", -1, &name);
+	bson_append_array_begin(&name, "$in", -1, &list);
+	for (size_t i = 0; i < tables->count; i++) {
+		char number[24];
+		snprintf(number, sizeof number, "%zu", i);
+		bson_append_utf8(&list, number, -1, tables->items[i].collection->name, -1);
 	}
-	bson_destroy(&reply);
+	bson_append_array_end(&name, &list);
+	bson_append_document_end(&filter, &name);
+	bson_append_document_end(&command, &filter);
+	bson_append_document_begin(&command, "cursor", -1, &cursor);
+	bson_append_int32(&cursor, "batchSize", -1, (int32_t)tables->count + 1);
+	bson_append_document_end(&command, &cursor);
+	enum err err = mongo_command(use, &command, true, ret_reply, &error, info);
+	bson_destroy(&command);
 	return err;
 }
 
-static enum err make_collection(struct mongo_use *use, const struct store_table *table, struct err_info *info)
+/* False: there is no such collection. Its validator otherwise, empty without one. */
+static bool find_stored(const bson_t *reply, const char *collection, bson_t *ret_validator)
+{
+	bson_iter_t top, list, item, name, part;
+	bson_init(ret_validator);
+	if (!bson_iter_init(&top, reply) || !bson_iter_find_descendant(&top, "cursor.firstBatch", &list) ||
+		!bson_iter_recurse(&list, &item))
+		return false;
+	while (bson_iter_next(&item)) {
+		if (!bson_iter_recurse(&item, &name) || !bson_iter_find(&name, "name") ||
+			!BSON_ITER_HOLDS_UTF8(&name) || strcmp(bson_iter_utf8(&name, NULL), collection) != 0)
+			continue;
+		uint32_t size = 0;
+		const uint8_t *data = NULL;
+		bson_t stored;
+		if (bson_iter_recurse(&item, &top) && bson_iter_find_descendant(&top, "options.validator", &part) &&
+			BSON_ITER_HOLDS_DOCUMENT(&part)) {
+			bson_iter_document(&part, &size, &data);
+			if (bson_init_static(&stored, data, size))
+				bson_concat(ret_validator, &stored);
+		}
+		return true;
+	}
+	return false;
+}
+
+static enum err make_collection(
+	struct mongo_use *use, const struct store_table *table, const bson_t *all_stored, struct err_info *info)
 {
 	const char *name = table->collection->name;
 	bson_t wanted = BSON_INITIALIZER, stored;
-	bool found = false;
+	enum err err = ERR_OK;
 	write_validator(table, &wanted);
-	enum err err = find_stored(use, name, &found, &stored, info);
-	if (!err && found)
+	bool found = find_stored(all_stored, name, &stored);
+	if (found)
 		err = check_stored(table, &stored, info);
 	if (!err && !found)
 		err = run(use, BCON_NEW("create", BCON_UTF8(name), "validator", BCON_DOCUMENT(&wanted)), 48, info);
@@ -359,20 +387,24 @@ static enum err make_indexes(struct mongo_use *use, const struct store_table *ta
 	return err;
 }
 
+/* A daemon that starts beside others waits for each answer of a server that is busy with theirs: one question tells of all
+ * collections, and only the indexes are asked for one by one. */
 enum err mongo_make_collections(struct mongo_use *use, struct err_info *info)
 {
 	const struct store_tables *tables = use->back->tables;
-	enum err err = ERR_OK;
+	bson_t stored;
+	enum err err = list_stored(use, &stored, info);
 	for (size_t i = 0; i < tables->count && !err; i++) {
 		const struct store_table *table = &tables->items[i];
-		if (table->column_count > MONGO_MEMBERS_MAX)
-			return err_set(info, ERR_INVALID_CONFIG, NULL, "collection %s has more than %d members",
-				table->collection->name, MONGO_MEMBERS_MAX);
-		err = mongo_keep_lock(use, info);
+		err = table->column_count > MONGO_MEMBERS_MAX
+			      ? err_set(info, ERR_INVALID_CONFIG, NULL, "collection %s has more than %d members",
+					table->collection->name, MONGO_MEMBERS_MAX)
+			      : mongo_keep_lock(use, info);
 		if (!err)
-			err = make_collection(use, table, info);
+			err = make_collection(use, table, &stored, info);
 		if (!err)
 			err = make_indexes(use, table, info);
 	}
+	bson_destroy(&stored);
 	return err;
 }

@@ -416,7 +416,7 @@ static void test_stages(void **state)
 	const struct stage stages[] = {{"a", "first", start_a, stop_a}, {"none", "has no stop", start_a, NULL},
 		{"b", "last", start_b, stop_b}};
 	bool broken = false;
-	size_t started;
+	atomic_size_t started;
 	struct err_info info;
 	assert_int_equal(stages_start(stages, 3, &broken, &started, &info), ERR_OK);
 	assert_int_equal(started, 3);
