@@ -1,6 +1,7 @@
 /* Decides how the transactions of a daemon that is gone are ended. The server keeps an open transaction, and what it has locked,
  * for a minute (transactionLifetimeLimitSeconds), whether or not its client is still there; who takes over cannot wait that long. So
- * each session is noted under its daemon's name before its first transaction, and can be killed by name. Any thread. */
+ * each session is noted under its daemon's name before its first transaction, and can be killed by name. The note stays: a daemon
+ * that was only paused goes on in its sessions, and may be taken over from again. Any thread. */
 #include <string.h>
 
 #include "carbond/base/clock.h"
@@ -8,7 +9,7 @@
 
 #define SESSIONS    "store_sessions"
 #define NOTED_FOR   CLOCK_US_PER_DAY /* half of what the server keeps a note for */
-#define KILLED_MOST 1000             /* sessions in one command: a daemon has about as many as it has threads */
+#define KILLED_MOST 1000 /* sessions in one command, newest first: a daemon has about as many as it has threads */
 
 static bool session_id(const struct mongo_use *use, struct mongo_session *ret_session)
 {
@@ -79,7 +80,7 @@ bool mongo_note_session(struct mongo_use *use, struct err_info *info)
 }
 
 /* Those of this process, which may go by the same name, go on. */
-static size_t add_sessions(struct mongo *back, const struct mongo_found *found, bson_t *ids, bson_t *sessions)
+static size_t add_sessions(struct mongo *back, const struct mongo_found *found, bson_t *sessions)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < found->count; i++) {
@@ -95,34 +96,11 @@ static size_t add_sessions(struct mongo *back, const struct mongo_found *found, 
 		if (size != sizeof back->sessions[0].id || is_noted(back, id))
 			continue;
 		bson_uint32_to_string((uint32_t)count++, &key, buffer, sizeof buffer);
-		bson_append_binary(ids, key, -1, BSON_SUBTYPE_UUID, id, size);
 		bson_append_document_begin(sessions, key, -1, &session);
 		bson_append_binary(&session, "id", -1, BSON_SUBTYPE_UUID, id, size);
 		bson_append_document_end(sessions, &session);
 	}
 	return count;
-}
-
-static enum err kill(struct mongo_use *use, const bson_t *ids, const bson_t *sessions, struct err_info *info)
-{
-	bson_error_t error;
-	bson_t reply, command = BSON_INITIALIZER;
-	bson_append_array(&command, "killSessions", -1, sessions);
-	enum err err = mongo_command(use, &command, true, &reply, &error, info);
-	bson_destroy(&reply);
-	bson_destroy(&command);
-	if (err)
-		return err;
-	bson_t filter = BSON_INITIALIZER, in;
-	mongoc_collection_t *collection = mongo_collection(use, SESSIONS, STORE_VALUE);
-	bson_append_document_begin(&filter, "_id", -1, &in);
-	bson_append_array(&in, "$in", -1, ids);
-	bson_append_document_end(&filter, &in);
-	/* notes that stay are killed once more at the next take-over, and let go by the server */
-	(void)mongoc_collection_delete_many(collection, &filter, NULL, NULL, &error);
-	bson_destroy(&filter);
-	mongoc_collection_destroy(collection);
-	return ERR_OK;
 }
 
 enum err mongo_end_writes(void *engine, const char *node, struct err_info *info)
@@ -132,14 +110,18 @@ enum err mongo_end_writes(void *engine, const char *node, struct err_info *info)
 	enum err err = mongo_use_start(engine, &use, info);
 	if (err)
 		return err;
-	bson_t *filter = BCON_NEW("node", BCON_UTF8(node)), *options = BCON_NEW("limit", BCON_INT64(KILLED_MOST));
-	bson_t ids = BSON_INITIALIZER, sessions = BSON_INITIALIZER;
+	bson_t *filter = BCON_NEW("node", BCON_UTF8(node)),
+	       *options = BCON_NEW("sort", "{", "at", BCON_INT32(-1), "}", "limit", BCON_INT64(KILLED_MOST));
+	bson_t sessions = BSON_INITIALIZER, command = BSON_INITIALIZER;
 	err = mongo_find(&use, SESSIONS, filter, options, KILLED_MOST, 0, &found, info);
-	if (!err && add_sessions(engine, &found, &ids, &sessions))
-		err = kill(&use, &ids, &sessions, info);
+	if (!err && add_sessions(engine, &found, &sessions)) {
+		bson_error_t error;
+		bson_append_array(&command, "killSessions", -1, &sessions);
+		err = mongo_command(&use, &command, true, NULL, &error, info);
+	}
 	mongo_found_free(&found);
+	bson_destroy(&command);
 	bson_destroy(&sessions);
-	bson_destroy(&ids);
 	bson_destroy(options);
 	bson_destroy(filter);
 	mongo_use_end(&use);
