@@ -64,6 +64,7 @@ class Command:
     id: str = dataclasses.field(default_factory=uuid7)
     status: int = 0
     answer: dict = None
+    unanswered: object = None  # what its last attempt came to instead: (status, body), or the error of a connection
 
     @property
     def answered(self):
@@ -187,9 +188,11 @@ class World:
         headers = {"Idempotency-Key": command.id}
         try:
             status, answer, _ = self.daemon.request("POST", command.path, command.body, headers, key=self.story.keys[command.key], timeout=30)
-        except (OSError, http.client.HTTPException, ValueError):
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            command.unanswered = repr(error)
             return False
         if status >= 500 or (status == 409 and answer.get("type", "").endswith("command-running")):
+            command.unanswered = (status, answer)
             return False
         with self.lock:
             if command.answered:

@@ -178,7 +178,7 @@ class Daemon:
             self.settings |= {"mqtt.enabled": "true", "mqtt.host": "127.0.0.1", "mqtt.port": broker.port}
         else:
             self.settings |= {"mqtt.enabled": "false"}
-        self.key = None
+        self.key, self.position, self.positioned = None, 0, None
 
     def holds(self, needle):
         """Whether the bytes are anywhere in what the store keeps."""
@@ -237,12 +237,37 @@ class Daemon:
             answer = connection.getresponse()
             text = answer.read()
             kind = answer.headers.get("Content-Type", "")
+            if position := answer.headers.get("Carbond-Position"):
+                self.saw(int(position.partition(".")[2]))
             return answer.status, json.loads(text) if "json" in kind and text and "ndjson" not in kind else text, dict(answer.headers)
         finally:
             connection.close()
 
+    def saw(self, position):
+        """A position of the journal that an answer has named: what is read afterwards has seen it (decision 12)."""
+        self.position = max(self.position, position)
+
+    def takes_position(self, path):
+        """Whether the route of the path takes at-least=, by carbond's own document."""
+        if self.positioned is None:
+            document = self.request("GET", "/openapi.json")[1]
+            self.positioned = [re.compile(re.sub(r"\{\w+\}", "[^/]+", template) + r"\Z") for template, methods in document["paths"].items()
+                               if any(parameter["name"] == "at-least" for parameter in methods.get("get", {}).get("parameters", []))]
+        return any(pattern.match(path) for pattern in self.positioned)
+
     def get(self, path, **more):
-        status, body, _ = self.request("GET", path, **more)
+        """Reads what this daemon has been told to do before, as a client does that keeps the last position it was given."""
+        bare, _, query = path.partition("?")
+        if not self.position or "at-least=" in query or not self.takes_position(bare):
+            status, body, _ = self.request("GET", path, **more)
+        else:
+            path = f"{bare}?{query}{'&' if query else ''}at-least={self.position}"
+
+            def answered():
+                given = self.request("GET", path, **more)
+                return given if given[0] != 504 else None
+
+            status, body, _ = wait_until(answered, f"the views are at {self.position}")
         assert status == 200, (path, status, body)
         return body
 

@@ -22,8 +22,13 @@ class Story:
         self.orgs["acme"] = daemon.first["organisation_id"]
 
     def post(self, path, body=None, key=None, command=None, expect=(200, 201, 202)):
+        """Asked again, with the same id, where carbond says that nothing was done and when to come back."""
         headers = {"Idempotency-Key": command or uuid7()}
-        status, answer, _ = self.daemon.request("POST", path, body, headers, key=self.keys.get(key))
+        def answered():
+            given = self.daemon.request("POST", path, body, headers, key=self.keys.get(key))
+            return None if given[0] == 503 and 503 not in expect and "Retry-After" in given[2] else given
+
+        status, answer, _ = wait_until(answered, f"POST {path} is taken")
         assert status in expect, (path, status, answer)
         return answer
 

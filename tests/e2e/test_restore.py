@@ -110,7 +110,8 @@ def restored(world, *more, settings=None):
         daemon.key = world.daemon.key
         daemon.first = world.daemon.first
         try:
-            yield daemon.start(), said, folder
+            daemon.start().saw(said["position"])
+            yield daemon, said, folder
         finally:
             if daemon.process and daemon.process.alive():
                 assert daemon.stop() == 0, daemon.process.text()[-3000:]
