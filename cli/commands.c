@@ -577,7 +577,7 @@ const struct cli_command cli_commands[] = {
 		.examples = "carbonctl markets schedule 1 static_ppm=200000 dynamic_ppm=50000 auction_us=300000000\n"
 			    "carbonctl markets schedule 1 @schedule.json"),
 	LIST("classes", "classes.list", "/v1/markets/{market}/classes", .flags = CLI_PAGED, .options = views_options,
-		.columns = "class durability vintage country methodology last_price last_at",
+		.columns = "class durability vintage country methodology verifiers last_price last_at",
 		.doc = "Lists the classes of supply of a market, with their last trades",
 		.examples = "carbonctl classes list 1"),
 	REST("classes", "depth", "classes.depth", "GET", "/v1/classes/{class}/depth", .options = depth_options,
@@ -598,10 +598,11 @@ const struct cli_command cli_commands[] = {
 		.examples = "carbonctl classes candles 1 --interval 1d"),
 	LIST("instruments", "instruments.list", "/v1/markets/{market}/instruments", .flags = CLI_PAGED,
 		.options = views_options,
-		.columns = "instrument code version batch durabilities vintage_from vintage_to country methodology",
+		.columns = "instrument code version batch durabilities vintage_from vintage_to country methodology "
+			   "verifiers",
 		.doc = "Lists the instruments of a market", .examples = "carbonctl instruments list 1"),
 	REST("instruments", "create", "instruments.create", "POST", "/v1/markets/{market}/instruments",
-		.flags = CLI_BODY | CLI_VALUE, .texts = "code country methodology", .lists = "durabilities",
+		.flags = CLI_BODY | CLI_VALUE, .texts = "code country methodology", .lists = "durabilities verifiers",
 		.doc = "Lists an instrument: what a buyer asks of a batch",
 		.examples = "carbonctl instruments create 1 code=REMOVAL-26 durabilities=geological,mineral "
 			    "vintage_from=2026"),

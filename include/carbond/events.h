@@ -259,11 +259,13 @@ struct linked_transfer {
 #define LIST_RUNS       2u
 #define LIST_LINKED     4u /* of commands alone */
 #define LIST_DELIVERIES 8u
+#define LIST_VERIFIERS  16u
 
 #define EVENTS_RANGES_MAX        256  /* serial ranges that one command touches (decision 8) */
 #define EVENTS_LINKED_MAX        256  /* transfers of a linked set */
 #define EVENTS_RUNS_MAX          8784 /* runs of one command: at least an hour each */
 #define EVENTS_DELIVERIES_MAX    120  /* rows of one offtake contract: monthly for ten years */
+#define EVENTS_VERIFIERS_MAX     16   /* organisations whose verifiers attest one period */
 #define EVENTS_CLAIM_HOURS_MAX   8784 /* guard keys of one command: a leap year of one point */
 #define EVENTS_PER_COMMAND_MAX   4096
 #define EVENTS_BYTES_PER_COMMAND (1u << 20)
@@ -277,7 +279,19 @@ struct record_lists {
 	size_t linked_count;
 	const struct delivery *deliveries;
 	size_t delivery_count;
+	const struct id *verifiers; /* organisations of verifiers, in order of their ids, none twice */
+	size_t verifier_count;
 };
+
+/* The same by value. */
+struct verifier_set {
+	uint32_t count;
+	struct id orgs[EVENTS_VERIFIERS_MAX];
+};
+/* Whether there are at most EVENTS_VERIFIERS_MAX of them, in order and none twice. */
+bool verifiers_are_sorted(const struct id *orgs, size_t count);
+/* Puts an organisation where it belongs, if it is not there; false: there is no room. */
+bool verifier_set_add(struct verifier_set *set, struct id org);
 
 /* ---- records ---- */
 
@@ -325,6 +339,7 @@ struct event_scratch {
 	struct serial_range ranges[EVENTS_RANGES_MAX];
 	struct claim_run runs[EVENTS_RUNS_MAX];
 	struct delivery deliveries[EVENTS_DELIVERIES_MAX];
+	struct id verifiers[EVENTS_VERIFIERS_MAX];
 };
 
 /* Encodes at the end of a buffer of `capacity` bytes of which *size are used; sets event->header.length and version.

@@ -31,7 +31,8 @@ struct market_attributes {
 	uint32_t vintage;
 	struct code8 country;
 	struct code16 methodology;
-	struct id org, project, unit; /* its operator, and where it comes from */
+	struct id org, project, unit;  /* its operator, and where it comes from */
+	struct verifier_set verifiers; /* organisations whose verifiers attested it */
 };
 
 /* A verifier signs an escrow's id and a statement's hash (48 bytes) under this domain. */
@@ -43,6 +44,8 @@ struct market_register {
 	bool (*attributes)(const void *context, uint64_t batch, struct market_attributes *ret_attributes);
 	/* Whether the organisation may give kilograms of the batch away; batch 0: whether it may pay. ERR_BATCH_HELD, ERR_ACCOUNT_HELD. */
 	enum err (*movable)(const void *context, struct id org, uint64_t batch, struct err_info *info);
+	/* Whether an organisation has, or had, a verifier. */
+	bool (*verifies)(const void *context, struct id org);
 	/* The organisation of a verifier. False: there is none. */
 	bool (*verifier)(const void *context, struct id verifier, struct id *ret_org);
 	/* Whether the command's organisation hands in a signature of this verifier, valid now, that holds. ERR_VERIFIER_UNKNOWN,

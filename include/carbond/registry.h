@@ -117,20 +117,24 @@ enum err registry_snapshot(const struct registry *registry,
 	enum err (*emit)(void *context, struct event *event, struct err_info *info), void *context,
 	struct err_info *info) MUST_CHECK;
 
-/* What serials say of a batch: kind, durability, vintage, country, methodology. False: there is none. */
+/* What serials say of a batch: kind, durability, vintage, country, methodology; and whose verifiers attested its period. False: there is
+ * none. */
 struct registry_attributes {
 	enum credit_kind kind;
 	enum durability durability;
 	uint32_t vintage;
 	struct code8 country;
 	struct code16 methodology;
-	struct id org, project, unit; /* its operator, and where it comes from */
+	struct id org, project, unit;  /* its operator, and where it comes from */
+	struct verifier_set verifiers; /* none of an imported one */
 };
 bool registry_attributes(const struct registry *registry, uint64_t batch, struct registry_attributes *ret_attributes);
 /* Whether the organisation may give kilograms of the batch (0: anything) away. ERR_NOT_FOUND, ERR_BATCH_HELD, ERR_ACCOUNT_HELD. */
 enum err registry_movable(
 	const struct registry *registry, struct id org, uint64_t batch, struct err_info *info) MUST_CHECK;
 
+/* Whether an organisation has, or had, a verifier. */
+bool registry_verifies(const struct registry *registry, struct id org);
 /* The organisation of a verifier. False: there is none. */
 bool registry_verifier_org(const struct registry *registry, struct id verifier, struct id *ret_org);
 /* Whether the command's organisation hands in a signature of this verifier, valid now, that holds for the data. ERR_VERIFIER_UNKNOWN,

@@ -224,7 +224,8 @@ struct listing {
 	const char *code;
 	int64_t batch, vintage_from, vintage_to;
 	const char *methodology, *country;
-	struct field_list durabilities;
+	struct field_list durabilities, verifiers;
+	int64_t verifiers_least;
 };
 static const struct field listing_fields[] = {
 	FIELD(struct listing, code, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 32,
@@ -236,6 +237,10 @@ static const struct field listing_fields[] = {
 		.doc = "These durability classes; left out: any"),
 	FIELD(struct listing, vintage_from, FIELD_INT, .min = 1970, .max = 9999, .doc = "First year; left out: any"),
 	FIELD(struct listing, vintage_to, FIELD_INT, .min = 1970, .max = 9999, .doc = "Last year; left out: any"),
+	FIELD(struct listing, verifiers, FIELD_TEXTS, .max = EVENTS_VERIFIERS_MAX,
+		.doc = "Attested by a verifier of one of these organisations; left out: of any"),
+	FIELD(struct listing, verifiers_least, FIELD_INT, .min = 1, .max = EVENTS_VERIFIERS_MAX,
+		.doc = "Attested by verifiers of at least so many organisations; left out: any number"),
 	FIELD_END};
 
 static enum err durabilities_of(const struct field_list *names, uint32_t *ret_set, struct err_info *info)
@@ -254,6 +259,18 @@ static enum err durabilities_of(const struct field_list *names, uint32_t *ret_se
 	return ERR_OK;
 }
 
+static enum err verifiers_of(const struct field_list *ids, struct verifier_set *ret_set, struct err_info *info)
+{
+	for (size_t i = 0; i < ids->count; i++) {
+		struct id org;
+		if (id_parse(((const char *const *)ids->items)[i], &org))
+			return err_set(
+				info, ERR_INVALID_FIELD, "/verifiers", "/verifiers must be ids of organisations");
+		verifier_set_add(ret_set, org); /* there are no more than it has room for */
+	}
+	return ERR_OK;
+}
+
 static enum err instruments_create(struct http_request *request, struct err_info *info)
 {
 	const struct listing *body = http_body(request);
@@ -263,8 +280,13 @@ static enum err instruments_create(struct http_request *request, struct err_info
 	enum err err = value_path_number(request, "market", &market, info);
 	if (!err)
 		err = durabilities_of(&body->durabilities, &asked->durabilities, info);
+	struct verifier_set verifiers = {0};
+	if (!err)
+		err = verifiers_of(&body->verifiers, &verifiers, info);
 	if (err)
 		return err;
+	command.lists = (struct record_lists){.verifiers = verifiers.orgs, .verifier_count = verifiers.count};
+	asked->verifiers_least = (uint32_t)or_else(body->verifiers_least, 0);
 	asked->market = (uint64_t)market;
 	asked->batch = (uint64_t)or_else(body->batch, 0);
 	asked->vintage_from = (uint32_t)or_else(body->vintage_from, 0);

@@ -114,8 +114,11 @@ static enum err event_keep(struct engine_consumer *consumer, const struct event 
 	if (lists->delivery_count)
 		lists->deliveries = (void *)arena_copy(
 			consumer->arena, lists->deliveries, lists->delivery_count * sizeof *lists->deliveries);
+	if (lists->verifier_count)
+		lists->verifiers = (void *)arena_copy(
+			consumer->arena, lists->verifiers, lists->verifier_count * sizeof *lists->verifiers);
 	if ((lists->range_count && !lists->ranges) || (lists->run_count && !lists->runs) ||
-		(lists->delivery_count && !lists->deliveries))
+		(lists->delivery_count && !lists->deliveries) || (lists->verifier_count && !lists->verifiers))
 		return ERR_NO_MEMORY;
 	consumer->event_count++;
 	return ERR_OK;

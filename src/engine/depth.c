@@ -176,13 +176,25 @@ static bool takes_durability(const struct instrument_row *instrument, int durabi
 	return instrument->durabilities.count == 0;
 }
 
+static bool takes_verifiers(const struct instrument_row *instrument, const struct market_class_row *class)
+{
+	const char *const *wanted = instrument->verifiers.items, *const *has = class->verifiers.items;
+	bool meets = instrument->verifiers.count == 0;
+	for (size_t i = 0; i < instrument->verifiers.count && !meets; i++)
+		for (size_t j = 0; j < class->verifiers.count && !meets; j++)
+			meets = strcmp(wanted[i], has[j]) == 0;
+	return meets && (instrument->verifiers_least == FIELD_ABSENT ||
+				(int64_t) class->verifiers.count >= instrument->verifiers_least);
+}
+
 static bool instrument_takes(const struct instrument_row *instrument, const struct market_class_row *class)
 {
 	return instrument->market == class->market && takes_durability(instrument, class->durability) &&
 	       (instrument->vintage_from == FIELD_ABSENT || class->vintage >= instrument->vintage_from) &&
 	       (instrument->vintage_to == FIELD_ABSENT || class->vintage <= instrument->vintage_to) &&
 	       (!instrument->country || strcmp(instrument->country, class->country) == 0) &&
-	       (!instrument->methodology || strcmp(instrument->methodology, class->methodology) == 0);
+	       (!instrument->methodology || strcmp(instrument->methodology, class->methodology) == 0) &&
+	       takes_verifiers(instrument, class);
 }
 
 static enum err classes_of(const struct reading *reading, const struct instrument_row *instrument, struct side *asks)

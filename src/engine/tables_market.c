@@ -53,6 +53,8 @@ const struct field market_class_fields[] = {
 	FIELD(struct market_class_row, durability, FIELD_ENUM, .names = event_durability_names,
 		.doc = "durability class"),
 	FIELD(struct market_class_row, vintage, FIELD_INT, .doc = "the year"),
+	FIELD(struct market_class_row, verifiers, FIELD_TEXTS, .max = EVENTS_VERIFIERS_MAX,
+		.doc = "organisations whose verifiers attested its batches, all of them"),
 	FIELD_AS(struct market_class_row, last_micros, "last_price", FIELD_MICROS,
 		.doc = "of its last trade, per tonne"),
 	FIELD(struct market_class_row, last_trade, FIELD_INT, .min = 1, .doc = "that trade's number"),
@@ -83,6 +85,10 @@ const struct field instrument_fields[] = {
 		.doc = "these durability classes; left out: any"),
 	FIELD(struct instrument_row, vintage_from, FIELD_INT, .doc = "first year; left out: any"),
 	FIELD(struct instrument_row, vintage_to, FIELD_INT, .doc = "last year; left out: any"),
+	FIELD(struct instrument_row, verifiers, FIELD_TEXTS, .max = EVENTS_VERIFIERS_MAX,
+		.doc = "attested by a verifier of one of these organisations; left out: of any"),
+	FIELD(struct instrument_row, verifiers_least, FIELD_INT,
+		.doc = "attested by verifiers of at least so many organisations; left out: any number"),
 	FIELD(struct instrument_row, listed_at, FIELD_TIME, .doc = "when it was listed"), POSITION(instrument_row),
 	FIELD_END};
 

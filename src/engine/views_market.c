@@ -79,6 +79,21 @@ enum err view_on_market_scheduled(struct projector *projector, const struct even
 	return hours_of(projector, &said->mon_open, &row->hours);
 }
 
+static enum err verifiers_of(struct projector *projector, const struct record_lists *lists, struct field_list *ret_list)
+{
+	const char **texts = ARENA_ARRAY(view_arena(projector), const char *, lists->verifier_count + 1);
+	char text[ID_TEXT_SIZE];
+	if (!texts)
+		return ERR_NO_MEMORY;
+	for (size_t i = 0; i < lists->verifier_count; i++) {
+		texts[i] = view_text(projector, id_text(lists->verifiers[i], text));
+		if (!texts[i])
+			return ERR_NO_MEMORY;
+	}
+	*ret_list = (struct field_list){.items = lists->verifier_count ? texts : NULL, .count = lists->verifier_count};
+	return ERR_OK;
+}
+
 enum err view_on_class_opened(struct projector *projector, const struct event *event)
 {
 	const struct event_class_opened *said = &event->class_opened;
@@ -93,7 +108,9 @@ enum err view_on_class_opened(struct projector *projector, const struct event *e
 	row->country = view_text(projector, code8_text(said->country, country));
 	row->durability = (int)said->durability;
 	row->vintage = said->vintage;
-	return row->methodology && row->country ? ERR_OK : ERR_NO_MEMORY;
+	if (!row->methodology || !row->country)
+		return ERR_NO_MEMORY;
+	return verifiers_of(projector, &event->lists, &row->verifiers);
 }
 
 static enum err durabilities_of(struct projector *projector, uint32_t set, struct field_list *ret_list)
@@ -130,8 +147,10 @@ enum err view_on_instrument_listed(struct projector *projector, const struct eve
 	row->batch = or_absent((int64_t)said->batch);
 	row->vintage_from = or_absent(said->vintage_from);
 	row->vintage_to = or_absent(said->vintage_to);
+	row->verifiers_least = or_absent(said->verifiers_least);
 	row->listed_at = event->header.time_us;
-	return durabilities_of(projector, said->durabilities, &row->durabilities);
+	err = durabilities_of(projector, said->durabilities, &row->durabilities);
+	return err ? err : verifiers_of(projector, &event->lists, &row->verifiers);
 }
 
 enum err view_on_trader_limited(struct projector *projector, const struct event *event)

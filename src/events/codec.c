@@ -39,9 +39,12 @@ enum err event_encode(struct event *event, uint8_t *buffer, size_t capacity, siz
 	assert(lists->run_count == 0 || layout->lists & LIST_RUNS);
 	assert(lists->delivery_count == 0 ||
 		(layout->lists & LIST_DELIVERIES && lists->delivery_count <= EVENTS_DELIVERIES_MAX));
+	assert(lists->verifier_count == 0 ||
+		(layout->lists & LIST_VERIFIERS && lists->verifier_count <= EVENTS_VERIFIERS_MAX));
 	size_t length = EVENT_HEADER_SIZE + layout->size + list_size(sizeof(struct serial_range), lists->range_count) +
 			list_size(sizeof(struct claim_run), lists->run_count) +
-			list_size(sizeof(struct delivery), lists->delivery_count);
+			list_size(sizeof(struct delivery), lists->delivery_count) +
+			list_size(sizeof(struct id), lists->verifier_count);
 	if (length > capacity - *size)
 		return ERR_TOO_LARGE;
 	event->header.length = (uint32_t)length;
@@ -53,6 +56,7 @@ enum err event_encode(struct event *event, uint8_t *buffer, size_t capacity, siz
 	out = list_put(out, LIST_RANGES, sizeof(struct serial_range), lists->ranges, lists->range_count);
 	out = list_put(out, LIST_RUNS, sizeof(struct claim_run), lists->runs, lists->run_count);
 	out = list_put(out, LIST_DELIVERIES, sizeof(struct delivery), lists->deliveries, lists->delivery_count);
+	out = list_put(out, LIST_VERIFIERS, sizeof(struct id), lists->verifiers, lists->verifier_count);
 	assert(out == buffer + *size + length);
 	*size += length;
 	return ERR_OK;
@@ -101,6 +105,7 @@ static size_t list_bounds(unsigned kind, size_t *ret_most)
 	switch (kind) {
 	case LIST_RANGES: *ret_most = EVENTS_RANGES_MAX; return sizeof(struct serial_range);
 	case LIST_RUNS: *ret_most = EVENTS_RUNS_MAX; return sizeof(struct claim_run);
+	case LIST_VERIFIERS: *ret_most = EVENTS_VERIFIERS_MAX; return sizeof(struct id);
 	default: *ret_most = EVENTS_DELIVERIES_MAX; return sizeof(struct delivery);
 	}
 }
@@ -131,6 +136,10 @@ static enum err list_get(const uint8_t *data, size_t size, unsigned *allowed, st
 		lists->run_count = header.count;
 		if (scratch)
 			lists->runs = memcpy(scratch->runs, items, bytes);
+	} else if (header.kind == LIST_VERIFIERS) {
+		lists->verifier_count = header.count;
+		if (scratch)
+			lists->verifiers = memcpy(scratch->verifiers, items, bytes);
 	} else {
 		lists->delivery_count = header.count;
 		if (scratch)
@@ -218,4 +227,29 @@ char *code32_text(struct code32 code, char ret_text[33])
 	memcpy(ret_text, code.text, sizeof code.text);
 	ret_text[32] = 0;
 	return ret_text;
+}
+
+/* ---- sets of verifiers ---- */
+
+bool verifiers_are_sorted(const struct id *orgs, size_t count)
+{
+	for (size_t i = 1; i < count; i++)
+		if (memcmp(&orgs[i - 1], &orgs[i], sizeof *orgs) >= 0)
+			return false;
+	return count <= EVENTS_VERIFIERS_MAX;
+}
+
+bool verifier_set_add(struct verifier_set *set, struct id org)
+{
+	uint32_t at = 0;
+	while (at < set->count && memcmp(&set->orgs[at], &org, sizeof org) < 0)
+		at++;
+	if (at < set->count && id_equal(set->orgs[at], org))
+		return true;
+	if (set->count == EVENTS_VERIFIERS_MAX)
+		return false;
+	memmove(&set->orgs[at + 1], &set->orgs[at], (set->count - at) * sizeof org);
+	set->orgs[at] = org;
+	set->count++;
+	return true;
 }

@@ -24,6 +24,10 @@ struct hash command_hash(const struct command *command)
 		sha256_add_u64(&state, lists->delivery_count);
 		sha256_add(&state, lists->deliveries, lists->delivery_count * sizeof *lists->deliveries);
 	}
+	if (lists->verifier_count) {
+		sha256_add_u64(&state, lists->verifier_count);
+		sha256_add(&state, lists->verifiers, lists->verifier_count * sizeof *lists->verifiers);
+	}
 	return sha256_end(&state);
 }
 

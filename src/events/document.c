@@ -83,6 +83,14 @@ static json_t *deliveries_json(const struct record_lists *lists)
 	return array;
 }
 
+static json_t *verifiers_json(const struct record_lists *lists)
+{
+	json_t *array = json_array();
+	for (size_t i = 0; i < lists->verifier_count; i++)
+		json_array_append_new(array, id_json(&lists->verifiers[i]));
+	return array;
+}
+
 json_t *event_json(const struct event *event)
 {
 	const struct layout *layout = layout_of_event(event->header.type);
@@ -107,6 +115,8 @@ json_t *event_json(const struct event *event)
 		json_object_set_new(body, "runs", runs_json(&event->lists));
 	if (event->lists.deliveries)
 		json_object_set_new(body, "deliveries", deliveries_json(&event->lists));
+	if (event->lists.verifiers)
+		json_object_set_new(body, "verifiers", verifiers_json(&event->lists));
 	json_object_set_new(object, "body", body);
 	return object;
 }
@@ -148,11 +158,11 @@ static json_t *layout_json(const char *group, const struct layout *layout)
 		}
 		json_array_append_new(fields, row);
 	}
-	return json_pack("{s:s,s:s,s:I,s:I,s:b,s:b,s:b,s:b,s:s,s:o}", "group", group, "name", layout->name, "type",
+	return json_pack("{s:s,s:s,s:I,s:I,s:b,s:b,s:b,s:b,s:b,s:s,s:o}", "group", group, "name", layout->name, "type",
 		(json_int_t)layout->type, "version", (json_int_t)layout->version, "ranges",
 		(layout->lists & LIST_RANGES) != 0, "runs", (layout->lists & LIST_RUNS) != 0, "linked",
-		(layout->lists & LIST_LINKED) != 0, "deliveries", (layout->lists & LIST_DELIVERIES) != 0, "doc",
-		layout->doc, "fields", fields);
+		(layout->lists & LIST_LINKED) != 0, "deliveries", (layout->lists & LIST_DELIVERIES) != 0, "verifiers",
+		(layout->lists & LIST_VERIFIERS) != 0, "doc", layout->doc, "fields", fields);
 }
 
 json_t *events_reference(void)

@@ -329,7 +329,7 @@ static void link_add(struct market *market, uint32_t class_item, uint32_t instru
 {
 	struct class *class = &market->classes[class_item];
 	struct instrument *instrument = &market->instruments[instrument_item];
-	if (!instrument_takes(instrument, class))
+	if (!instrument_takes(market, instrument, &class->is, &market->class_verifiers[class_item]))
 		return;
 	market->links[market->link_used] = (struct link){.class_item = class_item,
 		.instrument_item = instrument_item,
@@ -348,7 +348,14 @@ static void links_drop(struct market *market, uint32_t count)
 	}
 }
 
-static void class_put(struct market *market, const struct event_state_class *is)
+static void verifiers_put(struct verifier_set *set, const struct record_lists *lists)
+{
+	set->count = (uint32_t)lists->verifier_count;
+	if (set->count)
+		memcpy(set->orgs, lists->verifiers, set->count * sizeof set->orgs[0]);
+}
+
+static void class_put(struct market *market, const struct event_state_class *is, const struct record_lists *lists)
 {
 	uint32_t item = market->class_count++;
 	struct class *class = &market->classes[item];
@@ -360,6 +367,7 @@ static void class_put(struct market *market, const struct event_state_class *is)
 	}
 	class->is = *is;
 	class->first_link = 0;
+	verifiers_put(&market->class_verifiers[item], lists);
 	for (uint32_t i = 0; i < market->instrument_count; i++)
 		link_add(market, item, i);
 }
@@ -377,21 +385,25 @@ static enum err apply_class_opened(
 	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
 {
 	const struct event_class_opened *said = &event->class_opened;
-	if (said->class_number != market->class_count + 1ull || !venue_find(market, said->market))
+	if (said->class_number != market->class_count + 1ull || !venue_find(market, said->market) ||
+		!verifiers_are_sorted(event->lists.verifiers, event->lists.verifier_count))
 		return invalid(info, "classes are out of order");
 	uint32_t links = market->link_used;
-	class_put(market, &(struct event_state_class){.class_number = said->class_number,
-				  .market = said->market,
-				  .methodology = said->methodology,
-				  .country = said->country,
-				  .durability = said->durability,
-				  .vintage = said->vintage});
+	class_put(market,
+		&(struct event_state_class){.class_number = said->class_number,
+			.market = said->market,
+			.methodology = said->methodology,
+			.country = said->country,
+			.durability = said->durability,
+			.vintage = said->vintage},
+		&event->lists);
 	links = market->link_used - links;
 	undo_push(undo, class_revert, market, &links, sizeof links);
 	return ERR_OK;
 }
 
-static void instrument_put(struct market *market, const struct event_state_instrument *is)
+static void instrument_put(
+	struct market *market, const struct event_state_instrument *is, const struct record_lists *lists)
 {
 	uint32_t item = market->instrument_count++;
 	struct instrument *instrument = &market->instruments[item];
@@ -403,6 +415,7 @@ static void instrument_put(struct market *market, const struct event_state_instr
 	}
 	instrument->is = *is;
 	instrument->first_link = 0;
+	verifiers_put(&market->instrument_verifiers[item], lists);
 	for (uint32_t i = 0; i < market->class_count; i++)
 		link_add(market, i, item);
 }
@@ -420,19 +433,23 @@ static enum err apply_instrument_listed(
 	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
 {
 	const struct event_instrument_listed *said = &event->instrument_listed;
-	if (said->instrument != market->instrument_count + 1ull || !venue_find(market, said->market))
+	if (said->instrument != market->instrument_count + 1ull || !venue_find(market, said->market) ||
+		!verifiers_are_sorted(event->lists.verifiers, event->lists.verifier_count))
 		return invalid(info, "instruments are out of order");
 	uint32_t links = market->link_used;
-	instrument_put(market, &(struct event_state_instrument){.instrument = said->instrument,
-				       .market = said->market,
-				       .code = said->code,
-				       .batch = said->batch,
-				       .methodology = said->methodology,
-				       .country = said->country,
-				       .durabilities = said->durabilities,
-				       .vintage_from = said->vintage_from,
-				       .vintage_to = said->vintage_to,
-				       .version = said->version});
+	instrument_put(market,
+		&(struct event_state_instrument){.instrument = said->instrument,
+			.market = said->market,
+			.code = said->code,
+			.batch = said->batch,
+			.methodology = said->methodology,
+			.country = said->country,
+			.durabilities = said->durabilities,
+			.vintage_from = said->vintage_from,
+			.vintage_to = said->vintage_to,
+			.version = said->version,
+			.verifiers_least = said->verifiers_least},
+		&event->lists);
 	links = market->link_used - links;
 	undo_push(undo, instrument_revert, market, &links, sizeof links);
 	return ERR_OK;
@@ -844,18 +861,20 @@ static enum err take_market(struct market *market, const struct event *event, st
 static enum err take_class(struct market *market, const struct event *event, struct err_info *info)
 {
 	if (event->state_class.class_number != market->class_count + 1ull ||
-		!venue_find(market, event->state_class.market))
+		!venue_find(market, event->state_class.market) ||
+		!verifiers_are_sorted(event->lists.verifiers, event->lists.verifier_count))
 		return invalid(info, "classes are out of order");
-	class_put(market, &event->state_class);
+	class_put(market, &event->state_class, &event->lists);
 	return ERR_OK;
 }
 
 static enum err take_instrument(struct market *market, const struct event *event, struct err_info *info)
 {
 	if (event->state_instrument.instrument != market->instrument_count + 1ull ||
-		!venue_find(market, event->state_instrument.market))
+		!venue_find(market, event->state_instrument.market) ||
+		!verifiers_are_sorted(event->lists.verifiers, event->lists.verifier_count))
 		return invalid(info, "instruments are out of order");
-	instrument_put(market, &event->state_instrument);
+	instrument_put(market, &event->state_instrument, &event->lists);
 	return ERR_OK;
 }
 

@@ -530,21 +530,6 @@ enum err decide_escrow_work(const struct contract_call *at)
 
 /* ---- what both kinds share ---- */
 
-bool instrument_takes_batch(
-	const struct market *market, uint64_t number, uint64_t batch, const struct market_attributes *attributes)
-{
-	const struct instrument *instrument = instrument_find(market, number);
-	if (!instrument || (uint32_t)attributes->kind != market->venues[instrument->is.market - 1].is.kind ||
-		(instrument->is.batch && instrument->is.batch != batch))
-		return false;
-	const struct class class = {.is = {.market = instrument->is.market,
-					    .methodology = attributes->methodology,
-					    .country = attributes->country,
-					    .durability = (uint32_t)attributes->durability,
-					    .vintage = attributes->vintage}};
-	return instrument_takes(instrument, &class);
-}
-
 enum err judge_check(
 	const struct contract_call *at, struct id arbiter, struct id one, struct id other, uint32_t compliance)
 {

@@ -88,10 +88,6 @@ struct contract_call {
 	struct err_info *info;
 };
 
-/* Whether a batch is what an instrument asks for. */
-bool instrument_takes_batch(
-	const struct market *market, uint64_t instrument, uint64_t batch, const struct market_attributes *attributes);
-
 /* escrow.c, offtake.c: when one goes on by itself; and whether it would now, but for a hold. */
 int64_t escrow_timer(const struct escrow *escrow);
 int64_t offtake_timer(const struct offtake *offtake);

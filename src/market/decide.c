@@ -7,7 +7,7 @@
 #include "carbond/base/decimal.h"
 #include "state.h"
 
-/* ---- markets and instruments ---- */
+/* ---- markets ---- */
 
 static enum err decide_market_open(const struct deciding *at)
 {
@@ -50,53 +50,7 @@ static enum err decide_market_open(const struct deciding *at)
 	return decision_emit(at->call, EVENT_MARKET_OPENED, &event, info);
 }
 
-static enum err decide_instrument_list(const struct deciding *at)
-{
-	const struct command_instrument_list *asked = &at->call->command->instrument_list;
-	struct err_info *info = at->info;
-	const struct venue *venue = venue_find(at->market, asked->market);
-	struct market_attributes attributes;
-	uint32_t version = 1;
-	if (!venue)
-		return REFUSE(info, ERR_NOT_FOUND, "/market", "there is no such market");
-	if (!asked->code.text[0])
-		return REFUSE(info, ERR_MISSING_FIELD, "/code", "an instrument has a code");
-	if (asked->durabilities >> DURABILITY_COUNT)
-		return REFUSE(
-			info, ERR_INVALID_FIELD, "/durabilities", "/durabilities names a class that is not known");
-	if (asked->vintage_to && asked->vintage_to < asked->vintage_from)
-		return REFUSE(info, ERR_INVALID_FIELD, "/vintage_to", "/vintage_to must not be before /vintage_from");
-	if (asked->batch && (!at->batches->attributes(at->batches->context, asked->batch, &attributes) ||
-				    (uint32_t)attributes.kind != venue->is.kind))
-		return REFUSE(info, ERR_NOT_FOUND, "/batch", "there is no such batch of the market's kind");
-	for (uint32_t i = 0; i < at->market->instrument_count; i++) {
-		const struct event_state_instrument *is = &at->market->instruments[i].is;
-		if (memcmp(&is->code, &asked->code, sizeof is->code) == 0)
-			version = is->version + 1;
-	}
-	at->call->number = at->market->instrument_count + 1ull;
-	struct event event = {.instrument_listed = {.instrument = at->call->number,
-				      .market = asked->market,
-				      .code = asked->code,
-				      .batch = asked->batch,
-				      .methodology = asked->methodology,
-				      .country = asked->country,
-				      .durabilities = asked->durabilities,
-				      .vintage_from = asked->vintage_from,
-				      .vintage_to = asked->vintage_to,
-				      .version = version}};
-	return decision_emit(at->call, EVENT_INSTRUMENT_LISTED, &event, info);
-}
-
 /* ---- placing ---- */
-
-bool instrument_is_newest(const struct market *market, const struct instrument *instrument)
-{
-	for (uint32_t i = (uint32_t)instrument->is.instrument; i < market->instrument_count; i++)
-		if (memcmp(&market->instruments[i].is.code, &instrument->is.code, sizeof instrument->is.code) == 0)
-			return false;
-	return true;
-}
 
 static enum err quantity_check(const char *pointer, int64_t kg, int64_t lot_kg, int64_t most, struct err_info *info)
 {
@@ -206,7 +160,8 @@ static enum err place_find(const struct deciding *at, struct event_state_order *
 				      .methodology = attributes.methodology,
 				      .country = attributes.country,
 				      .durability = (uint32_t)attributes.durability,
-				      .vintage = attributes.vintage}};
+				      .vintage = attributes.vintage},
+		.lists = verifiers_list(&attributes.verifiers)};
 	return decision_emit(at->call, EVENT_CLASS_OPENED, &event, info);
 }
 

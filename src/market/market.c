@@ -35,6 +35,8 @@ void market_free(struct market **market)
 	free(old->venues);
 	free(old->classes);
 	free(old->instruments);
+	free(old->class_verifiers);
+	free(old->instrument_verifiers);
 	free(old->links);
 	free(old->cursors);
 	free(old->orders);
@@ -60,6 +62,8 @@ enum err market_reserve(struct market *market)
 		      ROOM(market, venues, market->venue_count, venue_capacity) &&
 		      ROOM(market, classes, market->class_count, class_capacity) &&
 		      ROOM(market, instruments, market->instrument_count, instrument_capacity) &&
+		      ROOM(market, class_verifiers, market->class_count, class_verifiers_capacity) &&
+		      ROOM(market, instrument_verifiers, market->instrument_count, instrument_verifiers_capacity) &&
 		      ROOM(market, stopped, market->stopped_count, stopped_capacity) &&
 		      ROOM(market, watches, market->watch_count, watch_capacity) && seals_reserve(market) &&
 		      ROOM(market, exposures, market->exposure_count, exposure_capacity) &&
@@ -129,19 +133,6 @@ struct class *class_find(const struct market *market, uint64_t number)
 struct instrument *instrument_find(const struct market *market, uint64_t number)
 {
 	return number >= 1 && number <= market->instrument_count ? &market->instruments[number - 1] : NULL;
-}
-
-struct class *class_of(const struct market *market, uint64_t venue, const struct market_attributes *attributes)
-{
-	for (uint32_t i = 0; i < market->class_count; i++) {
-		const struct event_state_class *is = &market->classes[i].is;
-		if (is->market == venue && is->durability == (uint32_t)attributes->durability &&
-			is->vintage == attributes->vintage &&
-			memcmp(&is->country, &attributes->country, sizeof is->country) == 0 &&
-			memcmp(&is->methodology, &attributes->methodology, sizeof is->methodology) == 0)
-			return &market->classes[i];
-	}
-	return NULL;
 }
 
 uint32_t order_ladder(const struct market *market, const struct order *order)
@@ -225,12 +216,15 @@ enum err market_snapshot(const struct market *market, emit_function *emit, void 
 		err = emit(context, &event, info);
 	}
 	for (uint32_t i = 0; i < market->class_count && !err; i++) {
-		struct event event = {.header.type = EVENT_STATE_CLASS, .state_class = market->classes[i].is};
+		struct event event = {.header.type = EVENT_STATE_CLASS,
+			.state_class = market->classes[i].is,
+			.lists = verifiers_list(&market->class_verifiers[i])};
 		err = emit(context, &event, info);
 	}
 	for (uint32_t i = 0; i < market->instrument_count && !err; i++) {
-		struct event event = {
-			.header.type = EVENT_STATE_INSTRUMENT, .state_instrument = market->instruments[i].is};
+		struct event event = {.header.type = EVENT_STATE_INSTRUMENT,
+			.state_instrument = market->instruments[i].is,
+			.lists = verifiers_list(&market->instrument_verifiers[i])};
 		err = emit(context, &event, info);
 	}
 	if (!err && (market->order_number || market->trade_number)) {

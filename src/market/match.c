@@ -37,23 +37,6 @@ static int64_t worst_ppm(const struct event_state_order *is)
 
 /* ---- the other side ---- */
 
-static bool attribute_fits(const void *wanted, const void *has, size_t size)
-{
-	static const char any[16];
-	return memcmp(wanted, any, size) == 0 || memcmp(wanted, has, size) == 0;
-}
-
-bool instrument_takes(const struct instrument *instrument, const struct class *class)
-{
-	const struct event_state_instrument *wants = &instrument->is;
-	const struct event_state_class *has = &class->is;
-	return wants->market == has->market && (!wants->durabilities || wants->durabilities >> has->durability & 1) &&
-	       (!wants->vintage_from || has->vintage >= wants->vintage_from) &&
-	       (!wants->vintage_to || has->vintage <= wants->vintage_to) &&
-	       attribute_fits(&wants->country, &has->country, sizeof has->country) &&
-	       attribute_fits(&wants->methodology, &has->methodology, sizeof has->methodology);
-}
-
 struct crossing {
 	const struct market *market;
 	const struct event_state_order *is; /* the order that comes */

@@ -86,18 +86,11 @@ static enum err trade_begin(const struct deciding *at, uint64_t number, struct c
 static enum err serials_come(const struct deciding *at, uint64_t batch, int64_t kg, struct change *change)
 {
 	const struct event_state_pool *is = &change->pool->is;
-	const struct instrument *takes = instrument_find(at->market, is->instrument);
 	struct id org = at->call->command->org;
 	struct market_attributes has;
 	if (!at->batches->attributes(at->batches->context, batch, &has))
 		return REFUSE(at->info, ERR_NOT_FOUND, "/batch", "there is no such batch");
-	struct class class = {.is = {.market = is->market,
-				      .methodology = has.methodology,
-				      .country = has.country,
-				      .durability = has.durability,
-				      .vintage = has.vintage}};
-	if ((uint32_t)has.kind != venue_find(at->market, is->market)->is.kind || !instrument_takes(takes, &class) ||
-		(takes->is.batch && takes->is.batch != batch))
+	if (!instrument_takes_batch(at->market, is->instrument, batch, &has))
 		return REFUSE(at->info, ERR_NOT_POOLABLE, "/batch", "the batch is not one that the pool takes");
 	if (kg < 1 || kg > MARKET_KG_MAX || kg > POOL_KG_MAX - is->reserve_kg)
 		return REFUSE(at->info, ERR_INVALID_FIELD, "/kg", "/kg must be 1..%lld", (long long)MARKET_KG_MAX);

@@ -70,9 +70,11 @@ struct market {
 	struct venue *venues;
 	struct class *classes;
 	struct instrument *instruments; /* number − 1, all three */
+	struct verifier_set *class_verifiers, *instrument_verifiers;
 	uint32_t venue_count, venue_capacity;
 	uint32_t class_count, class_capacity;
 	uint32_t instrument_count, instrument_capacity;
+	uint32_t class_verifiers_capacity, instrument_verifiers_capacity;
 	uint32_t class_made, instrument_made; /* so many have ladders, those that were undone among them */
 	struct link *links;
 	uint32_t link_used, link_capacity; /* [0] is not used, like that of the orders */
@@ -99,6 +101,11 @@ struct market {
 	struct auctions auctions;
 	struct pools pools;
 };
+
+static inline struct record_lists verifiers_list(const struct verifier_set *set)
+{
+	return (struct record_lists){.verifiers = set->count ? set->orgs : NULL, .verifier_count = set->count};
+}
 
 /* What a command is decided with. */
 struct deciding {
@@ -158,12 +165,20 @@ struct order *order_find(const struct market *market, struct id id);            
 struct venue *venue_find(const struct market *market, uint64_t number);           /* NULL: none */
 struct instrument *instrument_find(const struct market *market, uint64_t number); /* NULL: none */
 struct class *class_find(const struct market *market, uint64_t number);           /* NULL: none */
+
+/* ---- instruments.c: what a buyer asks for ---- */
+
+enum err decide_instrument_list(const struct deciding *at) MUST_CHECK;
 struct class *class_of(const struct market *market, uint64_t venue, const struct market_attributes *attributes);
 /* Whether an instrument is the newest version of its code. */
 bool instrument_is_newest(const struct market *market, const struct instrument *instrument);
 bool trader_is_stopped(const struct market *market, struct id org);
-/* Whether an instrument asks for what a class has; a single batch is looked at by itself. */
-bool instrument_takes(const struct instrument *instrument, const struct class *class);
+/* Whether an instrument asks for what a class, whose or not its verifiers are, has; a single batch is looked at by itself. */
+bool instrument_takes(const struct market *market, const struct instrument *instrument,
+	const struct event_state_class *has, const struct verifier_set *attested_by);
+/* Whether it asks for a batch. */
+bool instrument_takes_batch(
+	const struct market *market, uint64_t number, uint64_t batch, const struct market_attributes *attributes);
 /* The ladder in which an order rests, or sleeps. */
 uint32_t order_ladder(const struct market *market, const struct order *order);
 static inline uint64_t order_asset(const struct market *market, const struct order *order)

@@ -70,6 +70,10 @@ bool registry_attributes(const struct registry *registry, uint64_t number, struc
 		.org = batch->issued.org,
 		.project = period ? period->said.project : nowhere,
 		.unit = period ? period->said.unit : nowhere};
+	_Static_assert(REGISTRY_QUORUM_MAX == EVENTS_VERIFIERS_MAX, "all that attested a period fit");
+	for (size_t i = 0; period && i < period->attestation_count; i++)
+		if (!verifier_set_add(&ret_attributes->verifiers, period->attestations[i].org))
+			return false;
 	return true;
 }
 

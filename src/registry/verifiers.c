@@ -111,6 +111,14 @@ enum err apply_state_verifier(struct registry *registry, struct ledger *ledger, 
 
 /* ---- signatures of others than periods ---- */
 
+bool registry_verifies(const struct registry *registry, struct id org)
+{
+	for (uint32_t i = 0; i < registry->verifier_count; i++)
+		if (id_equal(registry->verifiers[i].org, org))
+			return true;
+	return false;
+}
+
 bool registry_verifier_org(const struct registry *registry, struct id id, struct id *ret_org)
 {
 	const struct verifier *verifier = verifier_find(registry, id);

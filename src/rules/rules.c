@@ -468,13 +468,19 @@ static bool batch_attributes(const void *context, uint64_t batch, struct market_
 		.methodology = known.methodology,
 		.org = known.org,
 		.project = known.project,
-		.unit = known.unit};
+		.unit = known.unit,
+		.verifiers = known.verifiers};
 	return true;
 }
 
 static enum err batch_movable(const void *context, struct id org, uint64_t batch, struct err_info *info)
 {
 	return registry_movable(context, org, batch, info);
+}
+
+static bool org_verifies(const void *context, struct id org)
+{
+	return registry_verifies(context, org);
 }
 
 static bool verifier_org(const void *context, struct id verifier, struct id *ret_org)
@@ -491,7 +497,7 @@ static enum err signature_check(const void *context, const struct decision *call
 static struct market_register register_of(const struct rules *rules)
 {
 	return (struct market_register){
-		batch_attributes, batch_movable, verifier_org, signature_check, rules->registry};
+		batch_attributes, batch_movable, org_verifies, verifier_org, signature_check, rules->registry};
 }
 
 /* The orders of an organisation (zero: all) in the batch that is named, by itself or by its serials. Who gives up its own cancels

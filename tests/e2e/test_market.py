@@ -21,7 +21,8 @@ def market():
         story.post("/v1/money/house", {"org_id": story.orgs["house"]})
         story.market = story.post("/v1/markets", {"kind": "removal", "currency": "EUR", "tick": "0.01", "maker_ppm": 1000,
                                                   "taker_ppm": 2000, "collar_ppm": 100000})["number"]
-        story.instrument = story.post(f"/v1/markets/{story.market}/instruments", {"code": "DAC", "durabilities": ["geological"]})["number"]
+        story.instrument = story.post(f"/v1/markets/{story.market}/instruments", {"code": "DAC", "durabilities": ["geological"],
+                                                  "verifiers": [story.orgs["north"]], "verifiers_least": 2})["number"]
         paid = story.post("/v1/money/deposits", {"org_id": story.orgs["globex"], "currency": "EUR", "amount": "1000", "reference": "wire 1"})
         story.batch = story.issued["number"]
         assert batch(story)["kg"] > 2 * LOT + LOT // 5

@@ -101,6 +101,7 @@ struct work {
 	struct serial_range ranges[WORK_RANGES];
 	struct linked_transfer linked[WORK_LINKED];
 	struct delivery deliveries[WORK_DELIVERIES];
+	struct id verifiers[3];
 	const char *text;   /* kept in the vault beside the command, or NULL … */
 	struct hash *cited; /* … and where its hash is cited */
 };

@@ -636,6 +636,14 @@ static void make_instrument(struct world *world, const struct rules *rules, stru
 	work->command.instrument_list = (struct command_instrument_list){
 		.market = 1, .batch = world_below(world, 3) == 0 ? some_batch(world, rules) : 0};
 	code32_set(&work->command.instrument_list.code, work->command.instrument_list.batch ? "BATCH" : "REMOVAL");
+	if (world_below(world, 3))
+		return;
+	work->command.instrument_list.verifiers_least = (uint32_t)world_below(world, 3);
+	struct verifier_set set = {0};
+	for (int64_t i = world_below(world, 3); i > 0; i--)
+		verifier_set_add(&set, world->orgs[3 + world_below(world, 3)]);
+	memcpy(work->verifiers, set.orgs, set.count * sizeof *set.orgs);
+	work->command.lists = (struct record_lists){.verifiers = work->verifiers, .verifier_count = set.count};
 }
 
 static void make_order(struct world *world, const struct rules *rules, struct work *work)

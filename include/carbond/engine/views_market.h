@@ -29,6 +29,7 @@ struct market_class_row {
 	const char *methodology, *country;
 	int durability; /* enum durability */
 	int64_t vintage;
+	struct field_list verifiers;              /* texts: organisations whose verifiers attested its batches */
 	int64_t last_micros, last_trade, last_at; /* FIELD_ABSENT: nothing was traded yet */
 	int64_t position;
 };
@@ -45,6 +46,8 @@ struct instrument_row {
 	const char *country;              /* NULL: any */
 	struct field_list durabilities;   /* texts; none: any */
 	int64_t vintage_from, vintage_to; /* FIELD_ABSENT: any */
+	struct field_list verifiers;      /* texts: organisations; none: any */
+	int64_t verifiers_least;          /* FIELD_ABSENT: any */
 	int64_t listed_at;
 	int64_t position;
 };

@@ -121,6 +121,43 @@ static void check_depth(const char *bid, int bid_kg, const char *ask, int ask_kg
 	json_decref(depth);
 }
 
+/* MARKET.md, what an instrument asks of verifiers: a sell is in the depth of those that take its class alone. */
+static void instruments_ask_for_verifiers(void **state)
+{
+	(void)state;
+	char list[64], path[96], body[160], org[ID_TEXT_SIZE];
+	static const struct {
+		const char *more;
+		int asks;
+	} wanted[] = {{"", 1}, {",\"verifiers_least\":1", 1}, {",\"verifiers_least\":2", 0}};
+	snprintf(list, sizeof list, "/v1/markets/%lld/instruments", (long long)market);
+	json_t *sold = sell(201, "500", 1000);
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(body, sizeof body, "{\"code\":\"CHECKED-%zu\",\"verifiers\":[\"%s\"]%s}", i,
+			id_text(checker, org), wanted[i].more);
+		json_t *listed = post(201, admin, list, new_key(), body);
+		snprintf(path, sizeof path, "/v1/instruments/%lld", (long long)integer(listed, "number"));
+		json_t *row = get(200, NULL, path, engine_position(api.engine));
+		assert_string_equal(json_string_value(json_array_get(json_object_get(row, "verifiers"), 0)), org);
+		strcat(path, "/depth");
+		json_t *depth = get(200, NULL, path, engine_position(api.engine));
+		assert_int_equal(json_array_size(json_object_get(depth, "asks")), wanted[i].asks);
+		json_decref(depth);
+		json_decref(row);
+		json_decref(listed);
+	}
+	json_t *class = get(200, NULL, "/v1/markets/1/classes", engine_position(api.engine));
+	const json_t *first = json_array_get(json_object_get(class, "items"), 0);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(first, "verifiers"), 0)), org);
+	json_decref(class);
+	assert_int_equal(cancel(sells, sold), 200);
+	json_decref(sold);
+	snprintf(body, sizeof body, "{\"code\":\"X\",\"verifiers\":[\"%s\"]}", id_text(seller, org));
+	json_decref(post(422, admin, list, new_key(), body)); /* it has no verifier */
+	json_decref(post(422, admin, list, new_key(), "{\"code\":\"X\",\"verifiers\":[\"north\"]}"));
+	json_decref(post(422, admin, list, new_key(), "{\"code\":\"X\",\"verifiers_least\":17}"));
+}
+
 static void a_trade_as_both_sides_and_strangers_see_it(void **state)
 {
 	(void)state;
@@ -560,6 +597,6 @@ int main(void)
 		cmocka_unit_test(a_repeat_is_the_same_answer_and_another_body_is_refused),
 		cmocka_unit_test(amended_stopped_and_halted), cmocka_unit_test(sessions_and_trades_that_are_undone),
 		cmocka_unit_test(limits_are_the_organisations_and_the_registrys), cmocka_unit_test(many_orders_at_once),
-		cmocka_unit_test(streams_say_what_happens_and_resume)};
+		cmocka_unit_test(instruments_ask_for_verifiers), cmocka_unit_test(streams_say_what_happens_and_resume)};
 	return cmocka_run_group_tests(tests, open_market, tear_down);
 }

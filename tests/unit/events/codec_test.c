@@ -69,6 +69,10 @@ static struct event random_event(const struct layout *layout)
 		event.lists.deliveries = given.deliveries;
 		event.lists.delivery_count = random_u64() % (EVENTS_DELIVERIES_MAX + 1);
 	}
+	if (layout->lists & LIST_VERIFIERS) {
+		event.lists.verifiers = given.verifiers;
+		event.lists.verifier_count = random_u64() % (EVENTS_VERIFIERS_MAX + 1);
+	}
 	return event;
 }
 
@@ -84,6 +88,8 @@ static void every_record_comes_back_as_it_was(void **state)
 		given.ranges[i] = (struct serial_range){.batch = i + 1, .start = (int64_t)i, .length = 3};
 	for (size_t i = 0; i < EVENTS_DELIVERIES_MAX; i++)
 		given.deliveries[i] = (struct delivery){.due_us = (int64_t)i, .kg = 1000, .price_micros = 5000};
+	for (size_t i = 0; i < EVENTS_VERIFIERS_MAX; i++)
+		given.verifiers[i] = (struct id){{(uint8_t)(i + 1)}};
 	for (uint32_t type = 0; type < 300; type++) {
 		const struct layout *layout = layout_of_event(type);
 		if (!layout)
@@ -99,6 +105,7 @@ static void every_record_comes_back_as_it_was(void **state)
 			assert_int_equal(back.lists.range_count, event.lists.range_count);
 			assert_int_equal(back.lists.run_count, event.lists.run_count);
 			assert_int_equal(back.lists.delivery_count, event.lists.delivery_count);
+			assert_int_equal(back.lists.verifier_count, event.lists.verifier_count);
 			assert_int_equal(event_encode(&back, again, sizeof again, &size_again), ERR_OK);
 			assert_int_equal(size_again, size);
 			assert_memory_equal(buffer, again, size);

@@ -168,6 +168,8 @@ static void trade(struct world *world)
 	command.instrument_list =
 		(struct command_instrument_list){.market = 1, .durabilities = 1, .vintage_from = 2026};
 	assert_true(code32_set(&command.instrument_list.code, "REMOVAL"));
+	command.instrument_list.verifiers_least = 1;
+	command.lists = (struct record_lists){.verifiers = &world->orgs[3], .verifier_count = 1};
 	done(world, &command);
 	command = world_command(world, COMMAND_MONEY_DEPOSIT, -1);
 	command.money_deposit = (struct command_money_deposit){

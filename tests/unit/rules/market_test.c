@@ -381,6 +381,94 @@ static void a_predicate_takes_what_it_asks_for_alone(void **state)
 	assert_int_equal(kg_of(SELLER, KG_LISTED), 1000); /* of the same class, and not the batch */
 }
 
+/* A batch that these two attested; the same one twice: with another key. */
+static uint64_t attested_by(int one, int other)
+{
+	struct claim_run run;
+	struct command command = world_submission(&at.world, SELLER, at.world.next_hour[SELLER], 1, 10000, &run);
+	struct id period = command.period_submit.period;
+	struct hash root = command.period_submit.evidence_root;
+	must(&command);
+	at.world.next_hour[SELLER]++;
+	command = world_attestation(&at.world, one, period, root);
+	must(&command);
+	if (one == other) {
+		struct sign_secret secret;
+		command = world_command(&at.world, COMMAND_VERIFIER_REGISTER, -1);
+		command.verifier_register = (struct command_verifier_register){.verifier = world_id(&at.world),
+			.org = at.world.orgs[one],
+			.valid_to_us = at.world.now_us + CLOCK_US_PER_DAY};
+		sign_keypair(&command.verifier_register.key, &secret);
+		struct id verifier = command.verifier_register.verifier;
+		must(&command);
+		command = world_attestation(&at.world, one, period, root);
+		command.period_attest.verifier = verifier;
+		command.period_attest.signature = sign_make(&secret, REGISTRY_ATTESTATION_DOMAIN, &root, sizeof root);
+		must(&command);
+	} else if (other) {
+		command = world_attestation(&at.world, other, period, root);
+		must(&command);
+	}
+	command = world_command(&at.world, COMMAND_PERIOD_ISSUE, -1);
+	command.period_issue.period = period;
+	must(&command);
+	return at.world.result.number;
+}
+
+static enum err list_verified(const char *code, const int *orgs, size_t count, uint32_t least)
+{
+	struct command command = world_command(&at.world, COMMAND_INSTRUMENT_LIST, -1);
+	struct verifier_set set = {0};
+	for (size_t i = 0; i < count; i++)
+		assert_true(verifier_set_add(&set, at.world.orgs[orgs[i]]));
+	command.instrument_list = (struct command_instrument_list){.market = 1, .verifiers_least = least};
+	assert_true(code32_set(&command.instrument_list.code, code));
+	command.lists = (struct record_lists){.verifiers = set.orgs, .verifier_count = set.count};
+	return give(&command);
+}
+
+/* MARKET.md, what an instrument asks of verifiers: any of a list, a least number of organisations, both. */
+static void an_instrument_asks_for_verifiers(void **state)
+{
+	(void)state;
+	static const int three[] = {3}, four[] = {4}, both[] = {4, 3}, nobody[] = {SELLER};
+	const struct {
+		uint64_t batch;
+		bool taken[5]; /* by the instruments below */
+	} batches[] = {{attested_by(3, 0), {true, false, true, false, false}},
+		{attested_by(4, 0), {false, true, true, false, false}},
+		{attested_by(3, 4), {true, true, true, true, true}},
+		{attested_by(3, 3), {true, false, true, false, false}}};
+	assert_int_equal(list_verified("THREE", three, 1, 0), ERR_OK);
+	uint64_t first = at.world.result.number;
+	assert_int_equal(list_verified("FOUR", four, 1, 0), ERR_OK);
+	assert_int_equal(list_verified("EITHER", both, 2, 0), ERR_OK);
+	assert_int_equal(list_verified("TWO", NULL, 0, 2), ERR_OK);
+	assert_int_equal(list_verified("THREE-AND-ANOTHER", three, 1, 2), ERR_OK);
+	for (size_t i = 0; i < sizeof batches / sizeof *batches; i++)
+		for (uint64_t j = 0; j < 5; j++) {
+			struct command sell = order(SELLER, ORDER_SELL, PRICE, 1000);
+			sell.order_place.batch = batches[i].batch;
+			must(&sell);
+			struct command buy = order(BUYER, ORDER_BUY, PRICE, 1000);
+			buy.order_place.instrument = first + j;
+			buy.order_place.tif = ORDER_IOC;
+			must(&buy);
+			assert_int_equal(open_orders(), !batches[i].taken[j]);
+			struct command cancel = world_command(&at.world, COMMAND_ORDER_CANCEL, SELLER);
+			cancel.order_cancel.order = sell.id;
+			assert_int_equal(give(&cancel), batches[i].taken[j] ? ERR_ORDER_DONE : ERR_OK);
+		}
+	assert_int_equal(list_verified("NOBODY", nobody, 1, 0), ERR_VERIFIER_UNKNOWN);
+	assert_int_equal(list_verified("MANY", NULL, 0, EVENTS_VERIFIERS_MAX + 1), ERR_INVALID_FIELD);
+	struct command twice = world_command(&at.world, COMMAND_INSTRUMENT_LIST, -1);
+	struct id orgs[] = {at.world.orgs[3], at.world.orgs[3]};
+	twice.instrument_list.market = 1;
+	assert_true(code32_set(&twice.instrument_list.code, "TWICE"));
+	twice.lists = (struct record_lists){.verifiers = orgs, .verifier_count = 2};
+	assert_int_equal(give(&twice), ERR_INVALID_FIELD);
+}
+
 static void at_one_price_the_older_order_goes_first_over_all_instruments(void **state)
 {
 	(void)state;
@@ -633,7 +721,7 @@ int main(void)
 		CASE(an_order_keeps_its_place_only_where_its_quantity_falls), CASE(a_move_may_trade),
 		CASE(orders_end_when_their_time_is_over), CASE(what_is_held_leaves_the_market),
 		CASE(the_kill_switch_stops_an_organisation), CASE(a_halted_market_takes_cancellations_alone),
-		CASE(a_predicate_takes_what_it_asks_for_alone),
+		CASE(a_predicate_takes_what_it_asks_for_alone), CASE(an_instrument_asks_for_verifiers),
 		CASE(at_one_price_the_older_order_goes_first_over_all_instruments),
 		CASE(a_fok_is_whole_over_classes_whatever_their_minimums),
 		CASE(a_stop_looks_at_the_newest_trade_over_all_classes_of_its_instrument),
