@@ -52,6 +52,19 @@ static int64_t trail_mark(const struct event_state_order *is)
 	return is->side == ORDER_SELL ? is->stop_micros + is->trail_micros : is->stop_micros - is->trail_micros;
 }
 
+/* Whether an order can have a place: a record from outside may say anything. Without kilograms it is done. */
+static bool order_can_be(const struct event_state_order *is)
+{
+	bool sleeps = is->state == ORDER_SLEEPS;
+	return is->left_kg == 0 ||
+	       (is->left_kg > 0 && is->left_kg <= MARKET_KG_MAX && is->shown_now_kg > 0 &&
+		       is->shown_now_kg <= is->left_kg && is->price_micros > 0 &&
+		       is->price_micros <= MARKET_PRICE_MAX && is->stop_micros >= sleeps &&
+		       is->stop_micros <= MARKET_PRICE_MAX && is->trail_micros >= 0 &&
+		       is->trail_micros <= MARKET_PRICE_MAX && (!sleeps || !is->trail_micros || trail_mark(is) > 0) &&
+		       is->expires_us >= 0 && is->expires_us < INT64_MAX && is->number < END_NUMBER);
+}
+
 /* Puts an order where its state says. */
 static void seat(struct market *market, struct order *order)
 {
@@ -509,13 +522,6 @@ static enum err apply_order_placed(struct market *market, struct ledger *ledger,
 		order_find(market, said->order) ||
 		(sells ? !class_find(market, said->class_number) : !instrument_find(market, said->instrument)))
 		return invalid(info, "an order is out of order");
-	enum err err =
-		sells ? ledger_move_all(ledger, undo, &event->lists, said->kg, held(said->org), listed(said->org), info)
-		      : leg_pay(ledger, undo, market->venues[said->market - 1].asset, said->reserved_micros,
-				held(said->org), reserved(said->org), info);
-	if (err)
-		return err;
-	number_set(market, undo, &market->order_number, said->number);
 	struct event_state_order is = {.order = said->order,
 		.org = said->org,
 		.number = said->number,
@@ -543,6 +549,15 @@ static enum err apply_order_placed(struct market *market, struct ledger *ledger,
 		.post_only = said->post_only,
 		.hidden = said->hidden,
 		.state = said->state};
+	if (!order_can_be(&is))
+		return invalid(info, "an order cannot be");
+	enum err err =
+		sells ? ledger_move_all(ledger, undo, &event->lists, said->kg, held(said->org), listed(said->org), info)
+		      : leg_pay(ledger, undo, market->venues[said->market - 1].asset, said->reserved_micros,
+				held(said->org), reserved(said->org), info);
+	if (err)
+		return err;
+	number_set(market, undo, &market->order_number, said->number);
 	order_add(market, &is);
 	undo_push(undo, order_add_revert, market, &is.order, sizeof is.order);
 	if (is.state == ORDER_SLEEPS)
@@ -635,7 +650,6 @@ static enum err apply_traded(struct market *market, struct ledger *ledger, struc
 	enum err err = settle(market, ledger, undo, event, info);
 	if (err)
 		return err;
-	number_set(market, undo, &market->trade_number, said->trade);
 	struct event_state_order makes = maker->is, takes = taker->is;
 	struct event_state_order *buys = said->taker_side == ORDER_BUY ? &takes : &makes;
 	buys->reserved_micros -=
@@ -647,6 +661,9 @@ static enum err apply_traded(struct market *market, struct ledger *ledger, struc
 	takes.shown_now_kg = shown < takes.left_kg ? shown : takes.left_kg;
 	if (said->refreshed)
 		makes.rank = event->header.number;
+	if (!order_can_be(&makes) || !order_can_be(&takes))
+		return invalid(info, "a trade leaves an order that cannot be");
+	number_set(market, undo, &market->trade_number, said->trade);
 	order_become(market, undo, maker, &makes);
 	order_become(market, undo, order_find(market, said->taker), &takes);
 	last_set(market, undo, class, said);
@@ -785,6 +802,8 @@ static enum err apply_order_reduced(struct market *market, struct ledger *ledger
 		is.minimum_kg = is.left_kg;
 	if (order_is_ending(market, &is))
 		is.state = ORDER_TAKES; /* it leaves the book, and an order_work takes the rest */
+	if (!order_can_be(&is))
+		return invalid(info, "an order that is left cannot be");
 	order_become(market, undo, order, &is);
 	return ERR_OK;
 }
@@ -794,7 +813,7 @@ static enum err apply_order_amended(struct market *market, struct ledger *ledger
 {
 	const struct event_order_amended *said = &event->order_amended;
 	struct order *order = order_find(market, said->order);
-	if (!order || !id_equal(order->is.org, said->org) || said->kg < order->is.left_kg)
+	if (!order || !id_equal(order->is.org, said->org) || said->kg < order->is.left_kg || said->kg > MARKET_KG_MAX)
 		return invalid(info, "an amendment lowers what order_reduced lowers");
 	struct event_state_order is = order->is;
 	int64_t more_kg = said->kg - is.left_kg;
@@ -817,6 +836,8 @@ static enum err apply_order_amended(struct market *market, struct ledger *ledger
 	is.rank = event->header.number;
 	if (is.state == ORDER_RESTS)
 		is.state = ORDER_TAKES;
+	if (!order_can_be(&is))
+		return invalid(info, "an amended order cannot be");
 	order_become(market, undo, order, &is);
 	return ERR_OK;
 }
@@ -830,6 +851,8 @@ static enum err apply_order_woken(
 	struct event_state_order is = order->is;
 	is.state = ORDER_TAKES;
 	is.price_micros = event->order_woken.price_micros;
+	if (!order_can_be(&is))
+		return invalid(info, "a woken order cannot be");
 	order_become(market, undo, order, &is);
 	return ERR_OK;
 }
@@ -842,6 +865,8 @@ static enum err apply_order_trailed(
 		return invalid(info, "an order trails that does not");
 	struct event_state_order is = order->is;
 	is.stop_micros = event->order_trailed.stop_micros;
+	if (!order_can_be(&is))
+		return invalid(info, "a stop trails to where it cannot be");
 	order_become(market, undo, order, &is);
 	return ERR_OK;
 }
@@ -881,12 +906,10 @@ static enum err take_instrument(struct market *market, const struct event *event
 static enum err take_order(struct market *market, const struct event *event, struct err_info *info)
 {
 	const struct event_state_order *is = &event->state_order;
-	bool sells = is->side == ORDER_SELL, sleeps = is->state == ORDER_SLEEPS;
+	bool sells = is->side == ORDER_SELL;
 	if (!venue_find(market, is->market) || id_is_none(is->order) || order_find(market, is->order) ||
 		(sells ? !class_find(market, is->class_number) : !instrument_find(market, is->instrument)) ||
-		is->left_kg <= 0 || is->shown_now_kg <= 0 || is->shown_now_kg > is->left_kg ||
-		(sleeps ? is->stop_micros : is->price_micros) <= 0 || book_find(market->book, is->number) ||
-		(sleeps && is->trail_micros && trail_mark(is) <= 0) || is->expires_us < 0 || is->number >= END_NUMBER)
+		is->left_kg == 0 || !order_can_be(is) || book_find(market->book, is->number))
 		return invalid(info, "an order cannot be");
 	order_add(market, is);
 	market->look = true;

@@ -513,6 +513,19 @@ static enum err pay(struct ledger *ledger, struct undo *undo, struct code8 curre
 				   : invalid(info, "money of no currency, or less than none");
 }
 
+/* Whether a contract's rows can be: a record from outside may say anything. */
+static bool rows_can_be(const struct record_lists *lists)
+{
+	bool good = lists->delivery_count > 0;
+	for (size_t i = 0; i < lists->delivery_count; i++) {
+		const struct delivery *row = &lists->deliveries[i];
+		good = good && row->kg > 0 && row->kg <= MARKET_KG_MAX && row->delivered_kg >= 0 &&
+		       row->delivered_kg <= row->kg && row->tendered_kg >= 0 && row->price_micros > 0 &&
+		       row->price_micros <= MARKET_PRICE_MAX && row->state < DELIVERY_STATE_COUNT;
+	}
+	return good;
+}
+
 static enum err apply_offered(
 	struct contracts *contracts, struct undo *undo, const struct event *event, struct err_info *info)
 {
@@ -529,7 +542,7 @@ static enum err apply_offered(
 		.make_good_us = said->make_good_us,
 		.penalty_ppm = said->penalty_ppm,
 		.expires_us = said->expires_us};
-	if (id_is_none(is.contract) || offtake_find(contracts, is.contract) || !event->lists.delivery_count)
+	if (id_is_none(is.contract) || offtake_find(contracts, is.contract) || !rows_can_be(&event->lists))
 		return invalid(info, "a contract is offered twice, or without deliveries");
 	return offtake_add(contracts, undo, &is, &event->lists);
 }
@@ -690,9 +703,7 @@ static enum err take_offtake(
 	struct contracts *contracts, struct undo *undo, const struct event *event, struct err_info *info)
 {
 	const struct event_state_offtake *is = &event->state_offtake;
-	bool good = !id_is_none(is->contract) && !offtake_find(contracts, is->contract) && event->lists.delivery_count;
-	for (size_t i = 0; i < event->lists.delivery_count; i++)
-		good = good && event->lists.deliveries[i].state < DELIVERY_STATE_COUNT;
+	bool good = !id_is_none(is->contract) && !offtake_find(contracts, is->contract) && rows_can_be(&event->lists);
 	return good ? offtake_add(contracts, undo, is, &event->lists) : invalid(info, "a contract cannot be");
 }
 

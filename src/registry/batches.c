@@ -263,7 +263,8 @@ enum err apply_batch_reversed(struct registry *registry, struct ledger *ledger, 
 	struct debt *debt = debt_get(registry, batch->issued.org, batch->issued.durability);
 	if (!debt)
 		return ERR_NO_MEMORY;
-	if (debt->kg > INT64_MAX - said->debt_kg)
+	int64_t uncovered_kg = debt->uncovered_kg + said->kg - said->cancelled_kg;
+	if (debt->kg > INT64_MAX - said->debt_kg || uncovered_kg > debt->kg + said->debt_kg)
 		return journal_invalid(info, "a debt is out of range");
 	enum err err = buffer_cancel(registry, ledger, undo, event);
 	if (err)
@@ -282,7 +283,7 @@ enum err apply_batch_reversed(struct registry *registry, struct ledger *ledger, 
 		batch->chain_kg -= said->kg;
 	}
 	debt->kg += said->debt_kg;
-	debt->uncovered_kg += said->kg - said->cancelled_kg;
+	debt->uncovered_kg = uncovered_kg;
 	return ERR_OK;
 }
 

@@ -369,7 +369,8 @@ enum err apply_buffer_topped_up(struct registry *registry, struct ledger *ledger
 	const struct event_buffer_topped_up *said = &event->buffer_topped_up;
 	struct debt *debt = debt_find(registry, said->org, said->durability);
 	if (!debt || said->kg <= 0 || debt->kg < said->kg || said->cancelled_kg < 0 || said->cancelled_kg > said->kg ||
-		said->cancelled_kg > debt->uncovered_kg)
+		said->cancelled_kg > debt->uncovered_kg ||
+		debt->uncovered_kg - said->cancelled_kg > debt->kg - said->kg)
 		return journal_invalid(info, "a top-up pays no debt");
 	enum err err = top_up_move(registry, ledger, undo, event, info);
 	if (err)
