@@ -473,23 +473,25 @@ class Check:
 
 
 def run(histories, seconds=None):
-    """As many histories as are asked for, or as the seconds hold; one of each kind of operation at least."""
+    """As many histories as are asked for, or as the seconds hold, and then until there was one of each kind of operation."""
     seed, end, told = seed_from_environment(), time.monotonic() + (seconds or 10 ** 9), time.monotonic()
     counts, done = collections.Counter(), 0
-    while done < histories and time.monotonic() < end:
+    missing = lambda: [kind for kind in (*KINDS, "trade") if not counts[kind] and kind != "other body"]
+    more = lambda: done < histories and (time.monotonic() < end or missing())
+    while more():
         with scratch() as folder:
             world = World(folder)
             try:
-                while done < histories and time.monotonic() < end and not world.worn():
-                    start = world.position
+                while more() and not world.worn():
+                    start, traded = world.position, len(world.model.trades)
                     log = world.history(f"{seed}/{done}", done % 2)
                     Check(world, start, log).all()
                     counts.update(o.kind if o.done else f"{o.kind}: {o.refusal}" for o in log)
+                    counts["trade"] += len(world.model.trades) - traded
                     done += 1
                     if time.monotonic() > told + TELL_EACH:
                         told = time.monotonic()
                         print(f"{done} of {histories} done", file=sys.stderr, flush=True)
-                counts["trade"] += len(world.model.trades)
             except BaseException:
                 print(f"history {done} of seed {seed} failed", flush=True)
                 raise
@@ -497,8 +499,7 @@ def run(histories, seconds=None):
                 world.stop()
     print(f"histories of {CLIENTS} clients × {OPERATIONS} operations, seed {seed}: {done} done of {histories} asked")
     print("  " + ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items())))
-    missing = [kind for kind in (*KINDS, "trade") if not counts[kind] and kind != "other body"]
-    assert not missing and counts["other body: command-reused"], f"kinds that were never carried out: {missing}"
+    assert not missing() and counts["other body: command-reused"], f"kinds that were never carried out: {missing()}"
 
 
 if __name__ == "__main__":
