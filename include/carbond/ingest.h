@@ -13,6 +13,7 @@
 struct ingest;
 
 #define INGEST_CONNECTIONS_MAX 16
+#define INGEST_SESSION_LEASE   "mqtt." /* and a node's name: the lease of who may use its client ids */
 
 struct ingest_options {
 	struct store *store;

@@ -45,6 +45,10 @@ struct store_collection {
 	int64_t retention_us;                /* age of it; 0: the member is the expiry itself */
 	const char *shard_key;               /* member that a cluster shards on */
 	bool watched;                        /* store_options.changed is told of every change of its rows */
+	/* Its rows say what is so at the moment (a lease, a cursor), and who is refused reads anew. So the write of one such row
+	 * which another has written over before its outcome was known is refused as one that came too late, and one of which
+	 * nothing is known in time is ERR_BUSY; elsewhere both stop the process (ERR_STORE_LATCHED). */
+	bool momentary;
 	const char *doc;
 };
 

@@ -268,7 +268,8 @@ static void stop_identity(void *context)
 static enum err start_members(void *context, struct err_info *info)
 {
 	struct daemon *daemon = context;
-	const struct members_options options = {.store = daemon->store, .node = daemon->conf->node};
+	const struct members_options options = {
+		.store = daemon->store, .node = daemon->conf->node, .left_behind = INGEST_SESSION_LEASE};
 
 	return store_is_shared(daemon->store) ? members_start(&options, &daemon->members, info) : ERR_OK;
 }

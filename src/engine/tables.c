@@ -37,6 +37,7 @@ const struct store_collection cursors_collection = {.name = "cursors",
 	.row_size = sizeof(struct cursor_row),
 	.key = {"name"},
 	.shard_key = "name",
+	.momentary = true,
 	.doc = "How far the consumers of the journal are"};
 
 const struct store_collection view_cursors_collection = {.name = "view_cursors",
@@ -45,6 +46,7 @@ const struct store_collection view_cursors_collection = {.name = "view_cursors",
 	.row_size = sizeof(struct cursor_row),
 	.key = {"name"},
 	.shard_key = "name",
+	.momentary = true,
 	.doc = "How far the consumers that can be rebuilt are"};
 
 /* ---- actors ---- */

@@ -18,6 +18,7 @@ struct left {
 	char node[MEMBER_NAME_SIZE];
 	struct lease *lease;
 	bool draining, drained;
+	int64_t drained_us; /* monotonic */
 	struct connection connections[INGEST_CONNECTIONS_MAX];
 };
 
@@ -33,12 +34,16 @@ struct sessions {
 	size_t left_count;
 };
 
+/* A node that has no lease never had a session, or is about to be forgotten. */
 static struct lease *lease_of(const struct ingest *ingest, const char *node)
 {
 	char name[MEMBER_NAME_SIZE + 8];
-	snprintf(name, sizeof name, "mqtt.%s", node);
-	return lease_new(
-		&(struct lease_options){.store = ingest->store, .name = name, .holder = ingest->node, .heir = true});
+	snprintf(name, sizeof name, INGEST_SESSION_LEASE "%s", node);
+	return lease_new(&(struct lease_options){.store = ingest->store,
+		.name = name,
+		.holder = ingest->node,
+		.heir = true,
+		.standing_only = strcmp(node, ingest->node) != 0});
 }
 
 /* ---- our own ---- */
@@ -107,14 +112,19 @@ static enum err left_look(struct sessions *sessions, struct left *left, struct e
 	enum err err = lease_try(left->lease, &held, info);
 	if (left->draining && !held)
 		drain_stop(left);
-	if (err || !held || left->drained)
+	if (err || !held)
 		return err;
+	if (left->drained) {
+		bool kept = clock_monotonic_us() - left->drained_us < members_kept_us(sessions->ingest->members);
+		return kept ? ERR_OK : lease_remove(left->lease, info); /* and then the node is forgotten, too */
+	}
 	if (!left->draining)
 		return drain_start(sessions, left, info);
 	if (is_drained(sessions, left)) {
-		/* the lease is kept: nobody need look again before the node is back */
+		/* the lease is kept for now: nobody need look again before the node is back */
 		drain_stop(left);
 		left->drained = true;
+		left->drained_us = clock_monotonic_us();
 	}
 	return ERR_OK;
 }
@@ -127,7 +137,7 @@ static struct left *find(struct sessions *sessions, const char *node)
 	return NULL;
 }
 
-static void forget(struct sessions *sessions, size_t number)
+static void let_go(struct sessions *sessions, size_t number)
 {
 	struct left *left = sessions->left[number];
 	struct err_info info = {0};
@@ -137,6 +147,14 @@ static void forget(struct sessions *sessions, size_t number)
 	lease_free(&left->lease);
 	free(left);
 	sessions->left[number] = sessions->left[--sessions->left_count];
+}
+
+static bool is_among(char names[MEMBERS_MAX][MEMBER_NAME_SIZE], size_t count, const char *node)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(names[i], node) == 0)
+			return true;
+	return false;
 }
 
 static enum err gone_look(struct sessions *sessions, struct err_info *info)
@@ -159,8 +177,8 @@ static enum err gone_look(struct sessions *sessions, struct err_info *info)
 		sessions->left[sessions->left_count++] = left;
 	}
 	for (size_t i = sessions->left_count; i-- > 0;)
-		if (members_has(ingest->members, sessions->left[i]->node))
-			forget(sessions, i);
+		if (!is_among(names, count, sessions->left[i]->node)) /* it is alive, or forgotten */
+			let_go(sessions, i);
 	for (size_t i = 0; i < sessions->left_count && !err; i++)
 		err = left_look(sessions, sessions->left[i], info);
 	return err;
@@ -182,7 +200,7 @@ static void run(void *argument)
 	} while (turns_wait(sessions->turns, LEASE_BEAT_US));
 	struct err_info info = {0};
 	while (sessions->left_count)
-		forget(sessions, 0);
+		let_go(sessions, 0);
 	own_stop(sessions);
 	if (lease_release(sessions->lease, &info) != ERR_OK)
 		log_failure("mqtt_session_not_released", &info, NULL);

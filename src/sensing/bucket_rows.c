@@ -158,6 +158,7 @@ const struct store_collection bucket_owners_collection = {.name = "bucket_owners
 	.row_size = sizeof(struct owner_row),
 	.key = {"partition"},
 	.shard_key = "partition",
+	.momentary = true,
 	.doc = "Who builds the buckets of a shard, and what of the readings logs they hold"};
 const struct store_collection close_requests_collection = {.name = "close_requests",
 	.class = STORE_READINGS,

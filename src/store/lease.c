@@ -28,6 +28,7 @@ const struct store_collection leases_collection = {.name = "leases",
 	.row_size = sizeof(struct lease_row),
 	.key = {"name"},
 	.shard_key = "name",
+	.momentary = true,
 	.doc = "Which daemon does what only one may do at a time"};
 
 const struct store_collection *const lease_collections[] = {&leases_collection, NULL};
@@ -38,7 +39,7 @@ struct lease {
 	char name[NAME_SIZE], holder[HOLDER_SIZE], address[ADDRESS_SIZE];
 	int64_t (*clock_us)(void *context);
 	void *context;
-	bool heir;
+	bool heir, standing_only;
 
 	/* the thread that tries */
 	bool held;                     /* the row is ours, as far as we know */
@@ -76,6 +77,7 @@ struct lease *lease_new(const struct lease_options *options)
 	lease->clock_us = options->clock_us ? options->clock_us : kernel_clock_us;
 	lease->context = options->context;
 	lease->heir = options->heir;
+	lease->standing_only = options->standing_only;
 	lease->moved_us = NEVER;
 	atomic_init(&lease->until_us, NEVER);
 	atomic_init(&lease->term, 0);
@@ -170,7 +172,8 @@ static enum err look(struct lease *lease, bool *ret_free, struct err_info *info)
 		lease->moved_us = now_us;
 	lease->seen_term = term;
 	lease->seen_beat = beat;
-	*ret_free = absent || released || inherited || now_us - lease->moved_us >= LEASE_FREE_US;
+	*ret_free = (absent && !lease->standing_only) || released || inherited ||
+		    (!absent && now_us - lease->moved_us >= LEASE_FREE_US);
 	return ERR_OK;
 }
 
@@ -215,5 +218,22 @@ enum err lease_release(struct lease *lease, struct err_info *info)
 	if (!held)
 		return ERR_OK;
 	enum err err = row_write(lease, lease->seen_term, true, info);
+	return err == ERR_CONDITION_FAILED ? ERR_OK : err;
+}
+
+enum err lease_remove(struct lease *lease, struct err_info *info)
+{
+	const struct lease_row row = {.name = lease->name};
+	const struct store_change change = {.collection = &leases_collection,
+		.row = &row,
+		.verb = STORE_DELETE,
+		.condition = STORE_EQUALS,
+		.field = "beat",
+		.value = lease->seen_beat};
+	bool held = lease->held;
+	forget(lease);
+	if (!held)
+		return ERR_OK;
+	enum err err = store_write(lease->store, &change, 1, NULL, info);
 	return err == ERR_CONDITION_FAILED ? ERR_OK : err;
 }

@@ -20,12 +20,14 @@ struct member {
 	int64_t term, beat;
 	int64_t moved_us; /* when they were first seen so */
 	bool released, alive;
+	bool stands; /* its row was there at the last look */
 };
 
 struct members {
 	/* constant */
 	struct store *store;
-	char node[MEMBER_NAME_SIZE];
+	char node[MEMBER_NAME_SIZE], left_behind[MEMBER_NAME_SIZE];
+	int64_t kept_us;
 	struct lease *lease;
 	struct turns *turns;
 
@@ -71,6 +73,15 @@ static void take_row(struct members *members, const struct lease_row *row, int64
 	member->term = row->term;
 	member->beat = row->beat;
 	member->released = !row->holder;
+	member->stands = true;
+}
+
+/* Under the lock: whoever has no row any more was forgotten by this daemon or another. */
+static void drop_rowless(struct members *members)
+{
+	for (size_t i = members->count; i-- > 0;)
+		if (!members->rows[i].stands)
+			members->rows[i] = members->rows[--members->count];
 }
 
 static void judge(struct members *members, int64_t now_us)
@@ -104,8 +115,11 @@ static enum err look(struct members *members, struct err_info *info)
 	if (!err) {
 		int64_t now_us = now_of();
 		pthread_mutex_lock(&members->lock);
+		for (size_t i = 0; i < members->count; i++)
+			members->rows[i].stands = false;
 		for (size_t i = 0; i < count; i++)
 			take_row(members, (const struct lease_row *)rows + i, now_us);
+		drop_rowless(members);
 		judge(members, now_us);
 		pthread_mutex_unlock(&members->lock);
 	}
@@ -113,11 +127,61 @@ static enum err look(struct members *members, struct err_info *info)
 	return err;
 }
 
+/* ---- forgetting ---- */
+
+static bool left_anything_behind(struct members *members, const char *node)
+{
+	char name[2 * MEMBER_NAME_SIZE];
+	struct lease_row row;
+	struct err_info ignored;
+	snprintf(name, sizeof name, "%s%s", members->left_behind, node);
+	struct arena *arena = members->left_behind[0] ? arena_new(0) : NULL;
+	bool none = !members->left_behind[0] ||
+		    (arena && lease_read(members->store, name, arena, &row, &ignored) == ERR_NOT_FOUND);
+	arena_free(&arena);
+	return !none;
+}
+
+/* Its row goes, if it has not beaten since. */
+static enum err forget(struct members *members, const struct member *member, struct err_info *info)
+{
+	char name[MEMBER_NAME_SIZE + sizeof PREFIX];
+	snprintf(name, sizeof name, PREFIX "%s", member->name);
+	const struct lease_row row = {.name = name};
+	const struct store_change change = {.collection = &leases_collection,
+		.row = &row,
+		.verb = STORE_DELETE,
+		.condition = STORE_EQUALS,
+		.field = "beat",
+		.value = member->beat};
+	enum err err = store_write(members->store, &change, 1, NULL, info);
+	if (!err)
+		log_line(LOG_LEVEL_INFO, "member_forgotten", "a daemon that is gone for good is forgotten", "node",
+			member->name, NULL);
+	return err == ERR_CONDITION_FAILED ? ERR_OK : err;
+}
+
+/* The rows are this thread's to change, so it reads them without the lock. */
+static enum err forget_some(struct members *members, struct err_info *info)
+{
+	int64_t now_us = now_of();
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < members->count && !err; i++) {
+		const struct member *member = &members->rows[i];
+		if (!member->alive && strcmp(member->name, members->node) != 0 &&
+			now_us - member->moved_us >= members->kept_us && !left_anything_behind(members, member->name))
+			err = forget(members, member, info);
+	}
+	return err;
+}
+
 static enum err turn(struct members *members, struct err_info *info)
 {
 	bool held;
 	enum err err = lease_try(members->lease, &held, info);
-	return err ? err : look(members, info);
+	if (!err)
+		err = look(members, info);
+	return err ? err : forget_some(members, info);
 }
 
 /* ---- the thread ---- */
@@ -132,6 +196,11 @@ static void run(void *argument)
 			log_failure("members_failed", &info, NULL);
 		members->last_fault = err;
 	}
+}
+
+int64_t members_kept_us(const struct members *members)
+{
+	return members->kept_us;
 }
 
 bool members_alive(const struct members *members)
@@ -197,6 +266,9 @@ enum err members_start(const struct members_options *options, struct members **r
 	*ret_members = members;
 	members->store = options->store;
 	snprintf(members->node, sizeof members->node, "%s", options->node);
+	snprintf(members->left_behind, sizeof members->left_behind, "%s",
+		options->left_behind ? options->left_behind : "");
+	members->kept_us = options->kept_us ? options->kept_us : MEMBERS_KEPT_US;
 	snprintf(name, sizeof name, PREFIX "%s", options->node);
 	pthread_mutex_init(&members->lock, NULL);
 	members->lease = lease_new(&(struct lease_options){.store = options->store,

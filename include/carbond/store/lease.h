@@ -37,6 +37,7 @@ struct lease_options {
 	/* What an earlier process of this holder held is free at once: the caller has made sure that it has ended (the lock on the
 	 * data directory). */
 	bool heir;
+	bool standing_only; /* a lease that has no row is not free */
 	/* For tests: a clock in µs that never goes back; NULL: the kernel's. */
 	int64_t (*clock_us)(void *context);
 	void *context;
@@ -55,6 +56,9 @@ void lease_free(struct lease **lease);
 enum err lease_try(struct lease *lease, bool *ret_held, struct err_info *info) MUST_CHECK;
 /* Gives the lease back, so that another may take it at once. Nothing where it is not held. Same thread as lease_try. */
 enum err lease_release(struct lease *lease, struct err_info *info) MUST_CHECK;
+/* As lease_release, but its row goes: nothing is known of the lease any more. Terms begin at 1 again where it is taken after that, so
+ * only for what nobody fences by them. */
+enum err lease_remove(struct lease *lease, struct err_info *info) MUST_CHECK;
 
 /* Whether this daemon holds the lease now, by its own clock; never blocks. Any thread. */
 bool lease_holds(const struct lease *lease);

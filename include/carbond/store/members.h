@@ -4,10 +4,14 @@
 #ifndef CARBOND_STORE_MEMBERS_H
 #define CARBOND_STORE_MEMBERS_H
 
+#include "carbond/base/clock.h"
 #include "carbond/store/lease.h"
 
-#define MEMBERS_MAX      32 /* daemons on one store, those that are gone for good included */
+#define MEMBERS_MAX      32 /* daemons on one store, those that are gone but not forgotten included */
 #define MEMBER_NAME_SIZE 32
+/* A node that is gone is forgotten, and its row deleted, when one of the others has seen nothing of it for so long, by its own clock
+ * and since its own start. If it starts again it is a new one. */
+#define MEMBERS_KEPT_US CLOCK_US_PER_DAY
 
 struct members;
 
@@ -15,6 +19,9 @@ struct members_options {
 	struct store *store;
 	const char *node;    /* this daemon */
 	const char *address; /* where the others reach it; NULL: nowhere */
+	/* A node of which a lease `<this><node>` stands is not forgotten: what it left behind is not done with. NULL: none. */
+	const char *left_behind;
+	int64_t kept_us; /* for tests; 0: MEMBERS_KEPT_US */
 };
 
 /* Takes `node.<node>`, which an earlier process of this node may have held: the caller has the lock on the data directory, so
@@ -31,7 +38,9 @@ bool members_alive(const struct members *members);
 size_t members_count(struct members *members, char ret_names[MEMBERS_MAX][MEMBER_NAME_SIZE]);
 /* Whether that node is alive. Any thread. */
 bool members_has(struct members *members, const char *node);
-/* Nodes that once were and are gone, in order of their names. Any thread. */
+/* Nodes that once were, are gone and are not forgotten yet, in order of their names. Any thread. */
 size_t members_gone(struct members *members, char ret_names[MEMBERS_MAX][MEMBER_NAME_SIZE]);
+/* How long a node that is gone is kept. Any thread. */
+int64_t members_kept_us(const struct members *members);
 
 #endif

@@ -167,6 +167,12 @@ static enum mongo_fate try_once(struct attempt *attempt, struct err_info *info)
 	return run_transaction(attempt, info);
 }
 
+/* Whether its row stood for a while or never makes no difference to who writes it. */
+static bool is_momentary(const struct store_job *job)
+{
+	return mongo_is_one(job) && job->changes[0].table->collection->momentary;
+}
+
 /* The final no to a try that follows one in doubt, which may be what it collided with. */
 static void judge_refusal(struct attempt *attempt, struct err_info *info)
 {
@@ -177,7 +183,8 @@ static void judge_refusal(struct attempt *attempt, struct err_info *info)
 	if (attempt->done)
 		return;
 	*info = kept;
-	if (attempt->doubtful && mongo_is_one(attempt->job) && refusal == ERR_CONDITION_FAILED) {
+	if (attempt->doubtful && mongo_is_one(attempt->job) && !is_momentary(attempt->job) &&
+		refusal == ERR_CONDITION_FAILED) {
 		/* ours may have stood until another wrote over it: only a process that reads anew can know */
 		err_set(info, ERR_STORE_LATCHED, NULL, "it cannot be told whether a row of %s was written",
 			attempt->job->changes[0].table->collection->name);
@@ -214,7 +221,7 @@ static void judge(struct attempt *attempt, enum mongo_fate fate, struct err_info
 static enum err give_up(struct attempt *attempt, struct err_info *info)
 {
 	struct err_info last = *info;
-	if (!attempt->doubtful)
+	if (!attempt->doubtful || is_momentary(attempt->job))
 		return err_set(info, ERR_BUSY, NULL, "%.200s", last.detail);
 	err_set(info, ERR_STORE_LATCHED, NULL, "a write's outcome stayed unknown: %.200s", last.detail);
 	mongo_latch(attempt->use.back, info);

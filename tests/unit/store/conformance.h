@@ -773,6 +773,8 @@ LEASE_CASE(lease_is_taken_over)
 LEASE_CASE(lease_is_inherited)
 LEASE_CASE(lease_of_a_holder_that_slept)
 LEASE_CASE(lease_is_released)
+LEASE_CASE(lease_is_removed)
+LEASE_CASE(members_are_forgotten)
 LEASE_CASE(lease_is_raced_for)
 
 /* ---- the table ---- */
@@ -803,6 +805,8 @@ static const struct conformance_case conformance_cases[] = {
 	{"a killed holder's lease is inherited", case_lease_is_inherited},
 	{"a lease that its holder slept through", case_lease_of_a_holder_that_slept},
 	{"a lease is released", case_lease_is_released},
+	{"a lease is removed", case_lease_is_removed},
+	{"a member that is gone for good is forgotten", case_members_are_forgotten},
 	{"8 daemons race for a lease", case_lease_is_raced_for},
 	{"a backup of a live store is of one moment", case_backup_of_a_live_store},
 	{"a backup grows in steps", case_backup_in_steps},

@@ -3,7 +3,7 @@
 #ifndef STORE_LEASES_H
 #define STORE_LEASES_H
 
-#include "carbond/store/lease.h"
+#include "carbond/store/members.h"
 #include "things.h"
 
 /* A daemon with a clock of its own. */
@@ -14,7 +14,7 @@ struct leaser {
 
 static inline int64_t leaser_clock(void *context)
 {
-	return ((struct leaser *)context)->now_us;
+	return __atomic_load_n(&((struct leaser *)context)->now_us, __ATOMIC_SEQ_CST);
 }
 
 static inline void leaser_start(struct leaser *leaser, struct store *store, const char *node, int64_t now_us)
@@ -171,6 +171,126 @@ static inline void lease_is_released(struct store *store)
 	lease_free(&a.lease);
 	lease_free(&b.lease);
 	lease_free(&again.lease);
+}
+
+/* What was removed is nobody's and has no row; who takes only what stands leaves it alone. */
+static inline void lease_is_removed(struct store *store)
+{
+	struct leaser a, b, careful;
+	struct err_info info = {.code = ERR_OK};
+	struct lease_row row;
+	struct arena *arena = arena_new(0);
+	struct lease_options options = {.store = store,
+		.name = "journal.0",
+		.holder = "c",
+		.address = "http://127.0.0.1:8080",
+		.standing_only = true,
+		.clock_us = leaser_clock,
+		.context = &careful};
+	leaser_start(&a, store, "a", 0);
+	leaser_start(&b, store, "b", 0);
+	careful.now_us = 0;
+	careful.lease = lease_new(&options);
+	assert_non_null(careful.lease);
+	assert_true(leaser_tries(&a));
+	assert_false(leaser_tries(&b));
+	assert_false(leaser_tries(&careful));
+	assert_ok(lease_remove(b.lease, &info), &info); /* not b's to remove */
+	assert_lease(store, "a", 1);
+	assert_ok(lease_remove(a.lease, &info), &info);
+	assert_false(lease_holds(a.lease));
+	assert_int_equal(lease_read(store, "journal.0", arena, &row, &info), ERR_NOT_FOUND);
+	for (int i = 0; i < 3; i++) {
+		assert_false(leaser_tries(&careful));
+		careful.now_us += LEASE_FREE_US;
+	}
+	assert_true(leaser_tries(&b));
+	assert_lease(store, "b", 1);
+	assert_false(leaser_tries(&careful));
+	careful.now_us += LEASE_FREE_US;
+	assert_true(leaser_tries(&careful));
+	/* b was paused meanwhile: what it removes is its own no longer */
+	assert_ok(lease_remove(b.lease, &info), &info);
+	assert_lease(store, "c", 2);
+	arena_free(&arena);
+	lease_free(&a.lease);
+	lease_free(&b.lease);
+	lease_free(&careful.lease);
+}
+
+/* ---- members ---- */
+
+#define MEMBER_KEPT_US (4 * LEASE_BEAT_US)
+
+static inline struct members *member_start(struct store *store, const char *node)
+{
+	struct members *members = NULL;
+	struct err_info info = {.code = ERR_OK};
+	struct members_options options = {
+		.store = store, .node = node, .left_behind = "session.", .kept_us = MEMBER_KEPT_US};
+	assert_ok(members_start(&options, &members, &info), &info);
+	return members;
+}
+
+static inline void member_wait(struct members *members, size_t gone)
+{
+	int64_t deadline_us = clock_monotonic_us() + 60 * CLOCK_US_PER_SECOND;
+	while (members_gone(members, NULL) != gone) {
+		assert_true(clock_monotonic_us() < deadline_us);
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+}
+
+static inline bool has_row(struct store *store, const char *name)
+{
+	struct err_info info;
+	struct lease_row row;
+	struct arena *arena = arena_new(0);
+	enum err err = lease_read(store, name, arena, &row, &info);
+	arena_free(&arena);
+	assert_true(err == ERR_OK || err == ERR_NOT_FOUND);
+	return err == ERR_OK;
+}
+
+static inline void row_wait(struct store *store, const char *name)
+{
+	int64_t deadline_us = clock_monotonic_us() + 60 * CLOCK_US_PER_SECOND;
+	while (has_row(store, name)) {
+		assert_true(clock_monotonic_us() < deadline_us);
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+}
+
+/* A member that has gone for good is forgotten, with its row, by all; one that has left something behind when that is done with; one that
+ * comes back is a member again. */
+static inline void members_are_forgotten(struct store *store)
+{
+	struct err_info info = {.code = ERR_OK};
+	struct members *a = member_start(store, "a"), *b = member_start(store, "b"), *c = member_start(store, "c");
+	struct lease_options options = {.store = store, .name = "session.b", .holder = "a"};
+	struct lease *left = lease_new(&options);
+	bool held = false;
+	assert_non_null(left);
+	assert_ok(lease_try(left, &held, &info), &info);
+	assert_true(held);
+	members_stop(&b);
+	members_stop(&c);
+	row_wait(store, "node.c"); /* it has left nothing behind */
+	member_wait(a, 1);
+	assert_true(has_row(store, "node.b"));
+	assert_ok(lease_remove(left, &info), &info);
+	row_wait(store, "node.b");
+	member_wait(a, 0);
+	b = member_start(store, "b");
+	int64_t deadline_us = clock_monotonic_us() + 60 * CLOCK_US_PER_SECOND;
+	while (!members_has(a, "b")) {
+		assert_true(clock_monotonic_us() < deadline_us);
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+	assert_true(members_alive(a) && members_count(a, NULL) == 2);
+	lease_free(&left);
+	members_stop(&a);
+	members_stop(&b);
 }
 
 /* ---- eight daemons find the same lease free at the same moment ---- */

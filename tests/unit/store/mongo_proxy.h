@@ -14,6 +14,7 @@ enum proxy_fault {
 	PROXY_CUT_ANSWER,  /* the server has done it, and nobody hears of it */
 	PROXY_DELAY,       /* the answer comes late */
 	PROXY_SWALLOW,     /* the answer never comes, and the connection stays */
+	PROXY_CUT_OFF, /* as PROXY_CUT_ANSWER, and then each write and find as PROXY_CUT_REQUEST until `off` is false */
 };
 
 struct proxy {
@@ -21,7 +22,7 @@ struct proxy {
 	pthread_t thread;
 	atomic_int fault; /* for the next message of any connection that writes */
 	atomic_int done;  /* so many faults have struck */
-	atomic_bool stop;
+	atomic_bool off, stop;
 };
 
 struct proxy_link {
@@ -62,14 +63,17 @@ static inline uint8_t *proxy_message(int from, size_t *ret_size)
 	return NULL;
 }
 
+/* The first name of the body: header, flags, kind, size, type. */
+static inline bool proxy_is(const uint8_t *message, size_t size, const char *verb)
+{
+	return size >= 32 && strncmp((const char *)message + 26, verb, size - 26) == 0;
+}
+
 static inline bool proxy_is_write(const uint8_t *message, size_t size)
 {
 	static const char *const verbs[] = {"insert", "update", "delete", "findAndModify", "commitTransaction"};
-	if (size < 32)
-		return false;
-	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0];
-		i++) /* the first name of the body: header, flags, kind, size, type */
-		if (strncmp((const char *)message + 26, verbs[i], size - 26) == 0)
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		if (proxy_is(message, size, verbs[i]))
 			return true;
 	return false;
 }
@@ -96,15 +100,20 @@ static inline bool proxy_exchange(struct proxy *proxy, int client, int server)
 	bool goes_on = false;
 	if (!request)
 		return false;
-	int fault = proxy_is_write(request, size) ? atomic_exchange(&proxy->fault, PROXY_NONE) : PROXY_NONE;
-	atomic_fetch_add(&proxy->done, fault != PROXY_NONE);
+	bool writes = proxy_is_write(request, size);
+	int fault = writes ? atomic_exchange(&proxy->fault, PROXY_NONE) : PROXY_NONE;
+	if (atomic_load(&proxy->off) && (writes || proxy_is(request, size, "find")))
+		fault = PROXY_CUT_REQUEST;
+	if (fault == PROXY_CUT_OFF)
+		atomic_store(&proxy->off, true);
 	if (fault != PROXY_CUT_REQUEST && proxy_send(server, request, size))
 		answer = proxy_message(server, &answer_size);
+	atomic_fetch_add(&proxy->done, fault != PROXY_NONE);
 	if (answer && fault == PROXY_DELAY)
 		nanosleep(&(struct timespec){.tv_nsec = 400000000}, NULL);
 	if (answer && fault == PROXY_SWALLOW)
 		goes_on = true;
-	else if (answer && fault != PROXY_CUT_ANSWER)
+	else if (answer && fault != PROXY_CUT_ANSWER && fault != PROXY_CUT_OFF)
 		goes_on = proxy_send(client, answer, answer_size);
 	free(request);
 	free(answer);
