@@ -166,6 +166,13 @@ int cli_status(int argc, char **argv)
 	return cli_ask(json_pack("{s:s}", "verb", "status"), NULL);
 }
 
+int cli_state(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	return cli_ask(json_pack("{s:s}", "verb", "state"), NULL);
+}
+
 int cli_checkpoint(int argc, char **argv)
 {
 	(void)argc;

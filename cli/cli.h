@@ -71,6 +71,7 @@ int cli_replay(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 /* admin.c: what the daemon on this machine does by its admin socket, or the carbond binary under the data directory's lock. */
 int cli_status(int argc, char **argv);
+int cli_state(int argc, char **argv);
 int cli_checkpoint(int argc, char **argv);
 int cli_confirm_clock(int argc, char **argv);
 int cli_backup(int argc, char **argv);

@@ -983,6 +983,13 @@ const struct cli_command cli_commands[] = {
 		.doc = "Shows what the daemon on this machine says of itself, by its admin socket",
 		.examples = "carbonctl status",
 		.run = cli_status},
+	{.noun = "state",
+		.doc = "Shows position and hash of the state that the daemon on this machine has come to: daemons on "
+		       "one store "
+		       "have the same hash at the same position, and so has `verify --journal` of an export that ends "
+		       "there",
+		.examples = "carbonctl state",
+		.run = cli_state},
 	{.noun = "verify",
 		.arguments = "FILE [--trust KEYS.json] [--registry ID] | --journal FILE [--state-hash HEX]",
 		.options = verify_options,

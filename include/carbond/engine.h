@@ -143,6 +143,13 @@ int64_t engine_views_position(struct engine *engine);
 /* Waits until the views hold `position` or `deadline_us` (monotonic): ERR_DEADLINE. For at-least (decision 12). */
 enum err engine_wait_position(struct engine *engine, int64_t position, int64_t deadline_us) MUST_CHECK;
 
+/* The hash of the whole state that this daemon has come to, by executing or by following, and the position that it belongs to: two daemons
+ * that are at one position have one hash, which is also that of the journal's replay (P8). The engine does nothing else while it makes
+ * it, about a second for a million records: for tests and operators who compare. ERR_BUSY where there is no state now; ERR_DEADLINE,
+ * ERR_STOPPING. Blocks; any thread but the engine's. */
+enum err engine_state_hash(struct engine *engine, int64_t deadline_us, int64_t *ret_position, struct hash *ret_hash,
+	struct err_info *info) MUST_CHECK;
+
 /* ---- reading the journal; blocks on the store ---- */
 
 /* Calls `each` for every event numbered ≥ from_position in order until it returns other than ERR_OK, and returns that. The

@@ -22,6 +22,7 @@
 #define REQUEST_BYTES_MAX (64u << 10)
 #define IDLE_US           (5 * CLOCK_US_PER_MINUTE)
 #define SEND_S            5
+#define STATE_US          (30 * CLOCK_US_PER_SECOND)
 
 struct connection {
 	int socket; /* −1: free */
@@ -90,6 +91,19 @@ static enum err checkpoint(struct daemon *daemon, json_t **ret_result, struct er
 	return err;
 }
 
+static enum err state(struct daemon *daemon, json_t **ret_result, struct err_info *info)
+{
+	char text[HASH_TEXT_SIZE];
+	struct hash hash;
+	int64_t position;
+	enum err err = engine_state_hash(daemon->engine, clock_monotonic_us() + STATE_US, &position, &hash, info);
+
+	if (!err)
+		*ret_result =
+			json_pack("{s:I, s:s}", "position", (json_int_t)position, "state_hash", hash_text(hash, text));
+	return err;
+}
+
 static enum err carry_out(
 	struct daemon *daemon, const char *verb, const json_t *request, json_t **ret_result, struct err_info *info)
 {
@@ -101,6 +115,8 @@ static enum err carry_out(
 		*ret_result = health_findings(daemon, clock_wall_us());
 		return ERR_OK;
 	}
+	if (strcmp(verb, "state") == 0)
+		return state(daemon, ret_result, info);
 	if (strcmp(verb, "backup") == 0)
 		return backup(daemon, request, ret_result, info);
 	if (strcmp(verb, "checkpoint") == 0)

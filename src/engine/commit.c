@@ -396,6 +396,7 @@ bool engine_turn(struct engine *engine, int64_t deadline_us)
 	commands_take(engine, count);
 	tick(engine);
 	pipeline_move(engine, false);
+	engine_hash_turn(engine);
 	return true;
 }
 

@@ -63,6 +63,41 @@ int64_t engine_views_position(struct engine *engine)
 
 /* ---- what it says of itself ---- */
 
+void engine_hash_turn(struct engine *engine)
+{
+	int64_t asked = atomic_load(&engine->hashed.asked);
+	struct hash hash = {{0}};
+	struct err_info ignored;
+	if (atomic_load(&engine->hashed.answered) == asked)
+		return;
+	engine_drain(engine); /* so that all of the state is durable */
+	enum err err = engine->state.rules && !engine->stale ? rules_state_hash(engine->state.rules, &hash, &ignored)
+							     : ERR_BUSY;
+	pthread_mutex_lock(&engine->lock);
+	engine->hashed.position = err ? 0 : (int64_t)rules_position(engine->state.rules);
+	engine->hashed.hash = hash;
+	engine->hashed.err = err;
+	atomic_store(&engine->hashed.answered, asked);
+	pthread_cond_broadcast(&engine->moved);
+	pthread_mutex_unlock(&engine->lock);
+}
+
+enum err engine_state_hash(
+	struct engine *engine, int64_t deadline_us, int64_t *ret_position, struct hash *ret_hash, struct err_info *info)
+{
+	int64_t asked = atomic_fetch_add(&engine->hashed.asked, 1) + 1;
+	mailbox_nudge(engine->mailbox);
+	if (!wait_for(engine, &engine->hashed.answered, asked, deadline_us, &engine->stopping))
+		return err_set(info, atomic_load(&engine->stopping) ? ERR_STOPPING : ERR_DEADLINE, "",
+			"the engine has not made the hash of its state in time");
+	pthread_mutex_lock(&engine->lock);
+	enum err err = engine->hashed.err;
+	*ret_position = engine->hashed.position;
+	*ret_hash = engine->hashed.hash;
+	pthread_mutex_unlock(&engine->lock);
+	return err ? err_set(info, err, "", "this daemon has no state now; try again") : ERR_OK;
+}
+
 void engine_confirm_clock(struct engine *engine)
 {
 	atomic_store(&engine->clock.confirm, true);

@@ -150,8 +150,15 @@ struct engine {
 	atomic_int_fast64_t state_kg[KG_STATE_COUNT];
 	atomic_bool stopping;
 	atomic_int stop_reason; /* enum err; ERR_OK: none */
-	pthread_mutex_t lock;   /* of `moved` alone: guards no data */
-	pthread_cond_t moved;   /* position or views_position has changed, or the engine stops */
+	pthread_mutex_t lock;   /* of `moved` and `hashed` */
+	pthread_cond_t moved;   /* position, views_position or `hashed` has changed, or the engine stops */
+
+	struct {
+		atomic_int_fast64_t asked, answered; /* so often */
+		int64_t position;
+		struct hash hash;
+		enum err err;
+	} hashed; /* the state, for engine_state_hash */
 };
 
 /* engine_start without the threads. Who starts none steps the engine instead (tests/sim), on one thread and in any order: by
@@ -161,6 +168,8 @@ enum err engine_make(
 /* Takes what the mailbox holds (waits for it until `deadline_us`, monotonic), executes, commits, answers. False: the mailbox is
  * closed and empty; engine_drain finishes what was taken. Engine thread. */
 bool engine_turn(struct engine *engine, int64_t deadline_us);
+/* Answers engine_state_hash where somebody has asked. Engine thread. */
+void engine_hash_turn(struct engine *engine);
 /* Turn after turn: the engine thread's whole life. */
 void engine_run(void *engine);
 /* Memory for its two batches and its inbox, kept until commits_free. */

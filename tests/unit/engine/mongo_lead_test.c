@@ -129,6 +129,23 @@ static struct terms terms_of(struct store *store)
 	return terms;
 }
 
+/* P8: what each daemon has come to, one by executing and the other by following, is what the journal leads to. */
+static void assert_one_state(struct daemon *a, struct daemon *b)
+{
+	struct err_info info = {0};
+	struct engine_replay replay;
+	struct daemon *daemons[] = {a, b};
+	assert_ok(engine_replay_check(a->store, (struct id){{7}}, &replay, &info), &info);
+	for (size_t i = 0; i < 2; i++) {
+		struct hash hash;
+		int64_t position = 0;
+		assert_true(wait_for(has_position, daemons[i], replay.position));
+		assert_ok(engine_state_hash(daemons[i]->engine, SECONDS(30), &position, &hash, &info), &info);
+		assert_int_equal(position, replay.position);
+		assert_true(hash_equal(hash, replay.state));
+	}
+}
+
 static void start_world(void)
 {
 	world_start(&world, 11);
@@ -155,6 +172,7 @@ static void one_leads_and_the_other_takes_over(void **state)
 	assert_int_equal(give(&b, &first, &result), ERR_NOT_LEADER);
 	assert_int_equal(give(&a, &first, &result), ERR_OK);
 	assert_true(wait_for(has_position, &b, result.position));
+	assert_one_state(&a, &b);
 	/* the views are the leader's; a follower waits for them */
 	assert_int_equal(engine_wait_position(b.engine, result.position, SECONDS(30)), ERR_OK);
 	engine_resign(a.engine);
@@ -171,6 +189,7 @@ static void one_leads_and_the_other_takes_over(void **state)
 	struct terms terms = terms_of(b.store);
 	assert_int_equal(terms.count, 2);
 	assert_string_equal(terms.node, "b");
+	assert_one_state(&a, &b);
 	daemon_stop(&a);
 	daemon_stop(&b);
 	mongo_place_drop(&place);
