@@ -10,12 +10,13 @@
 
 #include "carbond/base/clock.h"
 
-#define WATCHERS_MAX   256
-#define QUEUE          1024   /* frames that a watcher may be behind */
-#define CATCH_UP       512    /* frames of the past that one connection gets … */
-#define CATCH_UP_READS 100000 /* … out of so many events */
-#define VIEWS_WAIT_US  (10 * CLOCK_US_PER_SECOND)
-#define HANDOVERS_MOST 1000
+#define WATCHERS_MAX     256
+#define QUEUE            1024   /* frames that a watcher may be behind */
+#define CATCH_UP         512    /* frames of the past that one connection gets … */
+#define CATCH_UP_READS   100000 /* … out of so many events */
+#define VIEWS_WAIT_US    (10 * CLOCK_US_PER_SECOND)
+#define HANDOVERS_MOST   1000
+#define FOLLOWED_WAIT_US CLOCK_US_PER_SECOND /* as at-least (decision 12) */
 
 struct stream {
 	struct engine *engine;
@@ -210,19 +211,32 @@ static enum err catch_up(struct stream *stream, struct stream_watch *watch, stru
 	return err ? err : ERR_BUSY;
 }
 
-static enum err position_of(struct http_request *request, int64_t now, int64_t *ret_position, struct err_info *info)
+/* Of two daemons the one that is connected to next may not have followed so far yet. */
+static enum err followed_wait(struct stream *stream, int64_t position, struct err_info *info)
+{
+	int64_t deadline_us = clock_monotonic_us() + FOLLOWED_WAIT_US;
+	bool there = engine_wait_position(stream->engine, position, deadline_us) == ERR_OK ||
+		     engine_position(stream->engine) >= position;
+	return there ? ERR_OK
+		     : err_set(info, ERR_BUSY, "/Last-Event-ID",
+			       "this daemon has not read the journal up to this position yet; try again");
+}
+
+static enum err position_of(
+	struct http_request *request, struct stream *stream, int64_t *ret_position, struct err_info *info)
 {
 	const char *text = http_header(request, "Last-Event-ID");
 	char *end = NULL;
+	int64_t now = engine_position(stream->engine);
 	*ret_position = now;
 	if (!text || !*text)
 		return ERR_OK;
 	long long position = *text >= '0' && *text <= '9' ? strtoll(text, &end, 10) : -1;
-	if (position < 0 || *end || position > now)
+	if (position < 0 || *end || (position > now && !store_is_shared(stream->store)))
 		return err_set(info, ERR_INVALID_FIELD, "/Last-Event-ID",
 			"/Last-Event-ID must be a position of the journal, 0..%lld", (long long)now);
 	*ret_position = position;
-	return ERR_OK;
+	return position > now ? followed_wait(stream, position, info) : ERR_OK;
 }
 
 static enum err promise(struct stream *stream, struct err_info *info)
@@ -239,7 +253,7 @@ enum err stream_watch_begin(
 {
 	char number[24], data[64];
 	struct err_info ignored;
-	enum err err = position_of(request, engine_position(stream->engine), &watch.position, info);
+	enum err err = position_of(request, stream, &watch.position, info);
 	if (!err)
 		err = views_wait(stream, engine_position(stream->engine), info);
 	if (!err)
