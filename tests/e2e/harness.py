@@ -256,18 +256,17 @@ class Daemon:
         return any(pattern.match(path) for pattern in self.positioned)
 
     def get(self, path, **more):
-        """Reads what this daemon has been told to do before, as a client does that keeps the last position it was given."""
+        """Reads what this daemon has been told to do before, as a client does that keeps the last position it was given, and asks again
+        where the views are not there yet."""
         bare, _, query = path.partition("?")
-        if not self.position or "at-least=" in query or not self.takes_position(bare):
-            status, body, _ = self.request("GET", path, **more)
-        else:
+        if self.position and "at-least=" not in query and self.takes_position(bare):
             path = f"{bare}?{query}{'&' if query else ''}at-least={self.position}"
 
-            def answered():
-                given = self.request("GET", path, **more)
-                return given if given[0] != 504 else None
+        def answered():
+            given = self.request("GET", path, **more)
+            return given if given[0] != 504 or "at-least=" not in path else None
 
-            status, body, _ = wait_until(answered, f"the views are at {self.position}")
+        status, body, _ = wait_until(answered, f"the views are there for {path}")
         assert status == 200, (path, status, body)
         return body
 
@@ -281,7 +280,10 @@ class Daemon:
                              env={**os.environ, "CARBOND_URL": f"http://127.0.0.1:{self.port}", "CARBOND_API_KEY": key or self.key})
         if check:
             assert run.returncode == 0, (arguments, run.returncode, run.stdout, run.stderr)
-        return json.loads(run.stdout) if run.stdout.strip() else None
+        answer = json.loads(run.stdout) if run.stdout.strip() else None
+        if isinstance(answer, dict) and "command" in answer and "position" in answer:
+            self.saw(answer["position"])
+        return answer
 
 
 @contextlib.contextmanager

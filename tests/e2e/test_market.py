@@ -40,7 +40,8 @@ def buy(story, price, kg=LOT, key="trading", expect=(201,), command=None, **more
 
 
 def read(story, path, key=None, position=0):
-    return story.daemon.get(f"{path}{'&' if '?' in path else '?'}at-least={position}", key=story.keys.get(key))
+    story.daemon.saw(position)
+    return story.daemon.get(path, key=story.keys.get(key))
 
 
 def money(story, key):

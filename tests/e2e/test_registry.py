@@ -24,7 +24,8 @@ def refused(world, path, body, key, status, slug):
 
 
 def at(world, path, position, key="auditor"):
-    return world.daemon.get(f"{path}{'&' if '?' in path else '?'}at-least={position}", key=world.keys[key])
+    world.daemon.saw(position)
+    return world.daemon.get(path, key=world.keys[key])
 
 
 def holding(world, org, position, batch=None):
