@@ -227,7 +227,7 @@ struct claim_run {
 	uint32_t first_hour;
 	uint32_t hours;
 	uint32_t slot;
-	uint32_t reserved;
+	uint32_t previous; /* numbers of another registry: the batch that gave them back before, or 0; claims: 0 */
 };
 
 /* A row of an offtake contract's schedule. */

@@ -43,9 +43,11 @@ struct id registry_origin_line(struct code16 origin, struct code32 series);
 /* Numbers are kept as runs: the slot is number ÷ 2^31, the first hour the rest; no run goes beyond its slot, so that a number has one
  * form alone. */
 #define REGISTRY_ORIGIN_SLOT (UINT32_C(1) << 31)
-/* The guard key of one number of another registry: "origin" ‖ line ‖ first hour ‖ slot (big-endian u32). */
-#define REGISTRY_ORIGIN_KEY_SIZE 30
-void registry_origin_key(struct id line, uint32_t low, uint32_t high, uint8_t ret_key[REGISTRY_ORIGIN_KEY_SIZE]);
+/* The guard key of one number of another registry: "origin" ‖ line ‖ first hour ‖ slot (big-endian u32) and, where a batch gave it back
+ * before, that batch (the same): each batch gives a number back once, so it comes in once after. Returns its size. */
+#define REGISTRY_ORIGIN_KEY_SIZE 34
+size_t registry_origin_key(
+	struct id line, uint32_t low, uint32_t high, uint32_t previous, uint8_t ret_key[REGISTRY_ORIGIN_KEY_SIZE]);
 /* What an imported batch has for an evidence root: SHA-256 ("carbond/import/1") over evidence hash and runs, little-endian. */
 struct hash registry_import_root(struct hash evidence_hash, const struct claim_run *runs, size_t count);
 #define REGISTRY_IMPORT_RUNS_MAX 256
@@ -98,7 +100,7 @@ uint64_t registry_retirement_count(const struct registry *registry);
 uint64_t registry_cancellation_count(const struct registry *registry);
 
 /* Decides a command event by event. Runs of period_submit are sorted by (point, first hour) and do not overlap. The refusals of each command
- * are those of errors.def 403–424 and 490–492, and ERR_PERIOD_STATE, ERR_NOT_FOUND, ERR_DUPLICATE, ERR_INVALID_FIELD, ERR_MISSING_FIELD.
+ * are those of errors.def 403–424, 449 and 490–492, and ERR_PERIOD_STATE, ERR_NOT_FOUND, ERR_DUPLICATE, ERR_INVALID_FIELD, ERR_MISSING_FIELD.
  */
 enum err registry_decide(
 	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info) MUST_CHECK;
@@ -107,12 +109,12 @@ enum err registry_decide(
 enum err registry_tick(
 	struct registry *registry, struct decision *call, int64_t due_us, struct err_info *info) MUST_CHECK;
 
-/* Makes an event true in registry and ledger (types 10–59, 201–209 and 240–244). ERR_JOURNAL_INVALID where it cannot be; then, and
+/* Makes an event true in registry and ledger (types 10–59, 201–209 and 240–245). ERR_JOURNAL_INVALID where it cannot be; then, and
  * on ERR_NO_MEMORY, the caller goes back by the undo log or drops the state. `undo` may be NULL. */
 enum err registry_apply(struct registry *registry, struct ledger *ledger, struct undo *undo, const struct event *event,
 	struct err_info *info) MUST_CHECK;
 
-/* The registry's part of a snapshot in canonical order, as events 201–204, 207–209 and 240–244. */
+/* The registry's part of a snapshot in canonical order, as events 201–204, 207–209 and 240–245. */
 enum err registry_snapshot(const struct registry *registry,
 	enum err (*emit)(void *context, struct event *event, struct err_info *info), void *context,
 	struct err_info *info) MUST_CHECK;

@@ -1,9 +1,9 @@
 /* Cancellations: kilograms that are given up, or taken away, without a claim. Reads on workers; commands by the engine. */
 #include "value.h"
 
-static const enum err cancel_errors[] = {ERR_INSUFFICIENT_KG, ERR_OUT_OF_REACH, ERR_BATCH_HELD, ERR_ACCOUNT_HELD,
-	ERR_COMMAND_TOO_LARGE, ERR_SERIAL_INVALID, ERR_COMMAND_ID_INVALID, ERR_COMMAND_REUSED, ERR_COMMAND_RUNNING,
-	ERR_OK};
+static const enum err cancel_errors[] = {ERR_INSUFFICIENT_KG, ERR_OUT_OF_REACH, ERR_ORIGIN_IN_PART, ERR_BATCH_HELD,
+	ERR_ACCOUNT_HELD, ERR_COMMAND_TOO_LARGE, ERR_SERIAL_INVALID, ERR_COMMAND_ID_INVALID, ERR_COMMAND_REUSED,
+	ERR_COMMAND_RUNNING, ERR_OK};
 
 struct cancellations_query {
 	struct id org_id;
@@ -57,7 +57,9 @@ static const struct field cancellation_body_fields[] = {VALUE_KILOGRAM_FIELDS(st
 	FIELD(struct cancellation, reason, FIELD_ENUM, .flags = FIELD_REQUIRED, .names = event_cancel_reason_names,
 		.doc = "Why; dispute and authority are compliance's, voluntary is the holder's"),
 	FIELD(struct cancellation, destination, FIELD_TEXT, .min = 1, .max = 32,
-		.doc = "Of a conversion, and only then: the registry that takes them"),
+		.doc = "Of a conversion, and only then: the registry that takes them; where they came from it, their "
+		       "numbers "
+		       "go back, whole"),
 	FIELD(struct cancellation, explanation, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1,
 		.max = VALUE_REASON_BYTES, .doc = "The reason in words; kept in the vault"),
 	FIELD_END};

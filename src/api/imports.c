@@ -1,4 +1,4 @@
-/* Credits of other registries: taken in as batches, each of their numbers once for ever. Reads on workers; commands by the engine. */
+/* Credits of other registries: taken in as batches, each of their numbers once until it goes back. Reads on workers; commands by the engine. */
 #include "carbond/registry.h"
 
 #include "value.h"
@@ -130,7 +130,8 @@ const struct http_route api_imports_routes[] = {
 		.body_bytes_max = VALUE_BODY_BYTES, .cost = 10, .request = import_body_fields,
 		.request_size = sizeof(struct import_body), .response = value_result_fields, .success = 201,
 		.errors = import_errors, .handler = imports_create, .reply = value_reply, .operation = "imports.create",
-		.doc = "Takes credits of another registry in as a batch; each of their numbers comes in once for ever"),
+		.doc = "Takes credits of another registry in as a batch; each of their numbers comes in once, until it "
+		       "has gone back"),
 	HTTP_ROUTE(HTTP_GET, "/v1/imports/{batch}", "batch:read", .kind = HTTP_WORK, .flags = HTTP_AT_LEAST, .cost = 1,
 		.response = import_fields, .success = 200, .handler = imports_get, .operation = "imports.get",
 		.doc = "Where an imported batch comes from"),

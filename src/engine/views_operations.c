@@ -138,6 +138,7 @@ static enum err import_fill(struct projector *projector, const struct event *eve
 	row->numbers = (struct field_list){.items = numbers, .count = count};
 	row->unit_kg = said->unit_kg;
 	row->kg = said->kg;
+	row->returned_kg = 0;
 	row->evidence_hash = said->evidence_hash;
 	row->made_at = event->header.time_us;
 	return view_actor(projector, event, &row->made_by);
@@ -166,6 +167,23 @@ static enum err batch_fill(struct projector *projector, const struct event *even
 	row->chain_kg = said->kg;
 	row->issued_at = event->header.time_us;
 	return view_batch_serial(projector, row, &row->serial);
+}
+
+enum err view_on_origin_returned(struct projector *projector, const struct event *event)
+{
+	const struct event_origin_returned *said = &event->origin_returned;
+	struct cancellation_row *cancellation = NULL;
+	struct import_row *import = NULL;
+	enum err err = view_row(
+		projector, SHEET_CANCELLATIONS, KEYED(cancellation_row, .id = event->header.command), &cancellation);
+	if (!err)
+		err = view_row(projector, SHEET_IMPORTS, KEYED(import_row, .batch = (int64_t)said->batch), &import);
+	if (!err && cancellation)
+		cancellation->returned_kg =
+			(cancellation->returned_kg == FIELD_ABSENT ? 0 : cancellation->returned_kg) + said->kg;
+	if (!err && import)
+		import->returned_kg += said->kg;
+	return err;
 }
 
 enum err view_on_batch_imported(struct projector *projector, const struct event *event)

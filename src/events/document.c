@@ -61,9 +61,11 @@ static json_t *runs_json(const struct record_lists *lists)
 	json_t *array = json_array();
 	for (size_t i = 0; i < lists->run_count; i++) {
 		const struct claim_run *run = &lists->runs[i];
-		json_array_append_new(array, json_pack("{s:o,s:I,s:I,s:I}", "point", id_json(&run->point), "first_hour",
-						     (json_int_t)run->first_hour, "hours", (json_int_t)run->hours,
-						     "slot", (json_int_t)run->slot));
+		json_t *row = json_pack("{s:o,s:I,s:I,s:I}", "point", id_json(&run->point), "first_hour",
+			(json_int_t)run->first_hour, "hours", (json_int_t)run->hours, "slot", (json_int_t)run->slot);
+		if (row && run->previous)
+			json_object_set_new(row, "previous", json_integer(run->previous));
+		json_array_append_new(array, row);
 	}
 	return array;
 }

@@ -73,7 +73,8 @@ enum err decide_cancel(struct registry *registry, struct ledger *ledger, struct 
 				      .destination = asked->destination,
 				      .reason_hash = asked->reason_hash},
 		.lists = {.ranges = selection.ranges, .range_count = selection.count}};
-	return decision_emit(call, EVENT_CANCELLED, &event, info);
+	err = decision_emit(call, EVENT_CANCELLED, &event, info);
+	return !err && asked->reason == CANCEL_CONVERSION ? returns_decide(registry, call, &selection, info) : err;
 }
 
 static void cancellation_revert(void *owner, const void *payload)

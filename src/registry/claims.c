@@ -104,7 +104,7 @@ static enum err line_get(struct claims *claims, const struct claim_run *run, str
 		line = &claims->lines[claims->count++];
 		*line = (struct claim_line){.point = run->point, .slot = run->slot};
 	}
-	if (line->count == line->capacity) {
+	if (line->count + 2 > line->capacity) { /* one in the middle of another makes two more */
 		size_t capacity = (line->capacity + 4) * 2;
 		struct claim_span *spans = realloc(line->spans, capacity * sizeof *spans);
 		if (!spans)
@@ -147,6 +147,80 @@ void claims_give_back(struct claims *claims, const struct claim_run *runs, size_
 		line->count--;
 		memmove(&line->spans[at], &line->spans[at + 1], (line->count - at) * sizeof *line->spans);
 	}
+}
+
+/* ---- spans that change hands ---- */
+
+/* The first span that ends after `hour`. */
+static size_t spans_until(const struct claim_line *line, uint32_t hour)
+{
+	size_t at = spans_before(line, hour);
+	return at > 0 && span_end(&line->spans[at - 1]) > hour ? at - 1 : at;
+}
+
+uint64_t claims_at(const struct claims *claims, const struct claim_run *run, uint32_t *ret_hours)
+{
+	const struct claim_line *line = line_find(claims, run->point, run->slot, NULL);
+	size_t at = line ? spans_until(line, run->first_hour) : 0;
+	uint64_t end = (uint64_t)run->first_hour + run->hours, until = end, owner = 0;
+	if (line && at < line->count) {
+		bool covers = line->spans[at].first_hour <= run->first_hour;
+		owner = covers ? line->spans[at].batch : 0;
+		until = covers ? span_end(&line->spans[at]) : line->spans[at].first_hour;
+	}
+	*ret_hours = (uint32_t)((until < end ? until : end) - run->first_hour);
+	return owner;
+}
+
+/* Adds a span behind the last of `count`, or to it where it goes on. */
+static size_t span_append(struct claim_span *spans, size_t count, struct claim_span span)
+{
+	struct claim_span *last = count ? &spans[count - 1] : NULL;
+	if (span.hours == 0 || span.batch == 0)
+		return count;
+	if (last && last->batch == span.batch && span_end(last) == span.first_hour) {
+		last->hours += span.hours;
+		return count;
+	}
+	spans[count] = span;
+	return count + 1;
+}
+
+enum err claims_pass(struct claims *claims, const struct claim_run *run, uint64_t from, uint64_t to)
+{
+	struct claim_run rest = *run;
+	if (run->hours == 0 || run->first_hour > UINT32_MAX - run->hours)
+		return ERR_CLAIM_TAKEN;
+	for (uint32_t hours; rest.hours > 0; rest.first_hour += hours, rest.hours -= hours)
+		if (claims_at(claims, &rest, &hours) != from)
+			return ERR_CLAIM_TAKEN;
+	struct claim_line *line = NULL;
+	enum err err = line_get(claims, run, &line);
+	if (err)
+		return err;
+	uint32_t end = run->first_hour + run->hours;
+	size_t low = spans_until(line, run->first_hour), high = low;
+	while (high < line->count && line->spans[high].first_hour < end)
+		high++;
+	struct claim_span left = {0}, right = {0}, made[5];
+	if (low < high && line->spans[low].first_hour < run->first_hour)
+		left = (struct claim_span){
+			line->spans[low].first_hour, run->first_hour - line->spans[low].first_hour, from};
+	if (low < high && span_end(&line->spans[high - 1]) > end)
+		right = (struct claim_span){end, (uint32_t)(span_end(&line->spans[high - 1]) - end), from};
+	size_t first = low > 0 ? low - 1 : 0, last = high < line->count ? high + 1 : high, count = 0;
+	if (first < low)
+		count = span_append(made, count, line->spans[first]);
+	count = span_append(made, count, left);
+	count = span_append(made, count, (struct claim_span){run->first_hour, run->hours, to});
+	count = span_append(made, count, right);
+	if (high < last)
+		count = span_append(made, count, line->spans[high]);
+	assert(line->count - (last - first) + count <= line->capacity);
+	memmove(&line->spans[first + count], &line->spans[last], (line->count - last) * sizeof *line->spans);
+	memcpy(&line->spans[first], made, count * sizeof *made);
+	line->count = line->count - (last - first) + count;
+	return ERR_OK;
 }
 
 uint64_t registry_claimed_by(const struct registry *registry, struct id point, uint32_t hour, uint32_t slot)

@@ -101,7 +101,7 @@ static enum err runs_check(const struct command *command, uint32_t slot, struct 
 		const struct claim_run *run = &lists->runs[i];
 		uint64_t end = (uint64_t)run->first_hour + run->hours;
 		hours += run->hours;
-		if (id_is_none(run->point) || run->hours == 0 || run->slot != slot || run->reserved != 0 ||
+		if (id_is_none(run->point) || run->hours == 0 || run->slot != slot || run->previous != 0 ||
 			(int64_t)run->first_hour < asked->first_hour || (int64_t)end > asked->last_hour + 1)
 			return REFUSE(info, ERR_INVALID_FIELD, "/runs",
 				"run %zu must lie inside the period and claim slot %u", i, slot);

@@ -215,11 +215,13 @@ static apply_function *const appliers[] = {
 	[EVENT_DISPUTE_OPENED] = apply_dispute_opened,
 	[EVENT_DISPUTE_DECIDED] = apply_dispute_decided,
 	[EVENT_BATCH_IMPORTED] = apply_batch_imported,
+	[EVENT_ORIGIN_RETURNED] = apply_origin_returned,
 	[EVENT_METHODOLOGY_ADMITTED] = apply_methodology_admitted,
 	[EVENT_PROJECT_REGISTERED] = apply_project_registered,
 	[EVENT_STATE_REGISTER] = apply_state_register,
 	[EVENT_STATE_DISPUTE] = apply_state_dispute,
 	[EVENT_STATE_IMPORT] = apply_state_import,
+	[EVENT_STATE_RETURNED] = apply_state_returned,
 	[EVENT_STATE_METHODOLOGY] = apply_state_methodology,
 	[EVENT_STATE_PROJECT] = apply_state_project,
 };

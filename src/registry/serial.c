@@ -163,12 +163,17 @@ struct id registry_origin_line(struct code16 origin, struct code32 series)
 	return line;
 }
 
-void registry_origin_key(struct id line, uint32_t low, uint32_t high, uint8_t ret_key[REGISTRY_ORIGIN_KEY_SIZE])
+size_t registry_origin_key(
+	struct id line, uint32_t low, uint32_t high, uint32_t previous, uint8_t ret_key[REGISTRY_ORIGIN_KEY_SIZE])
 {
 	memcpy(ret_key, "origin", 6);
 	memcpy(ret_key + 6, &line, sizeof line);
 	put_be32(ret_key + 22, low);
 	put_be32(ret_key + 26, high);
+	if (!previous)
+		return REGISTRY_ORIGIN_KEY_SIZE - sizeof previous;
+	put_be32(ret_key + 30, previous);
+	return REGISTRY_ORIGIN_KEY_SIZE;
 }
 
 struct hash registry_import_root(struct hash evidence_hash, const struct claim_run *runs, size_t count)
@@ -181,6 +186,8 @@ struct hash registry_import_root(struct hash evidence_hash, const struct claim_r
 		sha256_add_u64(&sha, runs[i].first_hour);
 		sha256_add_u64(&sha, runs[i].slot);
 		sha256_add_u64(&sha, runs[i].hours);
+		if (runs[i].previous)
+			sha256_add_u64(&sha, runs[i].previous);
 	}
 	return sha256_end(&sha);
 }

@@ -282,6 +282,35 @@ static enum err imports_put(struct writer *writer)
 	return err;
 }
 
+/* What of an import's numbers it has given back, and nobody took in since. */
+static enum err returned_put(struct writer *writer)
+{
+	const struct registry *registry = writer->registry;
+	struct claim_run *runs = registry->import_count ? malloc(EVENTS_RUNS_MAX * sizeof *runs) : NULL;
+	enum err err = registry->import_count && !runs ? ERR_NO_MEMORY : ERR_OK;
+	for (uint32_t i = 0; i < registry->import_count && !err; i++) {
+		const struct import *import = &registry->imports[i];
+		size_t count = 0;
+		for (size_t j = 0; j < import->run_count; j++) {
+			struct claim_run rest = import->runs[j];
+			rest.previous = 0;
+			for (uint32_t hours; rest.hours > 0; rest.first_hour += hours, rest.hours -= hours) {
+				if (claims_at(&registry->origins, &rest, &hours) !=
+					(import->said.batch | NUMBER_RETURNED))
+					continue;
+				runs[count] = rest;
+				runs[count++].hours = hours;
+			}
+		}
+		struct event event = {
+			.state_returned = {.batch = import->said.batch}, .lists = {.runs = runs, .run_count = count}};
+		if (count)
+			err = put(writer, EVENT_STATE_RETURNED, &event);
+	}
+	free(runs);
+	return err;
+}
+
 static int dispute_compare(const void *a, const void *b)
 {
 	return id_compare((*(const struct dispute *const *)a)->id, (*(const struct dispute *const *)b)->id);
@@ -370,7 +399,8 @@ enum err registry_snapshot(
 {
 	struct writer writer = {.registry = registry, .emit = emit_to, .context = context, .info = info};
 	static enum err (*const parts[])(struct writer *) = {verifiers_put, periods_put, batches_put, claims_put,
-		debts_put, accounts_put, counts_put, imports_put, disputes_put, methodologies_put, projects_put};
+		debts_put, accounts_put, counts_put, imports_put, returned_put, disputes_put, methodologies_put,
+		projects_put};
 	enum err err = ERR_OK;
 	for (size_t i = 0; i < sizeof parts / sizeof *parts && !err; i++)
 		err = parts[i](&writer);

@@ -37,6 +37,11 @@ bool claims_covered(const struct claims *claims, const struct claim_run *run, ui
 enum err claims_take(struct claims *claims, const struct claim_run *runs, size_t count, uint64_t batch) MUST_CHECK;
 /* Gives back what claims_take took (undo). */
 void claims_give_back(struct claims *claims, const struct claim_run *runs, size_t count);
+/* Whose the run's first hour is (0: nobody's), and for how many of its hours that holds. */
+uint64_t claims_at(const struct claims *claims, const struct claim_run *run, uint32_t *ret_hours);
+/* Gives the run, all of it `from`'s, to `to` (0: nobody); spans of one owner that touch are one, so that it can be given back the same
+ * way, which takes no memory. ERR_CLAIM_TAKEN where it is not all `from`'s; ERR_NO_MEMORY. */
+enum err claims_pass(struct claims *claims, const struct claim_run *run, uint64_t from, uint64_t to) MUST_CHECK;
 
 /* ---- the rest ---- */
 
@@ -73,6 +78,9 @@ struct batch {
 	int64_t reversed_kg;
 	uint32_t disputes; /* open ones of the whole batch */
 };
+
+/* Owners of numbers of other registries are batches; with this, one that gave the number back. */
+#define NUMBER_RETURNED (UINT64_C(1) << 63)
 
 /* Where an imported batch comes from; by batch number, ascending. */
 struct import {
@@ -171,10 +179,11 @@ apply_function apply_verifier_registered, apply_verifier_revoked, apply_period_s
 	apply_period_withdrawn, apply_period_refused, apply_period_held, apply_period_released, apply_batch_issued,
 	apply_batch_held, apply_batch_released, apply_batch_reversed, apply_buffer_topped_up, apply_transferred,
 	apply_retired, apply_account_held, apply_account_released, apply_cancelled, apply_dispute_opened,
-	apply_dispute_decided, apply_batch_imported, apply_methodology_admitted, apply_project_registered;
+	apply_dispute_decided, apply_batch_imported, apply_methodology_admitted, apply_project_registered,
+	apply_origin_returned;
 apply_function apply_state_verifier, apply_state_period, apply_state_attestation, apply_state_batch, apply_state_claims,
 	apply_state_debt, apply_state_account, apply_state_register, apply_state_dispute, apply_state_import,
-	apply_state_methodology, apply_state_project;
+	apply_state_returned, apply_state_methodology, apply_state_project;
 
 /* Shared checks. */
 bool period_is_open(const struct period *period);
@@ -205,6 +214,10 @@ struct selecting {
 	struct ledger_place from;
 	bool barred; /* also what is suspended: for those who may take it nevertheless */
 };
+
+/* imports.c: what a conversion of these serials gives back to the registry that it names. ERR_ORIGIN_IN_PART. */
+enum err returns_decide(const struct registry *registry, struct decision *call, const struct selection *selection,
+	struct err_info *info) MUST_CHECK;
 
 /* Those that the command names, or the lowest of a batch; whether they are there is seen when they move. */
 enum err serials_select(const struct registry *registry, const struct ledger *ledger, const struct command *command,

@@ -278,8 +278,9 @@ static enum err origins_guard(struct rules_output *output, const struct record_l
 		const struct claim_run *run = &lists->runs[i];
 		for (uint32_t number = 0; number < run->hours && !err; number++) {
 			uint8_t key[REGISTRY_ORIGIN_KEY_SIZE];
-			registry_origin_key(run->point, run->first_hour + number, run->slot, key);
-			err = guard_add(output, key, sizeof key);
+			size_t size = registry_origin_key(
+				run->point, run->first_hour + number, run->slot, run->previous, key);
+			err = guard_add(output, key, size);
 		}
 	}
 	return err;

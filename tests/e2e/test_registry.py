@@ -110,6 +110,21 @@ def test_numbers_of_another_registry_come_in_once_for_ever(world):
     world.post("/v1/imports", {**body, "numbers": [{"first": 78103345, "count": 1}]}, key="issuer")
 
 
+def test_numbers_that_are_converted_back_come_in_again(world):
+    """Origin lock: what its origin takes back may come in once more, whole, and the records say so."""
+    body = {"org_id": world.orgs["globex"], "origin": "VERRA", "series": "VCS-77", "unit_kg": 1000, "methodology": "ACM0002", "country": "IN",
+            "kind": "reduction", "durability": "none", "vintage": 2024, "evidence_hash": "ef" * 32, "numbers": [{"first": 5, "count": 3}]}
+    made = world.post("/v1/imports", body, key="issuer")
+    back = {"reason": "conversion", "destination": "VERRA", "explanation": "the client has its account there"}
+    refused(world, "/v1/cancellations", {**back, "batch": made["number"], "kg": 1500}, "buyer", 409, "origin-in-part")
+    converted = world.post("/v1/cancellations", {**back, "batch": made["number"], "kg": 2000}, key="buyer")
+    assert at(world, f"/v1/cancellations/{converted['id']}", converted["position"])["returned_kg"] == 2000
+    assert at(world, f"/v1/imports/{made['number']}", converted["position"])["returned_kg"] == 2000
+    refused(world, "/v1/imports", {**body, "numbers": [{"first": 6, "count": 2}]}, "issuer", 409, "origin-taken")
+    world.post("/v1/imports", {**body, "numbers": [{"first": 5, "count": 2}]}, key="issuer")
+    refused(world, "/v1/imports", {**body, "numbers": [{"first": 5, "count": 1}]}, "issuer", 409, "origin-taken")
+
+
 def test_who_has_kilograms_of_a_reversed_batch_gets_a_notice(world):
     retired = retire(world, 20)
     reversed_ = world.post(f"/v1/batches/{world.number}/reverse", {"kg": 10, "reason": "leak"}, key="compliance")

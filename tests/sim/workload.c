@@ -238,7 +238,43 @@ static void make_cancellation_of_kg(struct world *world, const struct rules *rul
 	cites(work, &work->command.cancel.reason_hash, "it was counted twice");
 }
 
-/* Numbers of another registry, most of which have not come in yet. */
+/* Batches that came in from another registry. */
+#define IMPORTS_KNOWN 8
+static struct import_known {
+	uint64_t batch;
+	uint32_t first, numbers;
+} imports[IMPORTS_KNOWN];
+static size_t import_count;
+
+/* Some of the numbers of a batch go back, mostly whole. */
+static void make_return(struct world *world, const struct rules *rules, struct work *work)
+{
+	const struct import_known *known = &imports[import_count ? world_below(world, (int64_t)import_count) : 0];
+	int64_t held_kg = 0;
+	int org = some_holder(world, rules, known->batch, &held_kg);
+	struct ledger_place place = {.org = world->orgs[org], .state = KG_HELD};
+	size_t count = 0;
+	work->command = world_command(world, COMMAND_CANCEL, org);
+	work->command.cancel.reason = CANCEL_CONVERSION;
+	code32_set(&work->command.cancel.destination, "OTHER");
+	work->command.cancel.reason_hash = world_hash(world);
+	if (!held_kg ||
+		ledger_pick(rules_ledger(rules), known->batch, place, held_kg, work->ranges, WORK_RANGES, &count) ||
+		!count) {
+		count = 1;
+		work->ranges[0] = (struct serial_range){.batch = known->batch, .length = 1000};
+	}
+	struct serial_range *range = &work->ranges[world_below(world, (int64_t)count)];
+	int64_t start = (range->start + 999) / 1000 * 1000, most = (range->start + range->length - start) / 1000;
+	if (most > 0 && world_below(world, 10)) {
+		range->start = start;
+		range->length = 1000 * (1 + world_below(world, most));
+	}
+	work->ranges[0] = *range;
+	work->command.lists = (struct record_lists){.ranges = work->ranges, .range_count = 1};
+}
+
+/* Numbers of another registry, most of which are not here. */
 static void make_import(struct world *world, const struct rules *rules, struct work *work)
 {
 	(void)rules;
@@ -255,6 +291,11 @@ static void make_import(struct world *world, const struct rules *rules, struct w
 	code8_set(&work->command.batch_import.country, "FI");
 	work->runs[0] = (struct claim_run){
 		.first_hour = (uint32_t)world_below(world, 20000), .hours = 1 + (uint32_t)world_below(world, 20)};
+	if (import_count && world_below(world, 3) == 0) { /* that came in before, and may have gone back */
+		const struct import_known *known = &imports[world_below(world, (int64_t)import_count)];
+		work->runs[0].first_hour = known->first + (uint32_t)world_below(world, known->numbers);
+		work->runs[0].hours = 1;
+	}
 	work->command.lists = (struct record_lists){.runs = work->runs, .run_count = 1};
 }
 
@@ -1133,11 +1174,11 @@ static const struct {
 	{12, make_cancellation}, {1, make_mass_cancellation}, {10, make_auction}, {14, make_take},
 	{2, make_auction_cancellation}, {16, make_commitment}, {1, make_bid_withdrawal}, {20, make_reveal},
 	{1, make_pool}, {12, make_pool_addition}, {16, make_pool_trade}, {5, make_redemption}, {5, make_resumption},
-	{2, make_admission}, {4, make_registration}, {8, make_cancellation_of_kg}, {2, make_import}, {3, make_dispute},
-	{8, make_decision}, {8, make_pending}, {6, make_ending}, {5, make_set}, {2, make_limit}, {1, make_closing},
-	{2, make_offer}, {4, make_conversion}, {2, make_liquidity}, {3, make_payout}, {2, make_schedule},
-	{3, make_watch}, {4, make_bust}, {14, make_escrow}, {24, make_escrow_deposit}, {8, make_escrow_attestation},
-	{6, make_escrow_end}, {5, make_contract}, {12, make_offtake_step}};
+	{2, make_admission}, {4, make_registration}, {8, make_cancellation_of_kg}, {2, make_import}, {2, make_return},
+	{3, make_dispute}, {8, make_decision}, {8, make_pending}, {6, make_ending}, {5, make_set}, {2, make_limit},
+	{1, make_closing}, {2, make_offer}, {4, make_conversion}, {2, make_liquidity}, {3, make_payout},
+	{2, make_schedule}, {3, make_watch}, {4, make_bust}, {14, make_escrow}, {24, make_escrow_deposit},
+	{8, make_escrow_attestation}, {6, make_escrow_end}, {5, make_contract}, {12, make_offtake_step}};
 
 void work_start(void)
 {
@@ -1151,6 +1192,8 @@ void work_start(void)
 	bid_count = 0;
 	memset(disputes, 0, sizeof disputes);
 	dispute_count = 0;
+	memset(imports, 0, sizeof imports);
+	import_count = 0;
 	waiting_count = 0;
 	memset(trades, 0, sizeof trades);
 	trade_count = 0;
@@ -1190,6 +1233,10 @@ void work_done(struct world *world, const struct work *work, uint64_t number)
 	deals_done(world, command);
 	if (command->kind == COMMAND_INSTRUMENT_LIST && number > instruments[command->instrument_list.batch != 0])
 		instruments[command->instrument_list.batch != 0] = number;
+	if (command->kind == COMMAND_BATCH_IMPORT) {
+		size_t at = import_count < IMPORTS_KNOWN ? import_count++ : (size_t)world_below(world, IMPORTS_KNOWN);
+		imports[at] = (struct import_known){number, work->runs[0].first_hour, work->runs[0].hours};
+	}
 	if (command->kind == COMMAND_ORDER_PLACE)
 		order_known(world, work);
 	if (command->kind == COMMAND_BID_COMMIT)

@@ -14,6 +14,7 @@ struct cancellation_row {
 	struct field_list ranges;     /* struct serial_range_item */
 	int state, reason;            /* enum kg_state: where they were; enum cancel_reason */
 	const char *destination;      /* of a conversion; else NULL */
+	int64_t returned_kg;          /* whose numbers went back to the registry that they came from */
 	struct hash explanation_hash; /* the text is in the vault */
 	struct id made_by;
 	int64_t made_at;
@@ -48,7 +49,7 @@ struct import_row {
 	struct id org_id;
 	const char *origin, *series;
 	struct field_list numbers; /* struct import_number */
-	int64_t unit_kg, kg;
+	int64_t unit_kg, kg, returned_kg;
 	struct hash evidence_hash;
 	struct id made_by;
 	int64_t made_at;

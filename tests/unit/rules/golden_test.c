@@ -415,6 +415,7 @@ static void operate(struct world *world)
 	code8_set(&command.batch_import.country, "IN");
 	command.lists = (struct record_lists){.runs = &numbers, .run_count = 1};
 	done(world, &command);
+	const struct command import = command;
 	uint64_t imported = world->result.number;
 	for (int upheld = 0; upheld < 2; upheld++) {
 		command = world_command(world, COMMAND_DISPUTE_OPEN, 4);
@@ -429,6 +430,18 @@ static void operate(struct world *world)
 			.dispute = dispute, .upheld = (uint32_t)upheld, .reason_hash = world_hash(world)};
 		done(world, &command);
 	}
+	struct command in_again =
+		world_command(world, COMMAND_BATCH_IMPORT, -1); /* two numbers go back, one comes in again */
+	command = world_command(world, COMMAND_CANCEL, 5);
+	serials = (struct serial_range){imported, 1000, 2000};
+	command.cancel = (struct command_cancel){.reason = CANCEL_CONVERSION, .reason_hash = world_hash(world)};
+	code32_set(&command.cancel.destination, "VERRA");
+	command.lists = (struct record_lists){.ranges = &serials, .range_count = 1};
+	done(world, &command);
+	in_again.batch_import = import.batch_import;
+	numbers = (struct claim_run){.first_hour = 78103246, .hours = 1};
+	in_again.lists = import.lists;
+	done(world, &in_again);
 	command = world_command(world, COMMAND_DISPUTE_OPEN, 4); /* stays open */
 	command.dispute_open = (struct command_dispute_open){.batch = imported, .reason_hash = world_hash(world)};
 	done(world, &command);

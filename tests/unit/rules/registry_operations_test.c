@@ -706,12 +706,12 @@ static void the_origin_lock_takes_each_number_once_for_ever(void **state)
 	assert_int_equal(world.output.guard_count, 105);
 	uint8_t key[REGISTRY_ORIGIN_KEY_SIZE];
 	struct id line = registry_origin_line(command.batch_import.origin, command.batch_import.series);
-	registry_origin_key(line, 78103404, 0, key);
-	assert_int_equal(world.output.guards[104].size, sizeof key);
-	assert_memory_equal(world.output.guards[104].key, key, sizeof key);
+	size_t size = registry_origin_key(line, 78103404, 0, 0, key);
+	assert_int_equal(world.output.guards[104].size, size);
+	assert_memory_equal(world.output.guards[104].key, key, size);
 	/* overlap, not equality; also from a snapshot, and whatever has become of the kilograms */
 	command = cancel(HOLDER, 105000, CANCEL_CONVERSION);
-	code32_set(&command.cancel.destination, "VERRA");
+	code32_set(&command.cancel.destination, "GOLD");
 	must(&command);
 	for (int round = 0; round < 2; round++) {
 		struct claim_run again = {.first_hour = 78103200, .hours = 46};
@@ -734,6 +734,86 @@ static void the_origin_lock_takes_each_number_once_for_ever(void **state)
 	runs[0].slot = runs[1].slot = 1;
 	command = import_of(runs, 2);
 	must(&command);
+}
+
+static struct command back_to(const char *registry, struct serial_range *range)
+{
+	struct command command = cancel(HOLDER, 0, CANCEL_CONVERSION);
+	command.cancel.batch = 0;
+	code32_set(&command.cancel.destination, registry);
+	command.lists = (struct record_lists){.ranges = range, .range_count = 1};
+	return command;
+}
+
+static enum err comes_in(uint32_t first, uint32_t numbers)
+{
+	struct claim_run run = {.first_hour = first, .hours = numbers};
+	struct command command = import_of(&run, 1);
+	return give(&command);
+}
+
+/* REGISTRY.md, what becomes of numbers: a conversion to where they came from gives them back whole, so that they come in once more;
+ * nothing else does (origin lock). */
+static void numbers_that_go_back_may_come_in_again_once(void **state)
+{
+	(void)state;
+	struct claim_run runs[2] = {{.first_hour = 100, .hours = 10}, {.first_hour = 200, .hours = 10}};
+	struct command command = import_of(runs, 2);
+	must(&command);
+	uint64_t first = batch = world.result.number;
+	struct serial_range whole = {first, 8000, 4000}, part = {first, 500, 1000}, other = {first, 0, 1000};
+	command = back_to("VERRA", &part);
+	assert_int_equal(give(&command), ERR_ORIGIN_IN_PART);
+	part = (struct serial_range){first, 1000, 500};
+	assert_int_equal(give(&command), ERR_ORIGIN_IN_PART);
+	command = back_to("GOLD", &other);
+	must(&command);
+	assert_int_equal(comes_in(100, 1), ERR_ORIGIN_TAKEN); /* another registry took it */
+	command = cancel(HOLDER, 1000, CANCEL_VOLUNTARY);
+	must(&command);
+	assert_int_equal(world_retire(&world, HOLDER, first, 1000), ERR_OK);
+	for (uint32_t number = 101; number < 103; number++)
+		assert_int_equal(comes_in(number, 1), ERR_ORIGIN_TAKEN);
+	command = back_to("VERRA", &whole); /* 108, 109, 200 and 201 */
+	must(&command);
+	from_a_snapshot();
+	assert_int_equal(comes_in(107, 2), ERR_ORIGIN_TAKEN);
+	assert_int_equal(comes_in(201, 2), ERR_ORIGIN_TAKEN);
+	command = back_to("VERRA", &whole);
+	assert_int_equal(give(&command), ERR_INSUFFICIENT_KG); /* they went back */
+	/* in again, with numbers that never were here; each guard key says after which batch */
+	assert_int_equal(comes_in(108, 5), ERR_OK);
+	uint64_t second = world.result.number;
+	uint8_t key[REGISTRY_ORIGIN_KEY_SIZE];
+	command = import_of(runs, 1);
+	struct id line = registry_origin_line(command.batch_import.origin, command.batch_import.series);
+	assert_int_equal(world.output.guard_count, 5);
+	for (uint32_t i = 0; i < 5; i++) {
+		size_t size = registry_origin_key(line, 108 + i, 0, i < 2 ? (uint32_t)first : 0, key);
+		assert_int_equal(world.output.guards[i].size, size);
+		assert_memory_equal(world.output.guards[i].key, key, size);
+	}
+	for (int round = 0; round < 2; round++, from_a_snapshot())
+		for (uint32_t number = 108; number < 113; number++)
+			assert_int_equal(comes_in(number, 1), ERR_ORIGIN_TAKEN);
+	assert_int_equal(comes_in(200, 1), ERR_OK); /* what the same conversion gave back and nobody took */
+	/* and back and in once more, from the batch that has it now */
+	struct serial_range again = {second, 0, 5000};
+	batch = second;
+	command = back_to("VERRA", &again);
+	must(&command);
+	from_a_snapshot();
+	assert_int_equal(comes_in(108, 5), ERR_OK);
+	assert_int_equal(comes_in(108, 1), ERR_ORIGIN_TAKEN);
+	assert_int_equal(comes_in(201, 1), ERR_OK);
+	/* of several batches at once each gives back its own, in one step */
+	struct serial_range both[2] = {{world.result.number, 0, 1000}, {world.result.number - 1, 0, 2000}};
+	command = back_to("VERRA", both);
+	command.lists.range_count = 2;
+	must(&command);
+	assert_int_equal(comes_in(201, 1), ERR_OK);
+	assert_int_equal(comes_in(109, 2), ERR_ORIGIN_TAKEN); /* 110 is not back */
+	assert_int_equal(comes_in(108, 2), ERR_OK);
 }
 
 static void an_import_is_a_batch_like_others_without_meter_hours(void **state)
@@ -893,6 +973,7 @@ int main(void)
 		TEST(nobody_decides_a_dispute_of_its_own), TEST(a_disputed_period_is_not_issued),
 		TEST(disputed_serials_lie_in_escrow), TEST(disputes_outlive_a_snapshot),
 		TEST(holds_end_in_the_order_of_their_deadlines), TEST(the_origin_lock_takes_each_number_once_for_ever),
+		TEST(numbers_that_go_back_may_come_in_again_once),
 		TEST(an_import_is_a_batch_like_others_without_meter_hours), TEST(what_an_import_must_not_say),
 		TEST(a_withdrawn_methodology_takes_no_submission),
 		TEST(periods_are_of_registered_projects_in_their_crediting_period)};

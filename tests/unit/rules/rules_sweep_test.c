@@ -102,6 +102,12 @@ static void operations(struct world *world, uint32_t round, uint64_t batch)
 			.dispute = dispute.id, .upheld = upheld, .reason_hash = world_hash(world)};
 		execute_at_last(world, &decide);
 	}
+	struct command back = world_command(world, COMMAND_CANCEL, 1);
+	range = (struct serial_range){.batch = range.batch, .start = 3000, .length = 2000};
+	back.cancel = (struct command_cancel){.reason = CANCEL_CONVERSION, .reason_hash = world_hash(world)};
+	code32_set(&back.cancel.destination, "VERRA");
+	back.lists = (struct record_lists){.ranges = &range, .range_count = 1};
+	execute_at_last(world, &back);
 	struct command open = world_command(world, COMMAND_DISPUTE_OPEN, 4);
 	open.dispute_open = (struct command_dispute_open){.batch = batch, .reason_hash = world_hash(world)};
 	execute_at_last(world, &open);
