@@ -520,7 +520,7 @@ enum err decide_escrow_work(const struct contract_call *at)
 			       ? offtake_serve(at)
 			       : REFUSE(at->info, ERR_NOTHING_OWED, "", "nothing was called of this batch");
 	struct escrow *escrow = escrow_find(contracts, asked->item);
-	if (escrow && escrow_is_due(contracts, at->ledger, at->batches, escrow))
+	if (escrow)
 		return escrow_go_on(at, escrow);
 	struct offtake *offtake = offtake_find(contracts, asked->item);
 	return offtake && offtake_is_due(contracts, at->batches, offtake)

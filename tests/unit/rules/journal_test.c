@@ -113,7 +113,8 @@ static const struct change {
 	bool sets;
 	uint64_t value;
 } changes[] = {{"0", true, 0}, {"+1", false, 1}, {"-1", false, UINT64_MAX}, {"most", true, INT64_MAX},
-	{"below 0", true, UINT64_MAX - 999}, {"high half +1", false, UINT64_C(1) << 32}, {"bit 62", true, UINT64_C(1) << 62}};
+	{"below 0", true, UINT64_MAX - 999}, {"high half +1", false, UINT64_C(1) << 32},
+	{"bit 62", true, UINT64_C(1) << 62}};
 
 static bool change_word(uint8_t *record, size_t word, const struct change *change)
 {
@@ -169,8 +170,7 @@ static void alter_snapshot(bool seen[static UINT16_MAX])
 				uint64_t was;
 				memcpy(&was, before.data + at + word, sizeof was);
 				if (change_word(before.data + at, word, &changes[i]))
-					altered_in_snapshot(
-						at, name_of(text, before.data + at, at, word, &changes[i]));
+					altered_in_snapshot(at, name_of(text, before.data + at, at, word, &changes[i]));
 				memcpy(before.data + at + word, &was, sizeof was);
 			}
 		seen[type] = true;
