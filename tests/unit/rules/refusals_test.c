@@ -23,14 +23,14 @@ static void refused(const char *row, struct command *command, enum err err, cons
 }
 
 /* `made`, altered by `change` of its `is`, is refused. */
-#define REFUSED(made, member, change, code, pointer)                                    \
-	do {                                                                            \
-		struct command command_ = (made);                                       \
-		struct command_##member *is = &command_.member;                         \
-		struct id *org = &command_.org;                                         \
-		(void)is, (void)org;                                                    \
-		change;                                                                 \
-		refused(#member ": " #change, &command_, ERR_##code, pointer);          \
+#define REFUSED(made, member, change, code, pointer)                           \
+	do {                                                                   \
+		struct command command_ = (made);                              \
+		struct command_##member *is = &command_.member;                \
+		struct id *org = &command_.org;                                \
+		(void)is, (void)org;                                           \
+		change;                                                        \
+		refused(#member ": " #change, &command_, ERR_##code, pointer); \
 	} while (0)
 
 static void halt(bool halts)
@@ -51,8 +51,8 @@ static void kill_switch(int org, uint32_t kill)
 static void close_account(int org)
 {
 	struct command command = world_command(&at.world, COMMAND_ACCOUNT_CLOSE, -1);
-	command.account_close = (struct command_account_close){
-		.org = at.world.orgs[org], .reason_hash = world_hash(&at.world)};
+	command.account_close =
+		(struct command_account_close){.org = at.world.orgs[org], .reason_hash = world_hash(&at.world)};
 	must(&command);
 }
 
@@ -189,19 +189,18 @@ static void forms_of_orders(void **state)
 	REFUSED(buy, order_place, is->type = ORDER_MARKET; is->price_micros = 0, INVALID_FIELD, "/tif");
 	REFUSED(buy, order_place, is->post_only = 1; is->tif = ORDER_IOC, INVALID_FIELD, "/post_only");
 	REFUSED(buy, order_place, is->post_only = 1; is->tif = ORDER_FOK, INVALID_FIELD, "/post_only");
-	REFUSED(buy, order_place, is->post_only = 1; is->type = ORDER_MARKET; is->price_micros = 0; is->tif = ORDER_IOC,
-		INVALID_FIELD, "/post_only");
-	REFUSED(buy, order_place, is->type = ORDER_STOP_LIMIT; is->stop_micros = PRICE; is->tif = ORDER_IOC,
-		INVALID_FIELD, "/tif");
-	REFUSED(buy, order_place, is->type = ORDER_STOP_LIMIT; is->stop_micros = PRICE; is->tif = ORDER_FOK,
-		INVALID_FIELD, "/tif");
-	REFUSED(buy, order_place,
-		is->type = ORDER_TRAILING_STOP; is->price_micros = 0; is->trail_micros = MARKET_PRICE_MAX, INVALID_FIELD,
-		"/trail"); /* past the highest price */
+	REFUSED(buy, order_place, is->post_only = 1; is->type = ORDER_MARKET; is->price_micros = 0;
+		is->tif = ORDER_IOC, INVALID_FIELD, "/post_only");
+	REFUSED(buy, order_place, is->type = ORDER_STOP_LIMIT; is->stop_micros = PRICE;
+		is->tif = ORDER_IOC, INVALID_FIELD, "/tif");
+	REFUSED(buy, order_place, is->type = ORDER_STOP_LIMIT; is->stop_micros = PRICE;
+		is->tif = ORDER_FOK, INVALID_FIELD, "/tif");
+	REFUSED(buy, order_place, is->type = ORDER_TRAILING_STOP; is->price_micros = 0;
+		is->trail_micros = MARKET_PRICE_MAX, INVALID_FIELD, "/trail"); /* past the highest price */
 	must(&buy);
 	struct command sell = order(OTHER, ORDER_SELL, 2 * PRICE, 1000);
-	REFUSED(sell, order_place,
-		is->type = ORDER_TRAILING_STOP; is->price_micros = 0; is->trail_micros = PRICE, INVALID_FIELD, "/trail");
+	REFUSED(sell, order_place, is->type = ORDER_TRAILING_STOP; is->price_micros = 0;
+		is->trail_micros = PRICE, INVALID_FIELD, "/trail");
 	must(&sell);
 }
 
@@ -409,8 +408,8 @@ static void takes_and_bids(void **state)
 	REFUSED(withdraw, bid_withdraw, is->bid = 2, BID_DONE, "");
 	REFUSED(withdraw, bid_withdraw, *org = at.world.orgs[OTHER], BID_DONE, "");
 	struct command reveal = world_command(&at.world, COMMAND_BID_REVEAL, BUYER);
-	reveal.bid_reveal = (struct command_bid_reveal){
-		.auction = 2, .bid = 1, .kg = 200, .price_micros = PRICE, .nonce = nonce};
+	reveal.bid_reveal =
+		(struct command_bid_reveal){.auction = 2, .bid = 1, .kg = 200, .price_micros = PRICE, .nonce = nonce};
 	REFUSED(reveal, bid_reveal, (void)0, AUCTION_PHASE, ""); /* commitments come */
 	tick_at(at.world.now_us + CLOCK_US_PER_DAY);
 	follow();
@@ -442,8 +441,8 @@ static void an_auction_whose_time_is_over(void **state)
 	struct command sealed = auction(AUCTION_FIRST_PRICE);
 	must(&sealed);
 	struct command bid = world_command(&at.world, COMMAND_BID_COMMIT, BUYER);
-	bid.bid_commit = (struct command_bid_commit){
-		.auction = 2, .commitment = world_hash(&at.world), .maximum_micros = PRICE};
+	bid.bid_commit =
+		(struct command_bid_commit){.auction = 2, .commitment = world_hash(&at.world), .maximum_micros = PRICE};
 	at.world.now_us += CLOCK_US_PER_DAY;
 	REFUSED(bid, bid_commit, (void)0, AUCTION_PHASE, "");
 	tick_at(at.world.now_us);
@@ -565,10 +564,10 @@ static void escrows(void **state)
 	REFUSED(open, escrow_open, is->statement_hash = statement, MISSING_FIELD, "/verifier_id");
 	REFUSED(open, escrow_open, is->verifier = at.world.verifiers[3], MISSING_FIELD, "/statement");
 	REFUSED(open, escrow_open, is->verifier = world_id(&at.world), VERIFIER_UNKNOWN, "/verifier_id");
-	REFUSED(open, escrow_open, is->verifier = at.world.verifiers[3]; is->payee = at.world.orgs[3],
-		SEPARATION_OF_DUTIES, "/verifier_id");
-	REFUSED(open, escrow_open, *org = is->payer = at.world.orgs[3]; is->verifier = at.world.verifiers[3],
-		SEPARATION_OF_DUTIES, "/verifier_id");
+	REFUSED(open, escrow_open, is->verifier = at.world.verifiers[3];
+		is->payee = at.world.orgs[3], SEPARATION_OF_DUTIES, "/verifier_id");
+	REFUSED(open, escrow_open, *org = is->payer = at.world.orgs[3];
+		is->verifier = at.world.verifiers[3], SEPARATION_OF_DUTIES, "/verifier_id");
 	REFUSED(open, escrow_open, (void)code8_set(&is->currency, "eur"), CURRENCY_INVALID, "/currency");
 	REFUSED(open, escrow_open, is->amount_micros = -1, AMOUNT_INVALID, "/amount");
 	REFUSED(open, escrow_open, is->amount_micros = LEDGER_MICROS_MAX + 1, AMOUNT_INVALID, "/amount");
@@ -626,8 +625,8 @@ static void escrows(void **state)
 	attest.escrow_attest.statement_hash = statement;
 	REFUSED(attest, escrow_attest, *org = at.world.orgs[OTHER], ESCROW_DONE, "");
 	REFUSED(attest, escrow_attest, is->verifier = at.world.verifiers[4], FORBIDDEN, "/verifier_id");
-	REFUSED(attest, escrow_attest, is->statement_hash = id.bytes[0] ? (struct hash){{1}} : statement, SIGNATURE_INVALID,
-		"/statement");
+	REFUSED(attest, escrow_attest, is->statement_hash = id.bytes[0] ? (struct hash){{1}} : statement,
+		SIGNATURE_INVALID, "/statement");
 	REFUSED(attest, escrow_attest, (void)0, SIGNATURE_INVALID, "/signature");
 	struct command dispute = of_escrow(COMMAND_ESCROW_DISPUTE, BUYER, id);
 	REFUSED(dispute, escrow_dispute, (void)0, MISSING_FIELD, "/reason");
@@ -703,12 +702,12 @@ static struct command offtake(void)
 }
 
 /* The offer with row 1 altered. */
-#define ROW_REFUSED(change)                                                                               \
-	do {                                                                                              \
-		struct command offer_ = offtake();                                                        \
-		struct delivery *row = &rows[1];                                                          \
-		change;                                                                                   \
-		refused("delivery: " #change, &offer_, ERR_INVALID_FIELD, "/deliveries");                 \
+#define ROW_REFUSED(change)                                                               \
+	do {                                                                              \
+		struct command offer_ = offtake();                                        \
+		struct delivery *row = &rows[1];                                          \
+		change;                                                                   \
+		refused("delivery: " #change, &offer_, ERR_INVALID_FIELD, "/deliveries"); \
 	} while (0)
 
 static void offers_of_offtake(void **state)
@@ -790,7 +789,8 @@ static void contracts_of_offtake(void **state)
 	prepaid.escrow_open.contract = offer.id;
 	REFUSED(prepaid, escrow_open, (void)0, INVALID_FIELD, "/kg"); /* of money alone */
 	REFUSED(prepaid, escrow_open, is->payee = at.world.orgs[OTHER], CONTRACT_DONE, "/contract_id");
-	REFUSED(prepaid, escrow_open, is->payer = at.world.orgs[OTHER]; *org = is->payer, CONTRACT_DONE, "/contract_id");
+	REFUSED(prepaid, escrow_open, is->payer = at.world.orgs[OTHER];
+		*org = is->payer, CONTRACT_DONE, "/contract_id");
 	REFUSED(prepaid, escrow_open, (void)code8_set(&is->currency, "USD"), CONTRACT_DONE, "/contract_id");
 	REFUSED(deliver, offtake_deliver, *org = at.world.orgs[BUYER], FORBIDDEN, "");
 	REFUSED(deliver, offtake_deliver, (void)0, NOTHING_OWED, ""); /* no window has begun */

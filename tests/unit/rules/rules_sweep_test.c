@@ -170,6 +170,25 @@ static void commands(void **state)
 	world_stop(&world);
 }
 
+/* What is due by itself, up to so many commands. */
+static void works_at_last(struct world *world)
+{
+	struct command command;
+	for (int works = 0; rules_due(world->rules, &command); works++) {
+		assert_true(works < 100);
+		execute_at_last(world, &command);
+	}
+}
+
+static void tick_at_last(struct world *world, int64_t after_us)
+{
+	world->now_us += after_us;
+	struct command command = {
+		.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE, .tick = {.due_us = world->now_us}};
+	execute_at_last(world, &command);
+	works_at_last(world);
+}
+
 /* Auctions, bids and pools: their arrays and indexes grow, and what a tick and a clearing need for themselves. */
 static void offers(void **state)
 {
@@ -216,17 +235,247 @@ static void offers(void **state)
 			.pool = round, .batch = batch, .kg = 100, .maximum_micros = 10 * UNIT};
 		execute_at_last(&world, &command);
 	}
+	command = world_command(&world, COMMAND_POOL_BUY, 1);
+	command.pool_buy = (struct command_pool_buy){.pool = 1, .kg = 10, .maximum_micros = 10 * UNIT};
+	execute_at_last(&world, &command);
+	command = world_command(&world, COMMAND_POOL_SELL, 1);
+	command.pool_sell = (struct command_pool_sell){.pool = 1, .batch = batch, .kg = 5};
+	execute_at_last(&world, &command);
+	command = world_command(&world, COMMAND_POOL_REDEEM, 0);
+	command.pool_redeem = (struct command_pool_redeem){.pool = 1, .shares = 1000};
+	execute_at_last(&world, &command);
 	for (int hours = 1; hours <= 2; hours++) {
 		world.now_us += CLOCK_US_PER_HOUR;
 		command = (struct command){
 			.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE, .tick = {.due_us = world.now_us}};
 		execute_at_last(&world, &command);
 	}
-	for (int works = 0; rules_due(world.rules, &command); works++) {
-		assert_true(works < 100);
+	works_at_last(&world);
+	assert_int_equal(market_auction_count(rules_market(world.rules)), 0);
+	command = world_command(&world, COMMAND_BATCH_HOLD, -1);
+	command.batch_hold = (struct command_batch_hold){.batch = batch, .reason_hash = world_hash(&world)};
+	execute_at_last(&world, &command);
+	works_at_last(&world); /* its reserve leaves every pool */
+	command = world_command(&world, COMMAND_BATCH_RELEASE, -1);
+	command.batch_release = (struct command_batch_release){.batch = batch, .reason_hash = world_hash(&world)};
+	execute_at_last(&world, &command);
+	for (int turns = 0; turns < 2; turns++) { /* it comes back, and the pool goes on */
+		command = world_command(&world, COMMAND_POOL_RESUME, -1);
+		command.pool_resume.pool = 1;
 		execute_at_last(&world, &command);
 	}
-	assert_int_equal(market_auction_count(rules_market(world.rules)), 0);
+	world_stop(&world);
+}
+
+/* Two organisations with money and kilograms, and a market for them; the batch's number. */
+static uint64_t open_market(struct world *world)
+{
+	uint64_t batch = world_issue(world, 0, 24, 1000000, NULL);
+	struct command command = house(world, 5);
+	execute_at_last(world, &command);
+	command = world_command(world, COMMAND_MARKET_OPEN, -1);
+	command.market_open = (struct command_market_open){
+		.currency = code_of("EUR"), .tick_micros = 1000, .lot_kg = 1000, .taker_ppm = 1000};
+	execute_at_last(world, &command);
+	command = world_command(world, COMMAND_INSTRUMENT_LIST, -1);
+	command.instrument_list.market = 1;
+	assert_true(code32_set(&command.instrument_list.code, "ANY"));
+	execute_at_last(world, &command);
+	for (int org = 0; org < 3; org++) {
+		command = deposit(world, org, 100000 * UNIT);
+		execute_at_last(world, &command);
+	}
+	return batch;
+}
+
+static struct command order(
+	struct world *world, int org, enum order_side side, uint64_t batch, int64_t price, int64_t kg)
+{
+	struct command command = world_command(world, COMMAND_ORDER_PLACE, org);
+	command.order_place = (struct command_order_place){.market = side == ORDER_SELL,
+		.batch = side == ORDER_SELL ? batch : 0,
+		.instrument = side == ORDER_BUY,
+		.price_micros = price,
+		.kg = kg,
+		.side = (uint32_t)side};
+	return command;
+}
+
+/* Orders of every kind that rest, sleep, trade and end; limits, dead-man switches, a halt, an auction and the undoing of a trade. */
+static void orders(void **state)
+{
+	(void)state;
+	struct world world;
+	world_start(&world, 7);
+	uint64_t batch = open_market(&world);
+	struct command command, rests;
+	for (int round = 0; round < 24; round++) {
+		rests = order(&world, 0, ORDER_SELL, batch, (100 + round) * UNIT, 1000);
+		rests.order_place.tif = round % 2 ? ORDER_GTC : ORDER_DAY;
+		execute_at_last(&world, &rests);
+		command = order(&world, 1, ORDER_BUY, 0, 90 * UNIT, 1000);
+		execute_at_last(&world, &command);
+		command = order(&world, 2, ORDER_BUY, 0, 100 * UNIT, 1000); /* trades with the first */
+		if (round == 0)
+			execute_at_last(&world, &command);
+		command = order(&world, 1, ORDER_BUY, 0, 0, 1000);
+		command.order_place.type = ORDER_TRAILING_STOP;
+		command.order_place.trail_micros = (10 + round) * UNIT;
+		execute_at_last(&world, &command);
+		command = world_command(&world, COMMAND_TRADER_LIMIT, -1);
+		command.trader_limit = (struct command_trader_limit){
+			.org = world_id(&world), .market = 1, .orders_most = 5, .by_registry = 1};
+		execute_at_last(&world, &command);
+		command = world_command(&world, COMMAND_ORDER_CANCEL_ALL, -1);
+		command.order_cancel_all = (struct command_order_cancel_all){.org = world_id(&world), .kill = 1};
+		execute_at_last(&world, &command);
+	}
+	command = world_command(&world, COMMAND_ORDER_AMEND, 0);
+	command.order_amend = (struct command_order_amend){.order = rests.id, .price_micros = 130 * UNIT, .kg = 2000};
+	execute_at_last(&world, &command);
+	command = world_command(&world, COMMAND_ORDER_CANCEL_AFTER, 1);
+	command.order_cancel_after.after_us = CLOCK_US_PER_HOUR;
+	execute_at_last(&world, &command);
+	command = world_command(&world, COMMAND_MARKET_SCHEDULE, -1);
+	command.market_schedule = (struct command_market_schedule){.market = 1,
+		.dynamic_ppm = 1000,
+		.interruption_us = CLOCK_US_PER_MINUTE,
+		.auction_us = CLOCK_US_PER_MINUTE};
+	execute_at_last(&world, &command);
+	command = order(&world, 2, ORDER_BUY, 0, 102 * UNIT, 2000); /* out of the band: an auction */
+	execute_at_last(&world, &command);
+	works_at_last(&world);
+	tick_at_last(&world, 2 * CLOCK_US_PER_MINUTE);
+	assert_true(market_trade_count(rules_market(world.rules)) > 1);
+	tick_at_last(&world, CLOCK_US_PER_DAY); /* day orders and those of who was not heard of end */
+	command = world_command(&world, COMMAND_ORDER_CANCEL_ALL, -1);
+	command.order_cancel_all.org = world.orgs[0];
+	execute_at_last(&world, &command);
+	works_at_last(&world);
+	world_stop(&world);
+}
+
+static struct command of_contract(struct world *world, enum command_kind kind, int org, struct id id)
+{
+	struct command command = world_command(world, kind, org);
+	command.escrow_fund.escrow = id; /* with which each of them begins */
+	return command;
+}
+
+/* Escrows: opened, funded, filled, signed, disputed and decided, paid back, run out; their arrays and ranges grow. */
+static void escrows(void **state)
+{
+	(void)state;
+	struct world world;
+	world_start(&world, 8);
+	uint64_t batch = open_market(&world);
+	struct hash statement = world_hash(&world);
+	for (int round = 0; round < 20; round++) {
+		struct command open = world_command(&world, COMMAND_ESCROW_OPEN, round % 2);
+		open.escrow_open = (struct command_escrow_open){.payer = world.orgs[1],
+			.payee = world.orgs[0],
+			.arbiter = world.orgs[2],
+			.verifier = world.verifiers[3],
+			.statement_hash = statement,
+			.currency = code_of("EUR"),
+			.amount_micros = UNIT,
+			.kg = 100,
+			.batch = batch,
+			.not_before_us = world.now_us + CLOCK_US_PER_HOUR,
+			.expires_us = world.now_us + 2 * CLOCK_US_PER_HOUR};
+		execute_at_last(&world, &open);
+		struct command command = of_contract(&world, COMMAND_ESCROW_FUND, 1, open.id);
+		if (round % 2 == 0)
+			execute_at_last(&world, &command);
+		command = of_contract(&world, COMMAND_ESCROW_DELIVER, 0, open.id);
+		command.escrow_deliver.batch = batch;
+		command.escrow_deliver.kg = round % 5 ? 100 : 40;
+		execute_at_last(&world, &command);
+		struct {
+			struct id escrow;
+			struct hash statement;
+		} data = {open.id, statement};
+		command = of_contract(&world, COMMAND_ESCROW_ATTEST, 3, open.id);
+		command.escrow_attest.verifier = world.verifiers[3];
+		command.escrow_attest.statement_hash = statement;
+		command.escrow_attest.signature =
+			sign_make(&world.secrets[3], MARKET_ESCROW_DOMAIN, &data, sizeof data);
+		execute_at_last(&world, &command);
+		command = of_contract(&world, COMMAND_ESCROW_DISPUTE, 1, open.id);
+		command.escrow_dispute.reason_hash = statement;
+		if (round % 4 == 0)
+			execute_at_last(&world, &command);
+		command = of_contract(&world, COMMAND_ESCROW_DECIDE, 2, open.id);
+		command.escrow_decide = (struct command_escrow_decide){.escrow = open.id,
+			.reason_hash = statement,
+			.paid_micros = UNIT / 2,
+			.released_kg = 10,
+			.dismissed = round == 8};
+		if (round % 8 == 0)
+			execute_at_last(&world, &command);
+		command = of_contract(&world, COMMAND_ESCROW_REFUND, 0, open.id);
+		if (round % 7 == 3)
+			execute_at_last(&world, &command);
+	}
+	tick_at_last(&world, CLOCK_US_PER_HOUR + CLOCK_US_PER_MINUTE); /* dated, and settled */
+	tick_at_last(&world, CLOCK_US_PER_DAY);
+	assert_true(world_kg(&world, 1, batch, KG_HELD) > 0);
+	world_stop(&world);
+}
+
+/* Offtake contracts: offered, accepted, delivered as their seller is issued and by hand, missed, disputed, ended. */
+static void offtakes(void **state)
+{
+	(void)state;
+	struct world world;
+	world_start(&world, 9);
+	(void)open_market(&world);
+	struct id contracts[20];
+	for (int round = 0; round < 20; round++) {
+		struct delivery rows[2] = {
+			{.due_us = world.now_us + CLOCK_US_PER_DAY, .kg = 100 + round, .price_micros = UNIT},
+			{.due_us = world.now_us + 2 * CLOCK_US_PER_DAY, .kg = 1000000, .price_micros = UNIT}};
+		struct command offer = world_command(&world, COMMAND_OFFTAKE_OFFER, 0);
+		offer.offtake_offer = (struct command_offtake_offer){.seller = world.orgs[0],
+			.buyer = world.orgs[1],
+			.currency = code_of("EUR"),
+			.instrument = 1,
+			.penalty_ppm = 50000,
+			.expires_us = world.now_us + CLOCK_US_PER_HOUR};
+		offer.lists = (struct record_lists){.deliveries = rows, .delivery_count = 2};
+		execute_at_last(&world, &offer);
+		contracts[round] = offer.id;
+		struct command accept = of_contract(&world, COMMAND_OFFTAKE_ACCEPT, 1, offer.id);
+		if (round % 5)
+			execute_at_last(&world, &accept);
+	}
+	struct claim_run run;
+	struct command submit = world_submission(&world, 0, world.next_hour[0], 24, 100000, &run);
+	execute_at_last(&world, &submit);
+	struct command command =
+		world_attestation(&world, 3, submit.period_submit.period, submit.period_submit.evidence_root);
+	execute_at_last(&world, &command);
+	command = world_command(&world, COMMAND_PERIOD_ISSUE, -1);
+	command.period_issue.period = submit.period_submit.period;
+	execute_at_last(&world, &command);
+	works_at_last(&world);
+	assert_true(world_kg(&world, 1, 2, KG_HELD) > 0);
+	command = of_contract(&world, COMMAND_OFFTAKE_DISPUTE, 1, contracts[1]);
+	command.offtake_dispute.reason_hash = world_hash(&world);
+	execute_at_last(&world, &command);
+	command = of_contract(&world, COMMAND_OFFTAKE_DECIDE, -1, contracts[1]);
+	command.offtake_decide = (struct command_offtake_decide){
+		.contract = contracts[1], .reason_hash = world_hash(&world), .dismissed = 1, .compliance = 1};
+	execute_at_last(&world, &command);
+	for (int org = 0; org < 2; org++) {
+		command = of_contract(&world, COMMAND_OFFTAKE_TERMINATE, org, contracts[2]);
+		execute_at_last(&world, &command);
+	}
+	command = of_contract(&world, COMMAND_OFFTAKE_DELIVER, 0, contracts[3]);
+	command.offtake_deliver = (struct command_offtake_deliver){.contract = contracts[3], .batch = 1, .kg = 10};
+	execute_at_last(&world, &command);
+	tick_at_last(&world, 2 * CLOCK_US_PER_HOUR); /* offers lapse */
+	tick_at_last(&world, 4 * CLOCK_US_PER_DAY);  /* rows are missed, and contracts end */
 	world_stop(&world);
 }
 
@@ -281,7 +530,8 @@ static void snapshots(void **state)
 int main(void)
 {
 	sweep_start(400);
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(commands), cmocka_unit_test(offers), cmocka_unit_test(snapshots)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(commands), cmocka_unit_test(orders),
+		cmocka_unit_test(offers), cmocka_unit_test(escrows), cmocka_unit_test(offtakes),
+		cmocka_unit_test(snapshots)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
