@@ -305,6 +305,10 @@ static bool movement(const struct event *event, struct span *ret_from, struct sp
 		ret_from->org = event->transferred.from;
 		ret_to->org = event->transferred.to;
 		return true;
+	case EVENT_KG_POSTED: /* of what was given; the rest comes home, where it counted as held all along */
+		ret_from->org = event->kg_posted.from;
+		ret_to->org = event->kg_posted.to;
+		return true;
 	case EVENT_TRADED:
 		ret_from->org = event->traded.seller;
 		ret_to->org = event->traded.buyer;
@@ -385,6 +389,16 @@ static bool movement(const struct event *event, struct span *ret_from, struct sp
 	}
 }
 
+/* How many of an event's kilograms go where it says. */
+static int64_t given_kg(const struct event *event)
+{
+	switch (event->header.type) {
+	case EVENT_ESCROW_ENDED: return event->escrow_ended.released_kg;
+	case EVENT_KG_POSTED: return event->kg_posted.kg;
+	default: return INT64_MAX;
+	}
+}
+
 static enum err event_follow(struct chain *chain, size_t index, struct err_info *info)
 {
 	struct event event;
@@ -408,11 +422,8 @@ static enum err event_follow(struct chain *chain, size_t index, struct err_info 
 			chain->followed = false; /* of an event that a later version knows */
 			return ERR_OK;
 		}
-		int64_t part = range->length;
-		if (event.header.type == EVENT_ESCROW_ENDED) { /* the first kilograms were released */
-			int64_t released = event.escrow_ended.released_kg - moved;
-			part = released < 0 ? 0 : released < part ? released : part;
-		}
+		int64_t given = given_kg(&event) - moved; /* the first kilograms; the rest comes home */
+		int64_t part = given < 0 ? 0 : given < range->length ? given : range->length;
 		struct serial_range first = *range, rest = *range;
 		first.length = part;
 		rest.start += part;
