@@ -89,8 +89,8 @@ static char *chain_of(uint64_t batch, uint16_t type, changer *change, int *ret_c
 	}
 	assert_int_equal(serial_text(&serial, name), ERR_OK);
 	json_t *document = json_pack("{s:s, s:s, s:s, s:s, s:b, s:o}", "format", "carbond/trust-chain/1", "stream",
-		"journal.0", "serial", name, "registry", "01000000-0000-0000-0000-000000000000", "complete", 1, "events",
-		events);
+		"journal.0", "serial", name, "registry", "01000000-0000-0000-0000-000000000000", "complete", 1,
+		"events", events);
 	char *text = json_dumps(document, JSON_COMPACT);
 	json_decref(document);
 	return text;
@@ -124,36 +124,36 @@ static void the_golden_batches_are_followed_to_their_end(void **state)
 		must_hold(batch);
 }
 
-#define GIVER(name, TYPE, member)                 \
-	static void name(struct event *event)     \
-	{                                         \
-		event->member.bytes[0]++;         \
+#define GIVER(name, TYPE, member)             \
+	static void name(struct event *event) \
+	{                                     \
+		event->member.bytes[0]++;     \
 	}
-#define NUMBER(name, TYPE, member)                \
-	static void name(struct event *event)     \
-	{                                         \
-		event->member++;                  \
+#define NUMBER(name, TYPE, member)            \
+	static void name(struct event *event) \
+	{                                     \
+		event->member++;              \
 	}
-#define GIVERS(GIVER, NUMBER)                                                   \
-	GIVER(transferred, TRANSFERRED, transferred.from)                       \
-	GIVER(posted, KG_POSTED, kg_posted.from)                                \
-	GIVER(traded, TRADED, traded.seller)                                    \
-	GIVER(busted, TRADE_BUSTED, trade_busted.buyer)                         \
-	GIVER(retired, RETIRED, retired.org)                                    \
-	GIVER(cancelled, CANCELLED, cancelled.org)                              \
-	GIVER(disputed, DISPUTE_OPENED, dispute_opened.holder)                  \
-	GIVER(decided, DISPUTE_DECIDED, dispute_decided.holder)                 \
-	GIVER(opened, AUCTION_OPENED, auction_opened.seller)                    \
-	NUMBER(taken, AUCTION_TAKEN, auction_taken.auction)                     \
-	NUMBER(settled, BID_SETTLED, bid_settled.auction)                       \
-	NUMBER(ended, AUCTION_ENDED, auction_ended.auction)                     \
-	GIVER(added, POOL_ADDED, pool_added.org)                                \
-	GIVER(sold, POOL_SOLD, pool_sold.org)                                   \
-	NUMBER(redeemed, POOL_REDEEMED, pool_redeemed.pool)                     \
-	NUMBER(bought, POOL_BOUGHT, pool_bought.pool)                           \
-	GIVER(put_in, ESCROW_DELIVERED, escrow_delivered.payee)                 \
-	GIVER(got_out, ESCROW_ENDED, escrow_ended.payee)                        \
-	GIVER(delivered, OFFTAKE_DELIVERED, offtake_delivered.seller)           \
+#define GIVERS(GIVER, NUMBER)                                         \
+	GIVER(transferred, TRANSFERRED, transferred.from)             \
+	GIVER(posted, KG_POSTED, kg_posted.from)                      \
+	GIVER(traded, TRADED, traded.seller)                          \
+	GIVER(busted, TRADE_BUSTED, trade_busted.buyer)               \
+	GIVER(retired, RETIRED, retired.org)                          \
+	GIVER(cancelled, CANCELLED, cancelled.org)                    \
+	GIVER(disputed, DISPUTE_OPENED, dispute_opened.holder)        \
+	GIVER(decided, DISPUTE_DECIDED, dispute_decided.holder)       \
+	GIVER(opened, AUCTION_OPENED, auction_opened.seller)          \
+	NUMBER(taken, AUCTION_TAKEN, auction_taken.auction)           \
+	NUMBER(settled, BID_SETTLED, bid_settled.auction)             \
+	NUMBER(ended, AUCTION_ENDED, auction_ended.auction)           \
+	GIVER(added, POOL_ADDED, pool_added.org)                      \
+	GIVER(sold, POOL_SOLD, pool_sold.org)                         \
+	NUMBER(redeemed, POOL_REDEEMED, pool_redeemed.pool)           \
+	NUMBER(bought, POOL_BOUGHT, pool_bought.pool)                 \
+	GIVER(put_in, ESCROW_DELIVERED, escrow_delivered.payee)       \
+	GIVER(got_out, ESCROW_ENDED, escrow_ended.payee)              \
+	GIVER(delivered, OFFTAKE_DELIVERED, offtake_delivered.seller) \
 	GIVER(topped_up, BUFFER_TOPPED_UP, buffer_topped_up.org)
 GIVERS(GIVER, NUMBER)
 
