@@ -363,6 +363,16 @@ static bool movement(const struct event *event, struct span *ret_from, struct sp
 		ret_from->org = event->offtake_delivered.seller;
 		ret_to->org = event->offtake_delivered.buyer;
 		return true;
+	case EVENT_SHARD_SENT: /* as long as they are away they are that shard's */
+		ret_from->org = event->shard_sent.org;
+		ret_to->org = market_account(MARKET_ACCOUNT_SHARD, event->shard_sent.to_shard);
+		ret_to->state = KG_TRANSIT;
+		return true;
+	case EVENT_SHARD_RECEIVED:
+		ret_from->org = market_account(MARKET_ACCOUNT_SHARD, event->shard_received.from_shard);
+		ret_from->state = KG_TRANSIT;
+		ret_to->org = event->shard_received.org;
+		return true;
 	case EVENT_POOL_ADDED:
 		ret_from->org = event->pool_added.org;
 		ret_to->org = market_account(MARKET_ACCOUNT_POOL, event->pool_added.pool);

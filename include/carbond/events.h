@@ -182,6 +182,14 @@ enum delivery_state {
 	DELIVERY_STATE_COUNT
 };
 
+/* What a fact that is carried to a market shard is about. */
+enum shard_subject {
+	SHARD_SUBJECT_BATCH,
+	SHARD_SUBJECT_ACCOUNT, /* of an organisation */
+	SHARD_SUBJECT_HOUSE,   /* the organisation that is the house, and its account */
+	SHARD_SUBJECT_COUNT
+};
+
 /* Where a command comes from (decision 11). */
 enum command_source {
 	COMMAND_SOURCE_CLIENT,   /* a person or program: command id, repeated within 24 h */
@@ -452,6 +460,7 @@ extern const char *const event_escrow_reason_names[];
 extern const char *const event_offtake_state_names[];
 extern const char *const event_offtake_reason_names[];
 extern const char *const event_delivery_state_names[];
+extern const char *const event_shard_subject_names[];
 extern const char *const event_command_source_names[];
 extern const char *const event_command_kind_names[]; /* [0] is "none" */
 

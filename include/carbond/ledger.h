@@ -26,8 +26,6 @@ size_t undo_mark(const struct undo *undo);
 void undo_push(struct undo *undo, void (*revert)(void *owner, const void *payload), void *owner, const void *payload,
 	size_t size);
 void undo_back(struct undo *undo, size_t mark);
-/* Another number after each undo_clear and undo_back, never 0: what was recorded whole under it need not be recorded again. */
-uint64_t undo_era(const struct undo *undo);
 /* Forgets all steps: the changes stand. */
 void undo_clear(struct undo *undo);
 
@@ -76,6 +74,17 @@ enum err ledger_move_all(struct ledger *ledger, struct undo *undo, const struct 
 enum ledger_prefetch { LEDGER_PREFETCH_NONE, LEDGER_PREFETCH_SLOT, LEDGER_PREFETCH_HELD };
 void ledger_prefetch(const struct ledger *ledger, struct id org, uint64_t asset, enum ledger_prefetch what);
 
+/* The ledger is a market shard's: of a batch it has what came in, not all that was issued. Before anything comes. */
+void ledger_part(struct ledger *ledger);
+/* Kilograms of a record come into such a ledger from outside, or go out: `kg` in all and above 0. ERR_INSUFFICIENT_KG where the place
+ * does not hold them; ERR_JOURNAL_INVALID where it holds them already, or they are not `kg`; ERR_OVERFLOW. */
+enum err ledger_come(struct ledger *ledger, struct undo *undo, const struct record_lists *lists, int64_t kg,
+	struct ledger_place to, struct err_info *info) MUST_CHECK;
+enum err ledger_go(struct ledger *ledger, struct undo *undo, const struct record_lists *lists, int64_t kg,
+	struct ledger_place from, struct err_info *info) MUST_CHECK;
+/* Whether a place holds all of a range. */
+bool ledger_holds(const struct ledger *ledger, const struct serial_range *range, struct ledger_place place);
+
 /* The lowest serials of a batch in a place that make `kg`. ERR_INSUFFICIENT_KG; ERR_COMMAND_TOO_LARGE beyond `most`
  * ranges. Changes nothing. */
 enum err ledger_pick(const struct ledger *ledger, uint64_t batch, struct ledger_place place, int64_t kg,
@@ -86,18 +95,6 @@ enum err ledger_pick(const struct ledger *ledger, uint64_t batch, struct ledger_
 enum err ledger_pay(struct ledger *ledger, struct undo *undo, uint64_t asset, int64_t amount_micros,
 	struct ledger_place from, struct ledger_place to) MUST_CHECK;
 
-/* The number of an account, which it keeps for ever, so that whoever moves much in one account looks for it once. An empty one is
- * made where there is none; there is room for it (ledger_reserve). */
-uint32_t ledger_account(struct ledger *ledger, struct id org, uint64_t asset);
-/* As ledger_pick, ledger_move_all and ledger_pay from one state of an account to another; the organisation is not the zero one. */
-enum err ledger_pick_of(const struct ledger *ledger, uint32_t account, enum kg_state state, int64_t kg,
-	struct serial_range *ret_ranges, size_t most, size_t *ret_count) MUST_CHECK;
-enum err ledger_move_within(struct ledger *ledger, struct undo *undo, uint32_t account,
-	const struct record_lists *lists, int64_t kg, enum kg_state from, enum kg_state to,
-	struct err_info *info) MUST_CHECK;
-enum err ledger_pay_within(struct ledger *ledger, struct undo *undo, uint32_t account, int64_t amount_micros,
-	enum kg_state from, enum kg_state to) MUST_CHECK;
-
 /* A place's amount: kilograms or micros; 0 for unknown accounts. */
 int64_t ledger_amount(const struct ledger *ledger, uint64_t asset, struct ledger_place place);
 /* Kilograms of a batch, or of all batches (batch 0), in a state; and issued in all. */
@@ -106,7 +103,8 @@ int64_t ledger_issued_kg(const struct ledger *ledger, uint64_t batch);
 
 /* The counters of P1, P2 and P3 of the assets changed since the last call; asserts them. After every event. */
 void ledger_assert(struct ledger *ledger);
-/* P1, P2 and P3 from the ground: ranges of each batch partition [0, issued), states sum to issued, accounts sum to zero.
+/* P1, P2 and P3 from the ground: ranges of each batch partition [0, issued) (those of a part are disjoint, and as many kilograms),
+ * states sum to issued, accounts sum to zero.
  * ERR_JOURNAL_INVALID with the first fault in `info`. */
 enum err ledger_check(const struct ledger *ledger, struct err_info *info) MUST_CHECK;
 

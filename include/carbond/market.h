@@ -56,6 +56,9 @@ struct market_register {
 	const void *context;
 };
 
+/* Whether there is a market of this kind and currency. */
+bool market_is_open(const struct market *market, enum credit_kind kind, struct code8 currency);
+
 /* Room for one event. ERR_NO_MEMORY. */
 enum err market_reserve(struct market *market) MUST_CHECK;
 
@@ -79,10 +82,11 @@ enum err market_recall(struct market *market, struct ledger *ledger, struct deci
 bool market_due(struct market *market, const struct ledger *ledger, struct command *ret_command);
 
 /* Says that a command about this order comes soon, in stages, each when what the one before it asked for is here: its slot in
- * the index, the order, its place in the book, and those beside it. */
+ * the index, the order, its place in the book's index, that place, and those beside it. */
 enum market_prefetch {
 	MARKET_PREFETCH_SLOT,
 	MARKET_PREFETCH_ORDER,
+	MARKET_PREFETCH_INDEX,
 	MARKET_PREFETCH_PLACE,
 	MARKET_PREFETCH_NEIGHBOURS,
 	MARKET_PREFETCH_COUNT
@@ -151,8 +155,8 @@ int64_t market_reserve_micros(int64_t price_micros, int64_t kg, int64_t ppm, int
 #define AUCTION_SETTLED_MOST 64    /* bids that one command settles */
 #define AUCTION_TURNS_MOST   1024  /* auctions that one tick or one recall turns */
 
-/* The ledger's account of an auction or a pool: a UUIDv8, so that no organisation, whose ids are UUIDv7, can have it. Any thread. */
-enum market_account { MARKET_ACCOUNT_AUCTION = 'a', MARKET_ACCOUNT_POOL = 'p' };
+/* The ledger's account of an auction, a pool or a market shard: a UUIDv8, so that no organisation, whose ids are UUIDv7, can have it. Any thread. */
+enum market_account { MARKET_ACCOUNT_AUCTION = 'a', MARKET_ACCOUNT_POOL = 'p', MARKET_ACCOUNT_SHARD = 's' };
 struct id market_account(enum market_account of, uint64_t number);
 
 /* The commitment to a sealed bid; the layout is in docs/AUCTIONS.md. Any thread. */

@@ -131,6 +131,14 @@ struct registry_attributes {
 	struct verifier_set verifiers; /* none of an imported one */
 };
 bool registry_attributes(const struct registry *registry, uint64_t batch, struct registry_attributes *ret_attributes);
+/* What holds a batch or an account; a set of bits. */
+enum registry_hold {
+	REGISTRY_HOLD_SUSPENDED = 1,
+	REGISTRY_HOLD_DISPUTED = 2,
+	REGISTRY_HOLD_UNSOLD = 4, /* the operator's kilograms of the batch, after a reversal */
+};
+/* What holds a batch; 0: nothing, or there is none. */
+uint32_t registry_batch_holds(const struct registry *registry, uint64_t batch);
 /* Whether the organisation may give kilograms of the batch (0: anything) away. ERR_NOT_FOUND, ERR_BATCH_HELD, ERR_ACCOUNT_HELD. */
 enum err registry_movable(
 	const struct registry *registry, struct id org, uint64_t batch, struct err_info *info) MUST_CHECK;

@@ -1,4 +1,4 @@
-/* rules: the whole value state as one deterministic machine over ledger and registry: execute, apply, undo, repeats, state
+/* rules: the whole value state of a shard as one deterministic machine over ledger and registry: execute, apply, undo, repeats, state
  * hash, canonical snapshot (decision 8). PURE: time is an argument; no clock, no randomness, no I/O. One thread at a time. */
 #ifndef CARBOND_RULES_H
 #define CARBOND_RULES_H
@@ -18,6 +18,8 @@ struct rules;
 
 /* `registry` is the registry's id; `seed` of hash indexes never shows in a result. NULL without memory. */
 struct rules *rules_new(struct id registry, uint64_t seed);
+/* The same for another shard than home (docs/SHARDS.md): it takes nothing before it has been opened. Number 0 is rules_new. */
+struct rules *rules_new_shard(struct id registry, uint32_t shard, uint64_t seed);
 void rules_free(struct rules **rules);
 
 /* ---- executing ---- */
@@ -56,7 +58,7 @@ bool rules_due(struct rules *rules, struct command *ret_command);
 
 /* Says that this command is executed soon, so that what it looks up is on its way from memory by then; in stages, some commands
  * apart: each asks for what that before it leads to. */
-#define RULES_PREFETCH_STAGES 4
+#define RULES_PREFETCH_STAGES 5
 void rules_prefetch(const struct rules *rules, const struct command *command, unsigned stage);
 
 /* The position of a client's command that has been carried out within the last 24 h, or 0. */
@@ -85,6 +87,24 @@ enum err rules_state_hash(const struct rules *rules, struct hash *ret_hash, stru
  * not zero, once state_end has come and count and hash agree. ERR_JOURNAL_INVALID or ERR_RECORD_INVALID: not a valid
  * snapshot; the state is worthless. */
 enum err rules_restore(struct rules *rules, const uint8_t *record, size_t size, struct event_state_end *ret_end,
+	struct err_info *info) MUST_CHECK;
+
+/* ---- shards ---- */
+
+#define RULES_SHARDS_MOST 64 /* market shards */
+
+/* The shard of this state. */
+uint32_t rules_shard(const struct rules *rules);
+/* What an event in the journal of one shard has the carrier submit to another; false: nothing. `ret_command` borrows the event's lists. The
+ * same event gives the same command, which happens once. Any thread. */
+bool rules_carried(uint32_t from_shard, const struct event *event, uint32_t to_shard, struct command *ret_command);
+
+struct rules_under_way {
+	int64_t kg, micros; /* sent and not yet arrived, both ways */
+};
+/* P1, P2 and P3 over the home shard and a market shard: what this has was sent to it. The home shard's state is not behind what the
+ * market shard has received. It takes as long as they are large. ERR_JOURNAL_INVALID, ERR_NO_MEMORY. */
+enum err rules_shards_check(const struct rules *home, const struct rules *market, struct rules_under_way *ret_under_way,
 	struct err_info *info) MUST_CHECK;
 
 /* ---- reading ---- */

@@ -57,6 +57,8 @@ static void entry_about(const struct event *event, struct entry_row *entry)
 	case EVENT_KG_POSTED: entry->transfer_id = event->kg_posted.transfer; break;
 	case EVENT_KG_VOIDED: entry->transfer_id = event->kg_voided.transfer; break;
 	case EVENT_MONEY_CONVERTED: entry->transfer_id = event->money_converted.transfer; break;
+	case EVENT_SHARD_SENT: entry->transfer_id = event->shard_sent.transfer; break;
+	case EVENT_SHARD_RECEIVED: entry->transfer_id = event->shard_received.transfer; break;
 	default: break;
 	}
 	entry->code = or_absent(code);
@@ -443,4 +445,28 @@ enum err view_on_money_converted(struct projector *projector, const struct event
 	return err || id_equal(said->provider, said->house)
 		       ? err
 		       : view_pay(projector, to, said->remainder_micros, provider, view_place(said->house, KG_HELD));
+}
+
+/* ---- to other shards and back: what is away lies in the account of the shard where it is ---- */
+
+static enum err shard_move(struct projector *projector, const struct event *event, struct code8 currency,
+	int64_t amount_micros, struct ledger_place from, struct ledger_place to)
+{
+	return currency.text[0] ? view_pay(projector, currency_text(projector, currency), amount_micros, from, to)
+				: view_ranges_move(projector, event, from, to, (struct id){0});
+}
+
+enum err view_on_shard_sent(struct projector *projector, const struct event *event)
+{
+	const struct event_shard_sent *said = &event->shard_sent;
+	return shard_move(projector, event, said->currency, said->amount_micros, view_place(said->org, KG_HELD),
+		view_place(market_account(MARKET_ACCOUNT_SHARD, said->to_shard), KG_TRANSIT));
+}
+
+enum err view_on_shard_received(struct projector *projector, const struct event *event)
+{
+	const struct event_shard_received *said = &event->shard_received;
+	return shard_move(projector, event, said->currency, said->amount_micros,
+		view_place(market_account(MARKET_ACCOUNT_SHARD, said->from_shard), KG_TRANSIT),
+		view_place(said->org, KG_HELD));
 }

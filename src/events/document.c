@@ -170,7 +170,7 @@ static json_t *layout_json(const char *group, const struct layout *layout)
 json_t *events_reference(void)
 {
 	json_t *array = json_array();
-	for (uint32_t type = 0; type < 256; type++)
+	for (uint32_t type = 0; type <= UINT16_MAX; type++)
 		if (layout_of_event(type))
 			json_array_append_new(array, layout_json("event", layout_of_event(type)));
 	for (uint32_t kind = 0; kind < COMMAND_KIND_COUNT; kind++)

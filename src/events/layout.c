@@ -76,6 +76,7 @@ const char *const event_escrow_reason_names[] = {"settled", "refunded", "expired
 const char *const event_offtake_state_names[] = {"offered", "in_force", "disputed", NULL};
 const char *const event_offtake_reason_names[] = {"fulfilled", "declined", "lapsed", "agreed", "decided", NULL};
 const char *const event_delivery_state_names[] = {"open", "delivered", "missed", NULL};
+const char *const event_shard_subject_names[] = {"batch", "account", "house", NULL};
 const char *const event_command_source_names[] = {"client", "evidence", "transfer", "payment", "chain", "engine", NULL};
 const char *const event_command_kind_names[] = {[COMMAND_NONE] = "none",
 #define RECORD(name, NAME, type, version, lists, doc) [type] = #name,
@@ -101,6 +102,7 @@ _Static_assert(sizeof event_auction_phase_names / sizeof(char *) == AUCTION_PHAS
 _Static_assert(sizeof event_auction_reason_names / sizeof(char *) == AUCTION_REASON_COUNT + 1, "auction reasons");
 _Static_assert(sizeof event_bid_reason_names / sizeof(char *) == BID_REASON_COUNT + 1, "bid reasons");
 _Static_assert(sizeof event_pool_state_names / sizeof(char *) == POOL_STATE_COUNT + 1, "pool states");
+_Static_assert(sizeof event_shard_subject_names / sizeof(char *) == SHARD_SUBJECT_COUNT + 1, "subjects");
 _Static_assert(sizeof event_escrow_reason_names / sizeof(char *) == ESCROW_REASON_COUNT + 1, "escrow reasons");
 _Static_assert(sizeof event_offtake_state_names / sizeof(char *) == OFFTAKE_STATE_COUNT + 1, "offtake states");
 _Static_assert(sizeof event_offtake_reason_names / sizeof(char *) == OFFTAKE_REASON_COUNT + 1, "offtake reasons");

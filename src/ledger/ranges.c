@@ -212,6 +212,13 @@ bool range_put(struct range_pool *pool, struct range_set *set, int64_t start, in
 	return true;
 }
 
+bool range_has(const struct range_pool *pool, const struct range_set *set, int64_t start, int64_t length)
+{
+	uint32_t found, high;
+	range_around(pool, set, start, &found, &high);
+	return found && length > 0 && pool->nodes[found].start + pool->nodes[found].length - start >= length;
+}
+
 static bool each_below(const struct range_pool *pool, uint32_t root,
 	bool (*each)(void *context, int64_t start, int64_t length), void *context)
 {

@@ -31,6 +31,8 @@ void range_pool_free(struct range_pool *pool);
 bool range_take(struct range_pool *pool, struct range_set *set, int64_t start, int64_t length);
 /* Puts [start, start + length) in, joined with its neighbours; false where it overlaps. Needs one reserved node. */
 bool range_put(struct range_pool *pool, struct range_set *set, int64_t start, int64_t length);
+/* Whether the set holds all of [start, start + length). */
+bool range_has(const struct range_pool *pool, const struct range_set *set, int64_t start, int64_t length);
 /* In order of start until `each` returns false. */
 bool range_each(const struct range_pool *pool, const struct range_set *set,
 	bool (*each)(void *context, int64_t start, int64_t length), void *context);

@@ -21,6 +21,14 @@ static enum err movable_check(struct id org, const struct batch *batch, struct e
 	return ERR_OK;
 }
 
+uint32_t registry_batch_holds(const struct registry *registry, uint64_t number)
+{
+	const struct batch *batch = batch_find(registry, number);
+	return batch ? (batch->held ? REGISTRY_HOLD_SUSPENDED : 0u) | (batch->disputes ? REGISTRY_HOLD_DISPUTED : 0u) |
+			       (batch->unsold_held ? REGISTRY_HOLD_UNSOLD : 0u)
+		     : 0;
+}
+
 int64_t registry_debt_kg(const struct registry *registry, struct id org)
 {
 	int64_t kg = 0;

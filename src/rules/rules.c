@@ -14,11 +14,17 @@
 
 struct rules *rules_new(struct id registry, uint64_t seed)
 {
+	return rules_new_shard(registry, 0, seed);
+}
+
+struct rules *rules_new_shard(struct id registry, uint32_t shard, uint64_t seed)
+{
 	struct rules *rules = calloc(1, sizeof *rules);
 	if (!rules)
 		return NULL;
 	rules->seed = seed;
 	repeats_start(&rules->repeats, seed);
+	shards_start(&rules->shards, shard, seed);
 	rules->ledger = ledger_new(seed);
 	rules->registry = registry_new(registry, seed);
 	rules->market = market_new(seed);
@@ -26,6 +32,8 @@ struct rules *rules_new(struct id registry, uint64_t seed)
 	rules->scratch = malloc(sizeof *rules->scratch);
 	if (!rules->ledger || !rules->registry || !rules->market || !rules->undo || !rules->scratch)
 		rules_free(&rules);
+	else if (shard)
+		ledger_part(rules->ledger);
 	return rules;
 }
 
@@ -40,6 +48,7 @@ void rules_free(struct rules **rules)
 	market_free(&old->market);
 	undo_free(&old->undo);
 	repeats_free(&old->repeats);
+	shards_free(&old->shards);
 	free(old->actors);
 	map_free(&old->actor_map);
 	free(old->scratch);
@@ -102,7 +111,7 @@ bool rules_reserve(struct rules *rules)
 	}
 	return map_reserve(&rules->actor_map, 1) && ledger_reserve(rules->ledger) == ERR_OK &&
 	       market_reserve(rules->market) == ERR_OK && repeats_reserve(&rules->repeats) == ERR_OK &&
-	       undo_reserve(rules->undo, EVENT_STEPS) == ERR_OK;
+	       shards_reserve(&rules->shards) && undo_reserve(rules->undo, EVENT_STEPS) == ERR_OK;
 }
 
 /* The last events of a command; nothing after them can fail, so they need no undo. */
@@ -197,6 +206,8 @@ enum err rules_make_true(struct rules *rules, struct undo *undo, const struct ev
 			market_contract_look(rules->market);
 		if (market_contract_applies(event->header.type))
 			return market_contract_apply(rules->market, rules->ledger, undo, event, info);
+		if (shards_applies(event->header.type))
+			return shards_apply(rules, undo, event, info);
 		if (is_markets(event->header.type))
 			return market_apply(rules->market, rules->ledger, undo, event, info);
 		return ledger_applies(event->header.type)
@@ -213,6 +224,8 @@ static enum err apply(struct rules *rules, struct undo *undo, const struct event
 		header->actor > rules->actor_count || header->type >= EVENT_STATE_START)
 		return err_set(info, ERR_JOURNAL_INVALID, "", "event %llu does not follow event %llu",
 			(unsigned long long)header->number, (unsigned long long)rules->position);
+	if (!shards_allow(&rules->shards, header->type))
+		return err_set(info, ERR_SHARD_OTHER, "", "the home shard does this");
 	if (!rules_reserve(rules))
 		return ERR_NO_MEMORY;
 	enum err err = rules_make_true(rules, undo, event, info);
@@ -325,7 +338,8 @@ static enum err keep(void *context, struct event *event, struct err_info *info)
 		err = apply(rules, rules->undo, event, info);
 	run->events++;
 	run->ranges += event->lists.range_count;
-	return err;
+	struct event told;
+	return !err && shards_tell(rules, event, &told) ? keep(run, &told, info) : err;
 }
 
 static enum err actor_introduce(struct execution *run, struct err_info *info)
@@ -459,8 +473,11 @@ static enum err repeat_check(const struct rules *rules, const struct command *co
 
 static bool batch_attributes(const void *context, uint64_t batch, struct market_attributes *ret_attributes)
 {
+	const struct rules *rules = context;
 	struct registry_attributes known;
-	if (!registry_attributes(context, batch, &known))
+	if (rules->shards.own)
+		return shards_attributes(&rules->shards, batch, ret_attributes);
+	if (!registry_attributes(rules->registry, batch, &known))
 		return false;
 	*ret_attributes = (struct market_attributes){.kind = known.kind,
 		.durability = known.durability,
@@ -476,29 +493,34 @@ static bool batch_attributes(const void *context, uint64_t batch, struct market_
 
 static enum err batch_movable(const void *context, struct id org, uint64_t batch, struct err_info *info)
 {
-	return registry_movable(context, org, batch, info);
+	const struct rules *rules = context;
+	return rules->shards.own ? shards_movable(&rules->shards, org, batch, info)
+				 : registry_movable(rules->registry, org, batch, info);
 }
 
 static bool org_verifies(const void *context, struct id org)
 {
-	return registry_verifies(context, org);
+	const struct rules *rules = context;
+	return rules->shards.own ||
+	       registry_verifies(rules->registry, org); /* a market shard does not know whom to leave out */
 }
 
 static bool verifier_org(const void *context, struct id verifier, struct id *ret_org)
 {
-	return registry_verifier_org(context, verifier, ret_org);
+	return registry_verifier_org(((const struct rules *)context)->registry, verifier, ret_org);
 }
 
 static enum err signature_check(const void *context, const struct decision *call, struct id verifier,
 	const char *domain, const void *data, size_t size, const struct signature *signature, struct err_info *info)
 {
-	return registry_signature_check(context, call, verifier, domain, data, size, signature, info);
+	return registry_signature_check(
+		((const struct rules *)context)->registry, call, verifier, domain, data, size, signature, info);
 }
 
 static struct market_register register_of(const struct rules *rules)
 {
 	return (struct market_register){
-		batch_attributes, batch_movable, org_verifies, verifier_org, signature_check, rules->registry};
+		batch_attributes, batch_movable, org_verifies, verifier_org, signature_check, rules};
 }
 
 /* The orders of an organisation (zero: all) in the batch that is named, by itself or by its serials. Who gives up its own cancels
@@ -557,6 +579,9 @@ static enum err post_check(const struct rules *rules, const struct command *comm
 
 static enum err close_check(const struct rules *rules, struct id org, struct err_info *info)
 {
+	if (shards_member(&rules->shards, org))
+		return err_set(info, ERR_ACCOUNT_NOT_EMPTY, "/org_id",
+			"the organisation may have something in a market shard");
 	return registry_debt_kg(rules->registry, org) > 0 ? err_set(info, ERR_ACCOUNT_NOT_EMPTY, "/org_id",
 								    "the organisation owes kilograms to the buffer")
 							  : ERR_OK;
@@ -688,10 +713,16 @@ static enum err issued(
 static enum err decide(struct rules *rules, struct decision *call, struct err_info *info)
 {
 	const struct market_register batches = register_of(rules);
-	enum err err;
+	enum err err = shards_admit(&rules->shards, call->command, info);
+	if (err)
+		return err;
 	switch (call->command->kind) {
 	case COMMAND_TICK: return decide_tick(rules, call, info);
 	case COMMAND_TRANSFER_SET: return decide_set(rules, call, info);
+	case COMMAND_SHARD_OPEN:
+	case COMMAND_SHARD_OUT:
+	case COMMAND_SHARD_IN:
+	case COMMAND_SHARD_LEARN: return shards_decide(rules, call, info);
 	case COMMAND_HOUSE_NAME:
 	case COMMAND_MONEY_DEPOSIT:
 	case COMMAND_MONEY_WITHDRAW:
@@ -766,8 +797,8 @@ enum err rules_execute(struct rules *rules, const struct command *command, int64
 
 void rules_prefetch(const struct rules *rules, const struct command *command, unsigned stage)
 {
-	static const enum ledger_prefetch ledgers[RULES_PREFETCH_STAGES] = {
-		LEDGER_PREFETCH_SLOT, LEDGER_PREFETCH_NONE, LEDGER_PREFETCH_HELD, LEDGER_PREFETCH_NONE};
+	static const enum ledger_prefetch ledgers[RULES_PREFETCH_STAGES] = {LEDGER_PREFETCH_SLOT, LEDGER_PREFETCH_NONE,
+		LEDGER_PREFETCH_NONE, LEDGER_PREFETCH_HELD, LEDGER_PREFETCH_NONE};
 	_Static_assert(RULES_PREFETCH_STAGES == MARKET_PREFETCH_COUNT, "each room has its stages");
 	if (command->source == COMMAND_SOURCE_CLIENT && stage == 0)
 		repeats_prefetch(&rules->repeats, command->id);
@@ -810,6 +841,11 @@ void rules_fail_event(struct rules *rules, uint32_t index)
 }
 
 /* ---- reading ---- */
+
+uint32_t rules_shard(const struct rules *rules)
+{
+	return rules->shards.own;
+}
 
 uint64_t rules_position(const struct rules *rules)
 {

@@ -95,6 +95,11 @@ static enum err market_put(struct writer *writer)
 	return err ? err : market_contract_snapshot(writer->rules->market, put_event, writer, writer->info);
 }
 
+static enum err shards_put(struct writer *writer)
+{
+	return shards_snapshot(&writer->rules->shards, put_event, writer, writer->info);
+}
+
 static int repeat_compare(const void *a, const void *b)
 {
 	return repeats_compare(*(const struct repeat *const *)a, *(const struct repeat *const *)b);
@@ -164,7 +169,7 @@ enum err rules_snapshot(const struct rules *rules, uint64_t journal_seq, struct 
 	struct err_info *info)
 {
 	static enum err (*const parts[])(struct writer *) = {
-		start_put, actors_put, registry_put, ledger_put, market_put, repeats_put_all, naturals_put};
+		start_put, actors_put, registry_put, ledger_put, market_put, shards_put, repeats_put_all, naturals_put};
 	struct writer writer = {.rules = rules, .put = put_record, .context = context, .info = info};
 	writer.buffer = malloc(RECORD_BYTES_MAX);
 	if (!writer.buffer)
@@ -248,6 +253,8 @@ static enum err end_take(
 	rules->restoring = false;
 	if (said->records != rules->restore_records || !hash_equal(hash, said->state_hash))
 		return bad(info, "the snapshot's count or hash does not agree");
+	if (rules->shards.own && !rules->shards.restored)
+		return bad(info, "the snapshot is the home shard's");
 	if (!repeats_index(&rules->repeats))
 		return ERR_NO_MEMORY;
 	enum err err = ledger_check(rules->ledger, info);

@@ -69,12 +69,63 @@ struct actor {
 	struct id id, org;
 };
 
+/* ---- shards (shards.c) ---- */
+
+struct shard_batch {
+	struct event_state_shard_batch is;
+	struct verifier_set verifiers;
+};
+
+struct shards {
+	uint32_t own; /* this one; 0: home */
+	uint64_t seed;
+	struct event_state_shard
+		rows[RULES_SHARDS_MOST]; /* home: all market shards; a market shard: itself, once open */
+	uint32_t count;
+	/* a market shard: what it knows */
+	struct shard_batch *batches;
+	struct event_state_shard_account *accounts;
+	uint32_t batches_count, batches_capacity, accounts_count, accounts_capacity;
+	struct map batch_map, account_map;
+	/* home: who has sent something to a market shard */
+	struct id *members;
+	uint32_t members_count, members_capacity;
+	struct map member_map;
+	bool restored; /* the snapshot has said whose it is */
+};
+
+void shards_start(struct shards *shards, uint32_t own, uint64_t seed);
+void shards_free(struct shards *shards);
+/* Room for one more of each. */
+bool shards_reserve(struct shards *shards);
+/* Whether this shard decides the command. ERR_SHARD_OTHER, ERR_SHARD_UNKNOWN, ERR_FORBIDDEN. */
+enum err shards_admit(const struct shards *shards, const struct command *command, struct err_info *info) MUST_CHECK;
+/* Whether an event of this type may be in this shard's journal. */
+bool shards_allow(const struct shards *shards, uint16_t type);
+/* The market shard of this number, or NULL. */
+const struct event_state_shard *shards_row(const struct shards *shards, uint32_t shard);
+bool shards_row_is(const struct event_state_shard *row, uint32_t kind, struct code8 currency);
+/* Who has sent something to a market shard; there is room. */
+bool shards_member(const struct shards *shards, struct id org);
+void shards_member_add(struct shards *shards, struct undo *undo, struct id org);
+/* What first comes of a batch says what it is; how it is held is told apart from then on. There is room. */
+void shards_meet(struct shards *shards, struct undo *undo, const struct event *event);
+/* What the market asks, in a market shard. */
+bool shards_attributes(const struct shards *shards, uint64_t batch, struct market_attributes *ret_attributes);
+enum err shards_movable(const struct shards *shards, struct id org, uint64_t batch, struct err_info *info) MUST_CHECK;
+/* True for 170–179 and 270–279. */
+bool shards_applies(uint16_t type);
+enum err shards_snapshot(const struct shards *shards,
+	enum err (*emit)(void *context, struct event *event, struct err_info *info), void *context,
+	struct err_info *info) MUST_CHECK;
+
 struct rules {
 	struct ledger *ledger;
 	struct registry *registry;
 	struct market *market;
 	struct undo *undo;
 	struct repeats repeats;
+	struct shards shards;
 	struct actor *actors; /* number − 1 */
 	uint32_t actor_count, actor_capacity;
 	struct map actor_map;
@@ -95,5 +146,21 @@ enum err rules_make_true(
 	struct rules *rules, struct undo *undo, const struct event *event, struct err_info *info) MUST_CHECK;
 uint32_t actor_find(const struct rules *rules, struct id id, struct id org); /* MAP_NONE: none */
 bool rules_reserve(struct rules *rules);
+
+/* A command of shard_commands.def, and an event that shards_applies. */
+enum err shards_decide(struct rules *rules, struct decision *call, struct err_info *info) MUST_CHECK;
+enum err shards_apply(
+	struct rules *rules, struct undo *undo, const struct event *event, struct err_info *info) MUST_CHECK;
+/* Its parts that move something (transit.c). */
+enum err shards_out(struct rules *rules, struct decision *call, struct err_info *info) MUST_CHECK;
+enum err shards_in(struct rules *rules, struct decision *call, struct err_info *info) MUST_CHECK;
+enum err shards_sent_make(
+	struct rules *rules, struct undo *undo, const struct event *event, struct err_info *info) MUST_CHECK;
+enum err shards_received_make(
+	struct rules *rules, struct undo *undo, const struct event *event, struct err_info *info) MUST_CHECK;
+/* The natural key of what is carried from the home shard under a number: of an event, or of a shard. */
+struct hash carried_position_key(enum command_kind kind, uint64_t position);
+/* What the market shards are to know after an event of the home shard; false: nothing. */
+bool shards_tell(const struct rules *rules, const struct event *event, struct event *ret_told);
 
 #endif

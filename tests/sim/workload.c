@@ -1161,6 +1161,58 @@ static void deals_done(struct world *world, const struct command *command)
 			contracts[i].open = true;
 }
 
+/* ---- a market shard: what goes there, and what its carrier brings back ---- */
+
+#define SIM_SHARD 1
+
+static void make_shard(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	work->command = world_command(world, COMMAND_SHARD_OPEN, -1);
+	work->command.shard_open =
+		(struct command_shard_open){.shard = SIM_SHARD, .kind = CREDIT_REDUCTION, .currency = some_currency()};
+}
+
+static void make_sending(struct world *world, const struct rules *rules, struct work *work)
+{
+	int64_t held_kg;
+	uint64_t batch = some_batch(world, rules);
+	struct registry_attributes is;
+	for (uint64_t i = 0;
+		i < 20 && registry_attributes(rules_registry(rules), batch, &is) && is.kind != CREDIT_REDUCTION; i++)
+		batch = some_batch(world, rules);
+	int org = some_holder(world, rules, batch, &held_kg);
+	work->command = world_command(world, COMMAND_SHARD_OUT, org);
+	if (world_below(world, 2))
+		work->command.shard_out =
+			(struct command_shard_out){.shard = SIM_SHARD, .batch = batch, .kg = some_kg(world, held_kg)};
+	else
+		work->command.shard_out = (struct command_shard_out){.shard = SIM_SHARD,
+			.currency = some_currency(),
+			.amount_micros = SIM_TICK * (1 + world_below(world, 1000))};
+}
+
+static void make_arrival(struct world *world, const struct rules *rules, struct work *work)
+{
+	struct ledger_place away = {.org = market_account(MARKET_ACCOUNT_SHARD, SIM_SHARD), .state = KG_TRANSIT};
+	uint64_t batch = some_batch(world, rules);
+	int64_t there = ledger_amount(rules_ledger(rules), batch, away), kg = 1 + world_below(world, there + 1);
+	struct event event = {.header = {.type = EVENT_SHARD_SENT, .number = world_random(world)},
+		.shard_sent = {
+			.transfer = world_id(world), .org = world->orgs[some_org(world)], .from_shard = SIM_SHARD}};
+	size_t count = 0;
+	if (!ledger_pick(rules_ledger(rules), batch, away, kg, work->ranges, WORK_RANGES, &count)) {
+		event.shard_sent.batch = batch;
+		event.shard_sent.kg = kg;
+	} else {
+		event.shard_sent.currency = some_currency();
+		event.shard_sent.amount_micros = SIM_TICK * (1 + world_below(world, 500));
+		count = 0;
+	}
+	event.lists = (struct record_lists){.ranges = work->ranges, .range_count = count};
+	assert_true(rules_carried(SIM_SHARD, &event, 0, &work->command));
+}
+
 /* ---- the table ---- */
 
 static const struct {
@@ -1178,7 +1230,8 @@ static const struct {
 	{3, make_dispute}, {8, make_decision}, {8, make_pending}, {6, make_ending}, {5, make_set}, {2, make_limit},
 	{1, make_closing}, {2, make_offer}, {4, make_conversion}, {2, make_liquidity}, {3, make_payout},
 	{2, make_schedule}, {3, make_watch}, {4, make_bust}, {14, make_escrow}, {24, make_escrow_deposit},
-	{8, make_escrow_attestation}, {6, make_escrow_end}, {5, make_contract}, {12, make_offtake_step}};
+	{8, make_escrow_attestation}, {6, make_escrow_end}, {5, make_contract}, {12, make_offtake_step},
+	{1, make_shard}, {6, make_sending}, {4, make_arrival}};
 
 void work_start(void)
 {

@@ -154,6 +154,8 @@ static void the_golden_batches_are_followed_to_their_end(void **state)
 	GIVER(put_in, ESCROW_DELIVERED, escrow_delivered.payee)       \
 	GIVER(got_out, ESCROW_ENDED, escrow_ended.payee)              \
 	GIVER(delivered, OFFTAKE_DELIVERED, offtake_delivered.seller) \
+	GIVER(sent_away, SHARD_SENT, shard_sent.org)                  \
+	NUMBER(came_back, SHARD_RECEIVED, shard_received.from_shard)  \
 	GIVER(topped_up, BUFFER_TOPPED_UP, buffer_topped_up.org)
 GIVERS(GIVER, NUMBER)
 

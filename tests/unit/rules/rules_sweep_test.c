@@ -497,7 +497,8 @@ static void snapshot(struct sweep *sweep)
 	struct err_info info = {.code = ERR_OK};
 	struct hash none = {{0}}, hash, whole = world_state(world->rules);
 	sweep_arm(sweep);
-	struct copy copy = {.rules = rules_new(registry_id(rules_registry(world->rules)), 3)};
+	struct id registry = registry_id(rules_registry(world->rules));
+	struct copy copy = {.rules = rules_new_shard(registry, rules_shard(world->rules), 3)};
 	enum err err =
 		copy.rules ? rules_snapshot(world->rules, 1, none, put_record, &copy, &hash, &info) : ERR_NO_MEMORY;
 	sweep_disarm(sweep);
@@ -508,6 +509,68 @@ static void snapshot(struct sweep *sweep)
 	}
 	rules_free(&copy.rules);
 	world_check(world);
+}
+
+/* What a carrier submits for a journal, each with every allocation failing. */
+static void carry_at_last(struct world *from, uint32_t shard, struct world *to)
+{
+	static struct event_scratch scratch;
+	for (size_t at = 0, length = 0; at < from->output.size; at += length) {
+		struct event event;
+		struct command command;
+		assert_int_equal(event_decode(from->output.bytes + at, from->output.size - at, &scratch, &event,
+					 &length, &from->info),
+			ERR_OK);
+		if (rules_carried(shard, &event, !shard, &command))
+			execute_at_last(to, &command);
+	}
+}
+
+/* A market shard, of which many organisations and batches become known; and what goes there and comes back. */
+static void shards(void **state)
+{
+	(void)state;
+	struct world home;
+	world_start(&home, 7);
+	struct world market = home;
+	struct id registry = registry_id(rules_registry(home.rules));
+	market.random++;
+	market.rules = rules_new_shard(registry, 1, 1);
+	market.replica = rules_new_shard(registry, 1, 2);
+	market.output.bytes = malloc(market.output.capacity);
+	market.output.guards = malloc(sizeof *market.output.guards * RULES_GUARDS_MAX);
+	market.scratch = malloc(sizeof *market.scratch);
+	struct command command = house(&home, 5);
+	execute_at_last(&home, &command);
+	command = world_command(&home, COMMAND_SHARD_OPEN, -1);
+	command.shard_open =
+		(struct command_shard_open){.shard = 1, .kind = CREDIT_REMOVAL, .currency = code_of("EUR")};
+	execute_at_last(&home, &command);
+	carry_at_last(&home, 0, &market);
+	for (int round = 0; round < 40; round++) {
+		struct id org = world_id(&home);
+		uint64_t batch = world_issue(&home, 0, 24, 10000, NULL);
+		command = world_command(&home, COMMAND_TRANSFER, 0);
+		command.transfer = (struct command_transfer){.to = org, .batch = batch, .kg = 100};
+		execute_at_last(&home, &command);
+		command = world_command(&home, COMMAND_SHARD_OUT, 0);
+		command.org = org;
+		command.shard_out = (struct command_shard_out){.shard = 1, .batch = batch, .kg = 60};
+		execute_at_last(&home, &command);
+		carry_at_last(&home, 0, &market);
+		command = world_command(&home, COMMAND_ACCOUNT_HOLD, -1);
+		command.account_hold = (struct command_account_hold){.org = org, .reason_hash = world_hash(&home)};
+		execute_at_last(&home, &command);
+		carry_at_last(&home, 0, &market);
+		command = world_command(&market, COMMAND_SHARD_OUT, 0);
+		command.org = org;
+		command.shard_out = (struct command_shard_out){.batch = batch, .kg = 20};
+		execute_at_last(&market, &command);
+		carry_at_last(&market, 1, &home);
+	}
+	sweep_allocations("a market shard's snapshot and its restoring", snapshot, &market);
+	world_stop(&home);
+	world_stop(&market);
 }
 
 static void snapshots(void **state)
@@ -532,6 +595,6 @@ int main(void)
 	sweep_start(400);
 	const struct CMUnitTest tests[] = {cmocka_unit_test(commands), cmocka_unit_test(orders),
 		cmocka_unit_test(offers), cmocka_unit_test(escrows), cmocka_unit_test(offtakes),
-		cmocka_unit_test(snapshots)};
+		cmocka_unit_test(shards), cmocka_unit_test(snapshots)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
