@@ -198,6 +198,14 @@ enum err http_events_send(struct http_events *events, const char *id, const char
 /* The stream's last event: it ends when the client has read it. Errors as for http_events_send. */
 enum err http_events_finish(struct http_events *events, const char *id, const char *event, const char *data) MUST_CHECK;
 void http_events_unref(struct http_events **events);
+/* Whether nothing more can be sent: the client is gone, or the last event is under way. */
+bool http_events_are_over(struct http_events *events);
+
+/* An answer 200 that is held back: its body is `otherwise`, sent when `wait_us` are over or the server stops, unless another is given
+ * before by http_held_give, once, from any thread (ERR_NOT_FOUND: too late). Released with http_events_unref. ERR_NO_MEMORY. */
+enum err http_answer_held(struct http_request *request, const char *media, const char *otherwise, int64_t wait_us,
+	struct http_events **ret_held) MUST_CHECK;
+enum err http_held_give(struct http_events *held, const char *body) MUST_CHECK;
 
 /* The problem+json of an error (RFC 9457), in the arena. */
 char *http_problem_text(struct arena *arena, const struct err_info *info, const char *request_id, size_t *ret_size);

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "carbond/base/clock.h"
+
 #include "spool.h"
 #include "stream.h"
 #include "value.h"
@@ -10,6 +12,7 @@
 #define EXPORT_BYTES (8u << 20) /* one page of the export */
 #define FEED_MOST    1000       /* events of a page … */
 #define FEED_READS   20000      /* … out of so many of the journal */
+#define FEED_WAIT_S  30         /* a poll waits no longer */
 
 static const enum err stream_errors[] = {ERR_BUSY, ERR_STOPPING, ERR_OK};
 
@@ -152,14 +155,41 @@ static enum err feed_event(
 
 static const struct stream_channel feed = {.event = feed_event};
 
+/* The first event is all that a poll gets. */
+static enum err poll_event(
+	struct stream *stream, struct stream_watch *watch, struct stream_event *told, struct err_info *info)
+{
+	(void)stream;
+	if (is_bookkeeping(told->event->header.type))
+		return ERR_OK;
+	if (!told->text)
+		told->text = event_text(told->event);
+	if (!told->text)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for an event");
+	if (!is_seen_by(told->text, watch->org))
+		return ERR_OK;
+	char *body = NULL;
+	int size = asprintf(&body, "{\"items\":[%s],\"next_position\":%llu}", told->text,
+		(unsigned long long)told->event->header.number + 1);
+	enum err err = size < 0 ? ERR_NO_MEMORY : http_held_give(watch->events, body);
+	if (size >= 0)
+		free(body);
+	return err ? err : ERR_NOT_FOUND; /* it has what it came for */
+}
+
+static const struct stream_channel poll_feed = {.event = poll_event};
+
 struct feed_query {
-	int64_t from, limit;
+	int64_t from, limit, wait;
 };
 static const struct field feed_query_fields[] = {
 	FIELD(struct feed_query, from, FIELD_INT, .min = 1,
 		.doc = "Of pages: first position; the first event where left out"),
 	FIELD(struct feed_query, limit, FIELD_INT, .min = 1, .max = FEED_MOST,
 		.doc = "Of pages: at most so many events, 100 where left out"),
+	FIELD(struct feed_query, wait, FIELD_INT, .min = 1, .max = FEED_WAIT_S, .unit = "s",
+		.doc = "Of pages: where there is none yet, wait so long for the next event; answered at once where "
+		       "left out"),
 	FIELD_END};
 
 struct feed_page {
@@ -197,6 +227,7 @@ static enum err feed_answer_page(struct http_request *request, struct id org, st
 	enum err err = page.items ? ERR_OK : ERR_NO_MEMORY;
 	if (!err && from <= engine_position(api_of(request)->engine))
 		err = engine_journal_read(api_of(request)->store, from, feed_add, &page, info);
+	bool has_read_all = err == ERR_OK;
 	if (err == ERR_BUSY)
 		err = ERR_OK;
 	if (err) {
@@ -207,8 +238,13 @@ static enum err feed_answer_page(struct http_request *request, struct id org, st
 		json_pack("{s:o, s:I}", "items", page.items, "next_position", (json_int_t)page.last + 1));
 	size_t size = 0;
 	const char *text = answer ? document_text(http_arena(request), answer, &size) : NULL;
-	return text ? http_answer_text(request, "application/json", text, size)
-		    : err_set(info, ERR_NO_MEMORY, NULL, "no memory for the events");
+	if (!text)
+		return err_set(info, ERR_NO_MEMORY, NULL, "no memory for the events");
+	struct stream *stream = api_of(request)->journal_stream;
+	if (given->wait == FIELD_ABSENT || !has_read_all || json_array_size(page.items) > 0 || !stream)
+		return http_answer_text(request, "application/json", text, size);
+	struct stream_watch watch = {.channel = &poll_feed, .org = org, .position = page.last};
+	return stream_poll_begin(request, stream, watch, text, given->wait * CLOCK_US_PER_SECOND, info);
 }
 
 static enum err events_feed(struct http_request *request, struct err_info *info)
@@ -244,5 +280,5 @@ const struct http_route api_journal_routes[] = {
 		.operation = "events.watch",
 		.doc = "Journal events: those that name the caller's organisation, or all. As they happen (server-sent "
 		       "events; Last-Event-ID resumes behind a position), or with Accept: application/json a page "
-		       "{items, next_position} from a position on"),
+		       "{items, next_position} from a position on, which with wait= is held back until there is one"),
 	{.path = NULL}};

@@ -23,7 +23,8 @@ struct stream {
 	struct store *store;
 	bool reads_views;
 	struct engine_consumer *consumer;
-	pthread_mutex_t lock; /* of the list; held across no I/O and no other lock */
+	pthread_mutex_t lock; /* of the list; held across no I/O and no other lock but a watcher's in http */
+	bool telling;         /* the thread goes through the list */
 	struct stream_watch watches[WATCHERS_MAX];
 	size_t count, promised;
 	int64_t position; /* last event that the thread has taken in */
@@ -64,16 +65,18 @@ static void gone(struct stream_watch *watch)
 	http_events_unref(&watch->events);
 }
 
-/* Who is gone is taken off the list. */
+/* Who is gone, or has got all that it asked for, is taken off the list. Under the lock, while nobody goes through it. */
 static void watches_join(struct stream *stream)
 {
 	size_t kept = 0;
-	pthread_mutex_lock(&stream->lock);
-	for (size_t i = 0; i < stream->count; i++)
-		if (stream->watches[i].events)
-			stream->watches[kept++] = stream->watches[i];
+	for (size_t i = 0; i < stream->count; i++) {
+		struct stream_watch *watch = &stream->watches[i];
+		if (watch->events && http_events_are_over(watch->events))
+			gone(watch);
+		if (watch->events)
+			stream->watches[kept++] = *watch;
+	}
 	stream->count = kept;
-	pthread_mutex_unlock(&stream->lock);
 }
 
 static void tell_all(struct stream *stream, size_t count, const struct event *event)
@@ -98,21 +101,23 @@ static enum err take_in(void *context, const struct event *events, size_t count,
 	pthread_mutex_lock(&stream->lock);
 	size_t watching = stream->count;
 	stream->position = last;
+	stream->telling = watching > 0;
 	pthread_mutex_unlock(&stream->lock);
 	if (watching == 0)
 		return ERR_OK;
 	enum err err = views_wait(stream, last, info);
-	if (err)
-		return err;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count && !err; i++)
 		tell_all(stream, watching, &events[i]);
-	for (size_t i = 0; i < watching; i++) {
+	for (size_t i = 0; i < watching && !err; i++) {
 		struct stream_watch *watch = &stream->watches[i];
 		if (watch->events && watch->channel->changed && watch->channel->changed(stream, watch, info))
 			gone(watch);
 	}
+	pthread_mutex_lock(&stream->lock);
+	stream->telling = false;
 	watches_join(stream);
-	return ERR_OK;
+	pthread_mutex_unlock(&stream->lock);
+	return err;
 }
 
 enum err stream_start(struct engine *engine, struct store *store, const char *name, bool reads_views,
@@ -242,6 +247,8 @@ static enum err position_of(
 static enum err promise(struct stream *stream, struct err_info *info)
 {
 	pthread_mutex_lock(&stream->lock);
+	if (stream->count + stream->promised >= WATCHERS_MAX && !stream->telling)
+		watches_join(stream); /* where nothing happens, nothing else takes them off */
 	bool room = stream->count + stream->promised < WATCHERS_MAX;
 	stream->promised += room;
 	pthread_mutex_unlock(&stream->lock);
@@ -277,6 +284,26 @@ enum err stream_watch_begin(
 	if (err) {
 		break_promise(stream);
 		end_behind(&watch);
+	}
+	return ERR_OK;
+}
+
+enum err stream_poll_begin(struct http_request *request, struct stream *stream, struct stream_watch watch,
+	const char *otherwise, int64_t wait_us, struct err_info *info)
+{
+	struct err_info ignored;
+	enum err err = promise(stream, info);
+	if (err)
+		return err;
+	watch.is_poll = true;
+	err = http_answer_held(request, "application/json", otherwise, wait_us, &watch.events);
+	if (err) {
+		break_promise(stream);
+		return err_set(info, err, NULL, "no memory for the answer");
+	}
+	if (catch_up(stream, &watch, &ignored)) { /* it was given, or is `otherwise` in time */
+		break_promise(stream);
+		gone(&watch);
 	}
 	return ERR_OK;
 }

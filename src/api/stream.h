@@ -39,6 +39,7 @@ struct stream_watch {
 	int64_t levels;   /* of its depth */
 	int64_t sequence; /* of the depth that it has; −1: none */
 	int64_t told;     /* frames */
+	bool is_poll;     /* one answer, and it is over */
 };
 
 /* `reads_views`: events are told once the views hold them. */
@@ -54,6 +55,11 @@ struct store *stream_store(struct stream *stream);
  * watch; ERR_INVALID_FIELD: Last-Event-ID is no position of the journal. */
 enum err stream_watch_begin(struct http_request *request, struct stream *stream, struct stream_watch watch,
 	struct err_info *info) MUST_CHECK;
+
+/* Answers with what the channel gives to a held answer of the first event behind watch.position that concerns it; else, when `wait_us`
+ * are over, with `otherwise`. Workers. ERR_BUSY: too many watch. */
+enum err stream_poll_begin(struct http_request *request, struct stream *stream, struct stream_watch watch,
+	const char *otherwise, int64_t wait_us, struct err_info *info) MUST_CHECK;
 
 /* Sends a frame. Of several that one event makes only the last `is_last`: it carries the position, so that who is cut
  * between them gets all of them again. ERR_NOT_FOUND: the client is gone. */

@@ -120,6 +120,7 @@ static void sweep_run(void *argument)
 		int64_t now_us = clock_monotonic_us(), until_us = now_us + interval_us;
 		sweep_connections(server, now_us);
 		expire_until(server, now_us, ERR_DEADLINE);
+		http_held_lapse(server, now_us);
 		if (now_us >= next_beat_us) {
 			http_events_beat(server, false);
 			next_beat_us = now_us + BEAT_US;

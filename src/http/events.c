@@ -1,7 +1,7 @@
 /* Server-sent events: a bounded queue of frames between any thread that publishes and the http thread that writes. While
  * the queue is empty the connection is suspended; the publisher of the first frame resumes it. A client that reads too
  * slowly fills its queue and is cut: what is queued ends with the reason, and the connection is closed where even that is not
- * read. It reconnects with Last-Event-ID. */
+ * read. It reconnects with Last-Event-ID. An answer that is held back is a queue of one frame, its body. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +26,10 @@ struct http_events {
 	bool cut;    /* because the queue was full */
 	bool late;   /* a beat ago already */
 	bool gone;   /* the client or the connection is gone */
+
+	bool is_held;
+	char *otherwise;  /* of a held answer: its body where none is given … */
+	int64_t until_us; /* … by then (monotonic) */
 };
 
 static void unref(struct http_events *events)
@@ -36,6 +40,7 @@ static void unref(struct http_events *events)
 		free(events->ring[(events->first + i) % events->slots]);
 	pthread_mutex_destroy(&events->lock);
 	free(events->ring);
+	free(events->otherwise);
 	free(events);
 }
 
@@ -46,6 +51,25 @@ static void wake(struct http_events *events)
 		return;
 	events->suspended = false;
 	MHD_resume_connection(events->mhd);
+}
+
+/* Takes over `frame`; the last one of a stream has a place of its own. Under events->lock. */
+static void put(struct http_events *events, char *frame)
+{
+	events->ring[(events->first + events->count++) % events->slots] = frame;
+	wake(events);
+}
+
+/* Nothing more comes: what is queued is the end, of a held answer its other body. Under events->lock. */
+static void end(struct http_events *events)
+{
+	char *body = events->ending || events->gone ? NULL : events->otherwise;
+	events->ending = true;
+	if (body) {
+		events->otherwise = NULL;
+		put(events, body);
+	}
+	wake(events);
 }
 
 static ssize_t read_events(void *context, uint64_t offset, char *buffer, size_t size)
@@ -123,6 +147,22 @@ enum err http_answer_events(struct http_request *request, size_t most, struct ht
 	return ERR_OK;
 }
 
+enum err http_answer_held(struct http_request *request, const char *media, const char *otherwise, int64_t wait_us,
+	struct http_events **ret_held)
+{
+	char *text = strdup(otherwise);
+	enum err err = text ? http_answer_events(request, 1, ret_held) : ERR_NO_MEMORY;
+	if (err) {
+		free(text);
+		return err;
+	}
+	(*ret_held)->is_held = true;
+	(*ret_held)->otherwise = text;
+	(*ret_held)->until_us = clock_monotonic_us() + wait_us;
+	request->answer.media = media;
+	return ERR_OK;
+}
+
 struct MHD_Response *http_events_response(struct http_events *events)
 {
 	struct http_server *server = events->server;
@@ -139,7 +179,8 @@ struct MHD_Response *http_events_response(struct http_events *events)
 	server->streams = events;
 	events->listed = true;
 	pthread_mutex_lock(&events->lock);
-	events->ending = atomic_load(&server->stopping);
+	if (atomic_load(&server->stopping))
+		end(events);
 	pthread_mutex_unlock(&events->lock);
 	pthread_mutex_unlock(&server->lock);
 	return response;
@@ -149,13 +190,6 @@ void http_events_drop(struct http_events **events)
 {
 	events_end(*events);
 	*events = NULL;
-}
-
-/* Takes over `frame`; the last one of a stream has a place of its own. Under events->lock. */
-static void put(struct http_events *events, char *frame)
-{
-	events->ring[(events->first + events->count++) % events->slots] = frame;
-	wake(events);
 }
 
 /* Takes over `frame`. */
@@ -227,21 +261,43 @@ void http_events_unref(struct http_events **events)
 	*events = NULL;
 }
 
-void http_events_beat(struct http_server *server, bool end)
+bool http_events_are_over(struct http_events *events)
+{
+	pthread_mutex_lock(&events->lock);
+	bool over = events->gone || events->ending;
+	pthread_mutex_unlock(&events->lock);
+	return over;
+}
+
+enum err http_held_give(struct http_events *held, const char *body)
+{
+	char *frame = strdup(body);
+	return frame ? push(held, frame, true) : ERR_NO_MEMORY;
+}
+
+void http_held_lapse(struct http_server *server, int64_t now_us)
 {
 	for (struct http_events *each = server->streams; each; each = each->next) {
 		pthread_mutex_lock(&each->lock);
-		if (end) {
-			each->ending = true;
-			wake(each);
-		}
-		bool idle = each->suspended;
+		if (each->is_held && each->until_us <= now_us)
+			end(each);
+		pthread_mutex_unlock(&each->lock);
+	}
+}
+
+void http_events_beat(struct http_server *server, bool ends)
+{
+	for (struct http_events *each = server->streams; each; each = each->next) {
+		pthread_mutex_lock(&each->lock);
+		if (ends)
+			end(each);
+		bool idle = each->suspended && !each->is_held;
 		/* the library asks for more only when the client reads, which it does not */
 		if (each->cut && each->late)
 			shutdown(each->socket, SHUT_RDWR);
 		each->late = each->cut;
 		pthread_mutex_unlock(&each->lock);
-		if (!end && idle) {
+		if (!ends && idle) {
 			char *beat = strdup(":\n\n");
 			if (beat && push(each, beat, false) != ERR_OK)
 				continue; /* it is ending already */

@@ -248,6 +248,8 @@ const char *http_header_in(const struct http_request *request, const char *name)
 
 struct MHD_Response *http_events_response(struct http_events *events);
 void http_events_drop(struct http_events **events); /* the server's own reference of a stream that was never sent */
-void http_events_beat(struct http_server *server, bool end); /* under server->lock: keeps streams alive, or ends them */
+void http_events_beat(
+	struct http_server *server, bool ends); /* under server->lock: keeps streams alive, or ends them */
+void http_held_lapse(struct http_server *server, int64_t now_us); /* likewise: held answers whose time is over */
 
 #endif

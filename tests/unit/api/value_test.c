@@ -214,6 +214,43 @@ static void watchers_see_what_concerns_them(void **state)
 	json_decref(page);
 }
 
+static int poll_events(int64_t from, int wait, const char *key)
+{
+	char path[96];
+	snprintf(path, sizeof path, "/v1/events?from=%lld&wait=%d", (long long)from, wait);
+	return watch(path, "Accept: application/json\r\n", key);
+}
+
+/* MARKET.md, streams: an empty page is held back until the next event that concerns the caller, or until the time is over. */
+static void a_poll_waits_for_the_next_event(void **state)
+{
+	(void)state;
+	static char first[16 << 10], second[16 << 10];
+	const char *sells = service_key(seller, "trader", 0), *buys = service_key(buyer, "trader", 1);
+	char body[256], to[ID_TEXT_SIZE], next[64];
+	int64_t batch = issue(1000, 2), now = engine_position(api.engine);
+	snprintf(next, sizeof next, "{\"items\":[],\"next_position\":%lld}", (long long)now + 1);
+	int stranger = poll_events(now + 1, 1, service_key(checker, "trader", 2));
+	watch_until(stranger, second, sizeof second, next); /* nothing happened */
+	int waits = poll_events(now + 1, 30, buys);
+	stranger = poll_events(now + 1, 1, service_key(checker, "trader", 2));
+	snprintf(body, sizeof body, "{\"to_org_id\":\"%s\",\"batch\":%lld,\"kg\":7}", id_text(buyer, to),
+		(long long)batch);
+	json_t *sent = post(201, sells, "/v1/transfers", new_key(), body);
+	watch_until(waits, first, sizeof first, "\"next_position\"");
+	assert_non_null(strstr(first, "Content-Type: application/json"));
+	assert_non_null(strstr(first, "{\"items\":[{\"event\":\"transferred\""));
+	json_decref(sent);
+	memset(second, 0, sizeof second);
+	watch_until(stranger, second, sizeof second, next); /* it does not concern the stranger */
+	assert_null(strstr(second, "transferred"));
+	/* one that is there is answered at once; who goes on from the next position has missed nothing */
+	int64_t at = atoll(strstr(first, "\"next_position\":") + 16);
+	memset(first, 0, sizeof first);
+	watch_until(poll_events(at - 1, 30, buys), first, sizeof first, "transferred");
+	json_decref(get(422, buys, "/v1/events?wait=31", 0));
+}
+
 static void the_export_is_the_journal_line_by_line(void **state)
 {
 	(void)state;
@@ -244,7 +281,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(a_kilogram_from_issue_to_a_public_certificate),
 		cmocka_unit_test(refusals_say_why), cmocka_unit_test(a_serial_moves_by_its_text),
-		cmocka_unit_test(watchers_see_what_concerns_them),
+		cmocka_unit_test(watchers_see_what_concerns_them), cmocka_unit_test(a_poll_waits_for_the_next_event),
 		cmocka_unit_test(the_export_is_the_journal_line_by_line)};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -150,6 +150,17 @@ static enum err stream_digits(struct http_request *request, struct err_info *inf
 	return http_answer_stream(request, "text/plain", read_digits, release_digits, (void *)(uintptr_t)&total);
 }
 
+static _Atomic int64_t held_us;
+
+static enum err hold_back(struct http_request *request, struct err_info *info)
+{
+	(void)info;
+	http_events_unref(&events);
+	enum err err = http_answer_held(request, "text/plain", "nothing came", atomic_load(&held_us), &events);
+	sem_post(&entered);
+	return err;
+}
+
 static enum err watch(struct http_request *request, struct err_info *info)
 {
 	(void)info;
@@ -215,6 +226,8 @@ static const struct http_route routes[] = {
 		.doc = "Later"),
 	HTTP_ROUTE(HTTP_GET, "/v1/digits", "public", OPEN, .success = 200, .response_media = "text/plain",
 		.handler = stream_digits, .operation = "digits.get", .doc = "A stream"),
+	HTTP_ROUTE(HTTP_GET, "/v1/held", "public", OPEN, .success = 200, .response_media = "text/plain",
+		.handler = hold_back, .operation = "held.get", .doc = "Held back"),
 	HTTP_ROUTE(HTTP_GET, "/v1/events", "public", OPEN, .success = 200, .response_media = "text/event-stream",
 		.handler = watch, .operation = "events.watch", .doc = "Events"),
 	HTTP_ROUTE(HTTP_GET, "/v1/broken", "public", OPEN, .success = 200, .handler = fail_inside,
@@ -644,6 +657,42 @@ static void events_reach_the_client_and_a_slow_one_is_cut(void **state)
 	close(sock);
 }
 
+static int ask_held(int64_t wait_us)
+{
+	static const char bytes[] = "GET /v1/held HTTP/1.1\r\n" HOST "\r\n";
+	atomic_store(&held_us, wait_us);
+	int sock = client_open(port);
+	client_send(sock, bytes, sizeof bytes - 1);
+	sem_wait(&entered);
+	return sock;
+}
+
+static void a_held_answer_is_what_was_given_or_else_the_other(void **state)
+{
+	(void)state;
+	char all[4096] = "";
+	int sock = ask_held(INT64_MAX / 2);
+	assert_false(http_events_are_over(events));
+	assert_int_equal(http_held_give(events, "it came"), ERR_OK);
+	assert_int_equal(http_held_give(events, "once more"), ERR_NOT_FOUND);
+	read_until(sock, all, sizeof all, "it came\r\n0\r\n\r\n");
+	assert_non_null(strstr(all, "Content-Type: text/plain"));
+	close(sock);
+	memset(all, 0, sizeof all);
+	sock = ask_held(1000); /* its time is over */
+	read_until(sock, all, sizeof all, "nothing came\r\n0\r\n\r\n");
+	assert_true(http_events_are_over(events));
+	assert_int_equal(http_held_give(events, "too late"), ERR_NOT_FOUND);
+	close(sock);
+	memset(all, 0, sizeof all);
+	sock = ask_held(INT64_MAX / 2); /* the server stops */
+	http_server_stop(&server, INT64_MAX);
+	read_until(sock, all, sizeof all, "nothing came\r\n0\r\n\r\n");
+	close(sock);
+	server = start_with(base_options());
+	port = http_server_port(server);
+}
+
 static void a_client_that_goes_away_is_noticed_by_the_publisher(void **state)
 {
 	(void)state;
@@ -971,7 +1020,7 @@ static void the_document_describes_every_row(void **state)
 	json_t *document = http_openapi(tables, "carbond", "1");
 	assert_non_null(document);
 	json_t *paths = json_object_get(document, "paths");
-	assert_int_equal(json_object_size(paths), 8);
+	assert_int_equal(json_object_size(paths), 9);
 	json_t *operation = json_object_get(json_object_get(paths, "/v1/things"), "post");
 	assert_string_equal(json_string_value(json_object_get(operation, "operationId")), "things.create");
 	assert_non_null(json_object_get(json_object_get(operation, "responses"), "422"));
@@ -1033,6 +1082,7 @@ int main(void)
 		cmocka_unit_test(larger_json_is_compressed_when_asked),
 		cmocka_unit_test(streams_come_whole_and_are_released),
 		cmocka_unit_test(events_reach_the_client_and_a_slow_one_is_cut),
+		cmocka_unit_test(a_held_answer_is_what_was_given_or_else_the_other),
 		cmocka_unit_test(a_client_that_goes_away_is_noticed_by_the_publisher),
 		cmocka_unit_test(a_full_pool_of_workers_refuses),
 		cmocka_unit_test(later_answers_come_from_another_thread),
