@@ -101,7 +101,7 @@ static bool count_level(void *context, int64_t price, int64_t kg, uint32_t order
  * end. */
 static bool bench_round(const struct order_stream *stream)
 {
-	struct matcher matcher = {.book = book_new(42)};
+	struct matcher matcher = {.book = book_new(42, true)};
 	if (!matcher.book || !book_reserve(matcher.book, 0, 2))
 		return false;
 	matcher.ladders[0] = book_ladder_add(matcher.book, BOOK_ASK);

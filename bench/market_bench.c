@@ -79,7 +79,9 @@ static enum err emit(void *context, struct event *event, struct err_info *info)
 static void execute(struct bench *bench, const struct command *command)
 {
 	bench->decision = (struct decision){.command = command, .now_us = 1, .emit = emit, .context = bench};
-	enum err err = market_decide(bench->market, bench->ledger, &batches, &bench->decision, &bench->info);
+	enum err err = ledger_reserve(bench->ledger) || market_reserve(bench->market) ? ERR_NO_MEMORY : ERR_OK;
+	if (!err)
+		err = market_decide(bench->market, bench->ledger, &batches, &bench->decision, &bench->info);
 	undo_clear(bench->undo);
 	if (err && !bench->refused++)
 		fprintf(stderr, "refused: %s\n", bench->info.detail);

@@ -23,6 +23,7 @@ from test_main_job import issued_world  # noqa: E402
 
 SENSORS, SECONDS = 100, 4 * 3600
 RATES = {"http.key_rate": 1000000, "http.key_burst": 1000000000, "log.level": "warn"}
+WIDE = 32  # bodies under way at once, and workers that wait with them
 PEER_SECONDS = 200  # the peer's part of the same signals: its rate does not depend on how much of them it gets
 RAW = ((4, 8, 16), (1, 2, 1))  # threads, rounds, documents in an insert: in bulk, and one after the other as a log is written
 COMMAND_THREADS, COMMAND_S = 8, 5
@@ -42,7 +43,7 @@ def folder_bytes(folder):
     return sum(path.stat().st_size for path in pathlib.Path(folder).rglob("*") if path.is_file())
 
 
-def readings(name, settings, folder, path, columns):
+def readings(name, settings, folder, path, columns, connections=CONNECTIONS):
     """One daemon's rates and bytes: (readings, seconds)."""
     daemon = Daemon(folder / name, settings={**RATES, **settings})
     daemon.init().start()
@@ -51,7 +52,7 @@ def readings(name, settings, folder, path, columns):
     plant = Plant(daemon)
     for sensor in columns:
         plant.sensor(sensor)
-    taken, took, cpu = plant.load(path)
+    taken, took, cpu = plant.load(path, connections)
     say("measured", f"{name}: {rate_text(taken, took, cpu)}")
     client = Client(daemon.port, daemon.process.pid, daemon.key)
     ids = plant.ids[tag(0)]
@@ -129,6 +130,9 @@ def main():
         uri = mongo_server().new_uri()
         taken, took = readings("MongoDB", {"store.uri": uri}, folder, path, columns)
         found = stats(uri)
+        wide = readings(f"MongoDB, {WIDE} connections and http.workers", {"store.uri": mongo_server().new_uri(), "http.workers": WIDE}, folder, path, columns, WIDE)
+        say("measured", f"as many workers as bodies: {wide[0] / wide[1] * took / taken:.2f} times as many readings/s, since an append takes all that waits, "
+            "up to 50,000 readings, and each body waits in a worker")
         for threads, rounds, bulk in RAW:
             run = subprocess.run([BUILD / "bench/store_bench", uri, str(threads), str(rounds), str(bulk)], capture_output=True, text=True)
             assert run.returncode == 0, run.stderr

@@ -158,7 +158,8 @@ static const struct cli_option verify_options[] = {{"trust", "FILE",
 	{"chain", NULL, "the file is a serial's trust chain (carbonctl serials trust-chain)"},
 	{"state-hash", "HEX", "the state that the journal must lead to"}, END};
 static const struct cli_option sign_options[] = {{"key", "FILE", "the key file made by keygen"},
-	{"verifier", "ID", "the verifier's id, for the attestation"}, END};
+	{"verifier", "ID", "the verifier's id, for the attestation"},
+	{"escrow", "ID", "the escrow whose condition the statement is"}, END};
 static const struct cli_option init_options[] = {{"organisation", "SLUG", "the first organisation"},
 	{"name", "NAME", "its name"}, {"country", "CODE", "its country, ISO 3166-1 alpha-2"}, END};
 static const struct cli_option backup_options[] = {{"with-keys", NULL, "with seal.keys and checkpoint.key"}, END};
@@ -998,12 +999,14 @@ const struct cli_command cli_commands[] = {
 		.examples = "carbonctl verify pack.tar --trust keys.json\ncarbonctl verify --journal journal.ndjson",
 		.run = cli_verify},
 	{.noun = "sign",
-		.arguments = "PACK.tar --key FILE [--verifier ID] | keygen FILE",
+		.arguments = "PACK.tar --key FILE [--verifier ID] | STATEMENT --escrow ID --key FILE [--verifier ID] | "
+			     "keygen FILE",
 		.options = sign_options,
-		.doc = "Verifies a pack, says what a signature vouches for, and signs its evidence root; keygen makes "
-		       "a key",
+		.doc = "Verifies a pack, says what a signature vouches for, and signs its evidence root; or signs a "
+		       "statement (any file, by its SHA-256) that an escrow waits for; keygen makes a key",
 		.examples = "carbonctl sign keygen verifier.key\ncarbonctl sign pack.tar --key verifier.key --verifier "
-			    "0193577e-5c00-7000-8000-000000000000",
+			    "0193577e-5c00-7000-8000-000000000000\ncarbonctl sign delivered.pdf --escrow "
+			    "0193577e-5c00-7000-8000-00000000000c --key verifier.key",
 		.run = cli_sign},
 	{.noun = "doctor",
 		.doc = "Checks daemon, broker, clock, disk and configuration, and says what to do",

@@ -1,6 +1,6 @@
 /* carbonctl sign: a verifier's key and its signature over an evidence root, on the verifier's own machine. The pack is
  * verified first: nobody signs what does not hold. What is signed for is printed on standard error, the attestation that the
- * registry takes on standard output. One thread. */
+ * registry takes on standard output. Likewise a statement, by its SHA-256, that an escrow waits for. One thread. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 
 #include "carbond/base/clock.h"
 #include "carbond/base/sign.h"
+#include "carbond/market.h"
 
 #include "verify.h"
 
@@ -161,6 +162,52 @@ static int sign(const char *path, const char *key, const char *verifier)
 	return code;
 }
 
+/* ---- a statement that an escrow waits for ---- */
+
+static int print_statement(
+	struct id escrow, struct hash statement, const struct sign_secret *secret, const char *verifier)
+{
+	char hex[HASH_TEXT_SIZE], signature_text[96];
+	struct {
+		struct id escrow;
+		struct hash statement;
+	} data = {escrow, statement};
+	struct signature signature = sign_make(secret, MARKET_ESCROW_DOMAIN, &data, sizeof data);
+	json_t *document = json_pack("{s:s, s:s}", "statement", hash_text(statement, hex), "signature",
+		base64url_text(signature.bytes, sizeof signature.bytes, signature_text));
+	if (verifier)
+		json_object_set_new(document, "verifier_id", json_string(verifier));
+	return print_document(document);
+}
+
+static int sign_statement(const char *path, const char *key, const char *escrow, const char *verifier)
+{
+	struct arena *arena = arena_new(SIGN_ARENA);
+	struct sign_public public;
+	struct sign_secret secret = {0};
+	struct err_info info = {0};
+	struct id escrow_id, verifier_id;
+	char hex[HASH_TEXT_SIZE], *data;
+	size_t size;
+	int code = CLI_USAGE;
+	if (!arena)
+		return cli_fail(CLI_REFUSED, "out of memory");
+	if (id_parse(escrow, &escrow_id) != ERR_OK || (verifier && id_parse(verifier, &verifier_id) != ERR_OK))
+		code = cli_fail(CLI_USAGE, "--escrow and --verifier take ids, UUIDs");
+	else if (read_key(key, arena, &public, &secret, &info) != ERR_OK ||
+		 cli_read_file(arena, path, PACK_BYTES_MAX, &data, &size, &info) != ERR_OK)
+		code = cli_fail_info(CLI_USAGE, &info);
+	else {
+		struct hash statement = sha256_of(NULL, data, size);
+		fprintf(stderr, "You vouch for the statement %s (SHA-256 %s)\nas the condition of escrow %s.\n", path,
+			hash_text(statement, hex), escrow);
+		code = print_statement(escrow_id, statement, &secret, verifier);
+	}
+	sign_wipe(&secret);
+	arena_free(&arena);
+	return code;
+}
+
 int cli_sign(int argc, char **argv)
 {
 	const struct cli_option *words = cli_command_find("sign", NULL)->options;
@@ -169,7 +216,10 @@ int cli_sign(int argc, char **argv)
 	if (first && strcmp(first, "keygen") == 0)
 		return keygen(cli_positional(argc, argv, words, 1));
 	if (!first || !key)
-		return cli_fail(
-			CLI_USAGE, "usage: carbonctl sign PACK.tar --key FILE [--verifier ID] | sign keygen FILE");
+		return cli_fail(CLI_USAGE,
+			"usage: carbonctl sign PACK.tar --key FILE [--verifier ID] | sign STATEMENT --escrow "
+			"ID --key FILE [--verifier ID] | sign keygen FILE");
+	if (cli_option(argc, argv, "escrow"))
+		return sign_statement(first, key, cli_option(argc, argv, "escrow"), cli_option(argc, argv, "verifier"));
 	return sign(first, key, cli_option(argc, argv, "verifier"));
 }

@@ -26,6 +26,8 @@ size_t undo_mark(const struct undo *undo);
 void undo_push(struct undo *undo, void (*revert)(void *owner, const void *payload), void *owner, const void *payload,
 	size_t size);
 void undo_back(struct undo *undo, size_t mark);
+/* Another number after each undo_clear and undo_back, never 0: what was recorded whole under it need not be recorded again. */
+uint64_t undo_era(const struct undo *undo);
 /* Forgets all steps: the changes stand. */
 void undo_clear(struct undo *undo);
 
@@ -94,6 +96,18 @@ enum err ledger_pick(const struct ledger *ledger, uint64_t batch, struct ledger_
  * ERR_OVERFLOW. */
 enum err ledger_pay(struct ledger *ledger, struct undo *undo, uint64_t asset, int64_t amount_micros,
 	struct ledger_place from, struct ledger_place to) MUST_CHECK;
+
+/* The number of an account, which it keeps for ever, so that whoever moves much in one account looks for it once. An empty one is
+ * made where there is none; there is room for it (ledger_reserve). */
+uint32_t ledger_account(struct ledger *ledger, struct id org, uint64_t asset);
+/* As ledger_pick, ledger_move_all and ledger_pay from one state of an account to another; the organisation is not the zero one. */
+enum err ledger_pick_of(const struct ledger *ledger, uint32_t account, enum kg_state state, int64_t kg,
+	struct serial_range *ret_ranges, size_t most, size_t *ret_count) MUST_CHECK;
+enum err ledger_move_within(struct ledger *ledger, struct undo *undo, uint32_t account,
+	const struct record_lists *lists, int64_t kg, enum kg_state from, enum kg_state to,
+	struct err_info *info) MUST_CHECK;
+enum err ledger_pay_within(struct ledger *ledger, struct undo *undo, uint32_t account, int64_t amount_micros,
+	enum kg_state from, enum kg_state to) MUST_CHECK;
 
 /* A place's amount: kilograms or micros; 0 for unknown accounts. */
 int64_t ledger_amount(const struct ledger *ledger, uint64_t asset, struct ledger_place place);

@@ -82,11 +82,10 @@ enum err market_recall(struct market *market, struct ledger *ledger, struct deci
 bool market_due(struct market *market, const struct ledger *ledger, struct command *ret_command);
 
 /* Says that a command about this order comes soon, in stages, each when what the one before it asked for is here: its slot in
- * the index, the order, its place in the book's index, that place, and those beside it. */
+ * the index, the order, its place in the book, and those beside it. */
 enum market_prefetch {
 	MARKET_PREFETCH_SLOT,
 	MARKET_PREFETCH_ORDER,
-	MARKET_PREFETCH_INDEX,
 	MARKET_PREFETCH_PLACE,
 	MARKET_PREFETCH_NEIGHBOURS,
 	MARKET_PREFETCH_COUNT

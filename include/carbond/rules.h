@@ -58,7 +58,7 @@ bool rules_due(struct rules *rules, struct command *ret_command);
 
 /* Says that this command is executed soon, so that what it looks up is on its way from memory by then; in stages, some commands
  * apart: each asks for what that before it leads to. */
-#define RULES_PREFETCH_STAGES 5
+#define RULES_PREFETCH_STAGES 4
 void rules_prefetch(const struct rules *rules, const struct command *command, unsigned stage);
 
 /* The position of a client's command that has been carried out within the last 24 h, or 0. */

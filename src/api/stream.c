@@ -159,17 +159,23 @@ struct catching_up {
 	struct stream_watch *watch;
 	struct err_info *info;
 	int64_t reads;
+	int64_t until; /* the views hold so much; what is behind it is told at the next round */
+	bool is_there;
 };
 
 static enum err catch_up_one(void *context, const struct event *event)
 {
 	struct catching_up *at = context;
 	struct stream_event telling = {.event = event};
+	at->is_there = (int64_t)event->header.number > at->until;
+	if (at->is_there)
+		return ERR_BUSY;
 	if (++at->reads > CATCH_UP_READS || at->watch->told > CATCH_UP)
 		return ERR_BUSY; /* ends the reading; not answered */
 	enum err err = at->watch->channel->event ? at->watch->channel->event(at->stream, at->watch, &telling, at->info)
 						 : ERR_OK;
-	at->watch->position = (int64_t)event->header.number;
+	if (!err) /* who is told that it is behind comes again from here */
+		at->watch->position = (int64_t)event->header.number;
 	event_end(&telling);
 	return err;
 }
@@ -208,8 +214,14 @@ static enum err catch_up(struct stream *stream, struct stream_watch *watch, stru
 	struct catching_up at = {.stream = stream, .watch = watch, .info = info};
 	enum err err = ERR_OK;
 	for (int i = 0; i < HANDOVERS_MOST && !err; i++) {
-		if (watch->position < engine_position(stream->engine))
-			err = engine_journal_read(stream->store, watch->position + 1, catch_up_one, &at, info);
+		at.until = engine_position(stream->engine);
+		at.is_there = false;
+		if (watch->position < at.until) {
+			err = views_wait(stream, at.until, info);
+			if (!err)
+				err = engine_journal_read(stream->store, watch->position + 1, catch_up_one, &at, info);
+			err = err && at.is_there ? ERR_OK : err;
+		}
 		if (!err && hand_over(stream, watch))
 			return ERR_OK;
 	}

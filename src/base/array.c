@@ -3,10 +3,8 @@
 
 #include <stdlib.h>
 
-bool array_room(void **array, uint32_t *capacity, uint32_t count, size_t item_size)
+bool array_room_more(void **array, uint32_t *capacity, uint32_t count, size_t item_size)
 {
-	if (count < *capacity)
-		return true;
 	if (*capacity > UINT32_MAX / 4 || count > UINT32_MAX / 4)
 		return false;
 	uint32_t grown_capacity = (*capacity + 8) * 2;

@@ -23,10 +23,8 @@ static void slot_put(struct map_slot *slots, size_t capacity, uint64_t hash, uin
 	slots[at] = (struct map_slot){.hash = hash, .item = item};
 }
 
-bool map_reserve(struct map *map, size_t more)
+bool map_reserve_more(struct map *map, size_t more)
 {
-	if ((map->count + more) * 2 <= map->capacity)
-		return true;
 	size_t capacity = map->capacity ? map->capacity : SLOTS_MIN;
 	while ((map->count + more) * 2 > capacity)
 		capacity *= 2;

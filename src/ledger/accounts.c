@@ -26,10 +26,12 @@ static bool limit_equal(const void *context, uint32_t item, const void *key)
 static uint32_t limit_find(const struct money *money, struct id org, struct code8 currency, uint64_t *ret_hash)
 {
 	struct limit_key key = {.org = org, .currency = currency};
+	if (!ret_hash && !money->limit_count)
+		return MAP_NONE;
 	uint64_t hash = map_hash_bytes(money->seed, &key, sizeof key);
 	if (ret_hash)
 		*ret_hash = hash;
-	return money->limit_count ? map_find(&money->limit_map, hash, limit_equal, money, &key) : MAP_NONE;
+	return map_find(&money->limit_map, hash, limit_equal, money, &key);
 }
 
 /* Of two limits, of which those below zero are none. */

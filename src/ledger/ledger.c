@@ -17,7 +17,8 @@ struct account {
 	uint64_t asset;
 	int64_t amount[KG_STATE_COUNT];
 	struct range_set ranges[KG_STATE_COUNT];
-	uint32_t next; /* another account of the organisation, from 1 on; 0: none */
+	uint32_t next;       /* another account of the organisation, from 1 on; 0: none */
+	uint32_t asset_item; /* from 1 on; 0: the asset is not known yet */
 };
 
 struct asset {
@@ -40,6 +41,7 @@ struct ledger {
 	struct money money;
 	int64_t issued;
 	int64_t in_state[KG_STATE_COUNT];
+	bool has_room;       /* but of ranges: nothing was added since it was made */
 	uint32_t touched[8]; /* assets changed since ledger_assert; when full: all are looked at */
 	size_t touched_count;
 };
@@ -91,6 +93,8 @@ static bool array_reserve(void **array, uint32_t *capacity, uint32_t count, uint
 enum err ledger_reserve(struct ledger *ledger)
 {
 	void *accounts = ledger->accounts, *assets = ledger->assets;
+	if (ledger->has_room)
+		return range_pool_reserve(&ledger->pool, EVENT_NODES) ? ERR_OK : ERR_NO_MEMORY;
 	bool enough = array_reserve(
 		&accounts, &ledger->account_capacity, ledger->account_count, EVENT_ACCOUNTS, sizeof *ledger->accounts);
 	ledger->accounts = accounts;
@@ -100,11 +104,14 @@ enum err ledger_reserve(struct ledger *ledger)
 	enough = enough && map_reserve(&ledger->account_map, EVENT_ACCOUNTS) &&
 		 map_reserve(&ledger->asset_map, EVENT_ASSETS) && map_reserve(&ledger->org_map, EVENT_ACCOUNTS) &&
 		 range_pool_reserve(&ledger->pool, EVENT_NODES) && money_reserve(&ledger->money);
+	ledger->has_room = enough;
 	return enough ? ERR_OK : ERR_NO_MEMORY;
 }
 
+/* Whoever may add to it uses room up. */
 struct money *ledger_money(struct ledger *ledger)
 {
+	ledger->has_room = false;
 	return &ledger->money;
 }
 
@@ -190,6 +197,7 @@ static struct account *account_get(struct ledger *ledger, struct id org, uint64_
 	if (item == MAP_NONE) {
 		assert(ledger->account_count < ledger->account_capacity);
 		item = ledger->account_count++;
+		ledger->has_room = false;
 		ledger->accounts[item] = (struct account){.org = org, .asset = asset};
 		map_put(&ledger->account_map, hash, item);
 		if (!id_is_none(org)) /* the outside world has one for each asset */
@@ -198,19 +206,42 @@ static struct account *account_get(struct ledger *ledger, struct id org, uint64_
 	return &ledger->accounts[item];
 }
 
+static struct asset *asset_touch(struct ledger *ledger, uint32_t item)
+{
+	size_t room = sizeof ledger->touched / sizeof *ledger->touched;
+	if (ledger->touched_count && ledger->touched_count <= room &&
+		ledger->touched[ledger->touched_count - 1] == item)
+		return &ledger->assets[item];
+	if (ledger->touched_count < room)
+		ledger->touched[ledger->touched_count] = item;
+	ledger->touched_count++;
+	return &ledger->assets[item];
+}
+
 static struct asset *asset_get(struct ledger *ledger, uint64_t asset)
 {
 	uint32_t item = asset_find(ledger, asset);
 	if (item == MAP_NONE) {
 		assert(ledger->asset_count < ledger->asset_capacity);
 		item = ledger->asset_count++;
+		ledger->has_room = false;
 		ledger->assets[item] = (struct asset){.asset = asset};
 		map_put(&ledger->asset_map, map_hash_u64(ledger->seed, asset), item);
 	}
-	if (ledger->touched_count < sizeof ledger->touched / sizeof *ledger->touched)
-		ledger->touched[ledger->touched_count] = item;
-	ledger->touched_count++;
-	return &ledger->assets[item];
+	return asset_touch(ledger, item);
+}
+
+uint32_t ledger_account(struct ledger *ledger, struct id org, uint64_t asset)
+{
+	return (uint32_t)(account_get(ledger, org, asset) - ledger->accounts);
+}
+
+/* The asset of an account, which is looked for once. */
+static struct asset *asset_of(struct ledger *ledger, struct account *account)
+{
+	if (!account->asset_item)
+		account->asset_item = (uint32_t)(asset_get(ledger, account->asset) - ledger->assets) + 1;
+	return asset_touch(ledger, account->asset_item - 1);
 }
 
 /* ---- postings ---- */
@@ -280,15 +311,15 @@ struct move_step {
 static bool move(struct ledger *ledger, const struct move_step *step)
 {
 	const struct serial_range *range = &step->range;
-	if (account_find(ledger, step->from.org, range->batch, NULL) == MAP_NONE)
+	uint32_t item = account_find(ledger, step->from.org, range->batch, NULL);
+	if (item == MAP_NONE)
 		return false;
-	struct account *from = account_get(ledger, step->from.org, range->batch);
-	struct account *to = account_get(ledger, step->to.org, range->batch);
+	struct account *to = account_get(ledger, step->to.org, range->batch), *from = &ledger->accounts[item];
 	if (!range_take(&ledger->pool, &from->ranges[step->from.state], range->start, range->length))
 		return false;
 	bool put = range_put(&ledger->pool, &to->ranges[step->to.state], range->start, range->length);
 	assert(put);
-	struct asset *asset = asset_get(ledger, range->batch);
+	struct asset *asset = asset_of(ledger, from);
 	leg(ledger, asset, from, step->from.state, -range->length);
 	leg(ledger, asset, to, step->to.state, range->length);
 	return true;
@@ -447,23 +478,24 @@ bool ledger_holds(const struct ledger *ledger, const struct serial_range *range,
 }
 
 struct pay_step {
-	uint64_t asset;
+	uint32_t giver, taker;
+	uint16_t from, to;
 	int64_t amount;
-	struct ledger_place from, to;
 };
 
 static void pay(struct ledger *ledger, const struct pay_step *step)
 {
-	struct asset *asset = asset_get(ledger, step->asset);
-	leg(ledger, asset, account_get(ledger, step->from.org, step->asset), step->from.state, -step->amount);
-	leg(ledger, asset, account_get(ledger, step->to.org, step->asset), step->to.state, step->amount);
+	struct account *giver = &ledger->accounts[step->giver];
+	struct asset *asset = asset_of(ledger, giver);
+	leg(ledger, asset, giver, (enum kg_state)step->from, -step->amount);
+	leg(ledger, asset, &ledger->accounts[step->taker], (enum kg_state)step->to, step->amount);
 }
 
 static void pay_revert(void *owner, const void *payload)
 {
 	struct pay_step step;
 	memcpy(&step, payload, sizeof step);
-	struct pay_step back = {.asset = step.asset, .amount = step.amount, .from = step.to, .to = step.from};
+	struct pay_step back = {step.taker, step.giver, step.to, step.from, step.amount};
 	pay(owner, &back);
 }
 
@@ -472,17 +504,99 @@ enum err ledger_pay(struct ledger *ledger, struct undo *undo, uint64_t asset, in
 {
 	assert(amount_micros > 0 && asset & LEDGER_MONEY);
 	int64_t left, sum;
-	if (!sub_checked(ledger_amount(ledger, asset, from), amount_micros, &left) ||
-		!add_checked(ledger_amount(ledger, asset, to), amount_micros, &sum))
+	uint32_t giver = id_is_none(from.org) ? ledger_account(ledger, from.org, asset)
+					      : account_find(ledger, from.org, asset, NULL);
+	if (giver == MAP_NONE) /* and none is made for who is not paid */
+		return ERR_INSUFFICIENT_FUNDS;
+	struct account *gives = &ledger->accounts[giver];
+	if (!sub_checked(gives->amount[from.state], amount_micros, &left))
 		return ERR_OVERFLOW;
 	if (left < 0 && !id_is_none(from.org))
 		return ERR_INSUFFICIENT_FUNDS;
-	uint32_t item = asset_find(ledger, asset);
-	if (item != MAP_NONE && !add_checked(ledger->assets[item].in_state[to.state], amount_micros, &sum))
+	uint32_t taker = ledger_account(ledger, to.org, asset);
+	if (!add_checked(ledger->accounts[taker].amount[to.state], amount_micros, &sum))
 		return ERR_OVERFLOW;
-	struct pay_step step = {.asset = asset, .amount = amount_micros, .from = from, .to = to};
+	gives = &ledger->accounts[giver];
+	struct asset *of = asset_of(ledger, gives);
+	if (!add_checked(of->in_state[to.state], amount_micros, &sum))
+		return ERR_OVERFLOW;
+	struct pay_step step = {.giver = giver,
+		.taker = taker,
+		.from = (uint16_t)from.state,
+		.to = (uint16_t)to.state,
+		.amount = amount_micros};
 	pay(ledger, &step);
 	undo_push(undo, pay_revert, ledger, &step, sizeof step);
+	return ERR_OK;
+}
+
+/* ---- within one account ---- */
+
+/* From one state to another; of kilograms the serials as well. */
+struct within_step {
+	uint32_t account;
+	uint16_t from, to;
+	int64_t start, amount; /* start: of kilograms */
+};
+
+static bool within(struct ledger *ledger, const struct within_step *step)
+{
+	struct account *account = &ledger->accounts[step->account];
+	struct asset *asset = asset_of(ledger, account);
+	bool kilograms = !(asset->asset & LEDGER_MONEY);
+	if (kilograms && !range_take(&ledger->pool, &account->ranges[step->from], step->start, step->amount))
+		return false;
+	bool put = !kilograms || range_put(&ledger->pool, &account->ranges[step->to], step->start, step->amount);
+	assert(put);
+	leg(ledger, asset, account, (enum kg_state)step->from, -step->amount);
+	leg(ledger, asset, account, (enum kg_state)step->to, step->amount);
+	return true;
+}
+
+static void within_revert(void *owner, const void *payload)
+{
+	struct within_step step;
+	memcpy(&step, payload, sizeof step);
+	struct within_step back = {step.account, step.to, step.from, step.start, step.amount};
+	bool moved = within(owner, &back);
+	assert(moved);
+}
+
+enum err ledger_move_within(struct ledger *ledger, struct undo *undo, uint32_t account,
+	const struct record_lists *lists, int64_t kg, enum kg_state from, enum kg_state to, struct err_info *info)
+{
+	int64_t sum = 0;
+	uint64_t batch = ledger->accounts[account].asset;
+	if (batch & LEDGER_MONEY)
+		return err_set(info, ERR_INSUFFICIENT_KG, "/ranges", "money has no serials");
+	for (size_t i = 0; i < lists->range_count; i++) {
+		const struct serial_range *range = &lists->ranges[i];
+		struct within_step step = {account, (uint16_t)from, (uint16_t)to, range->start, range->length};
+		if (range->start < 0 || range->length <= 0 || range->start > INT64_MAX - range->length ||
+			range->batch != batch || !within(ledger, &step))
+			return err_set(info, ERR_INSUFFICIENT_KG, "/ranges",
+				"range %zu: the organisation does not hold these serials", i);
+		undo_push(undo, within_revert, ledger, &step, sizeof step);
+		if (!add_checked(sum, range->length, &sum))
+			return err_set(info, ERR_JOURNAL_INVALID, "", "ranges overflow");
+	}
+	return sum == kg && kg > 0 ? ERR_OK : err_set(info, ERR_JOURNAL_INVALID, "", "ranges do not add up");
+}
+
+enum err ledger_pay_within(struct ledger *ledger, struct undo *undo, uint32_t account, int64_t amount_micros,
+	enum kg_state from, enum kg_state to)
+{
+	const struct account *is = &ledger->accounts[account];
+	struct within_step step = {account, (uint16_t)from, (uint16_t)to, 0, amount_micros};
+	int64_t sum;
+	assert(amount_micros > 0 && is->asset & LEDGER_MONEY && !id_is_none(is->org));
+	if (is->amount[from] < amount_micros)
+		return ERR_INSUFFICIENT_FUNDS;
+	if (!add_checked(is->amount[to], amount_micros, &sum))
+		return ERR_OVERFLOW;
+	bool paid = within(ledger, &step);
+	assert(paid);
+	undo_push(undo, within_revert, ledger, &step, sizeof step);
 	return ERR_OK;
 }
 
@@ -515,10 +629,20 @@ enum err ledger_pick(const struct ledger *ledger, uint64_t batch, struct ledger_
 {
 	*ret_count = 0;
 	uint32_t item = account_find(ledger, place.org, batch, NULL);
-	if (kg <= 0 || item == MAP_NONE || id_is_none(place.org) || ledger->accounts[item].amount[place.state] < kg)
+	return item == MAP_NONE || id_is_none(place.org)
+		       ? ERR_INSUFFICIENT_KG
+		       : ledger_pick_of(ledger, item, place.state, kg, ret_ranges, most, ret_count);
+}
+
+enum err ledger_pick_of(const struct ledger *ledger, uint32_t account, enum kg_state state, int64_t kg,
+	struct serial_range *ret_ranges, size_t most, size_t *ret_count)
+{
+	const struct account *is = &ledger->accounts[account];
+	*ret_count = 0;
+	if (kg <= 0 || is->amount[state] < kg)
 		return ERR_INSUFFICIENT_KG;
-	struct picking picking = {.batch = batch, .left = kg, .ranges = ret_ranges, .most = most};
-	range_each(&ledger->pool, &ledger->accounts[item].ranges[place.state], pick_one, &picking);
+	struct picking picking = {.batch = is->asset, .left = kg, .ranges = ret_ranges, .most = most};
+	range_each(&ledger->pool, &is->ranges[state], pick_one, &picking);
 	if (picking.overflow)
 		return ERR_COMMAND_TOO_LARGE;
 	assert(picking.left == 0);

@@ -14,13 +14,17 @@ struct step {
 struct undo {
 	uint8_t *bytes;
 	size_t size, capacity;
+	uint64_t era;
 };
 
 #define STEP_BYTES_MAX (UNDO_PAYLOAD_MAX + sizeof(struct step) + 16)
 
 struct undo *undo_new(void)
 {
-	return calloc(1, sizeof(struct undo));
+	struct undo *undo = calloc(1, sizeof *undo);
+	if (undo)
+		undo->era = 1;
+	return undo;
 }
 
 void undo_free(struct undo **undo)
@@ -73,9 +77,16 @@ void undo_back(struct undo *undo, size_t mark)
 		step.revert(step.owner, undo->bytes + step.before);
 	}
 	assert(undo->size == mark);
+	undo->era++;
 }
 
 void undo_clear(struct undo *undo)
 {
 	undo->size = 0;
+	undo->era++;
+}
+
+uint64_t undo_era(const struct undo *undo)
+{
+	return undo->era;
 }

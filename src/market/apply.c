@@ -18,10 +18,6 @@ static uint64_t order_hash(const struct market *market, struct id id)
 	return map_hash_bytes(market->seed, &id, sizeof id);
 }
 
-/* Numbers of an order's further places in the book. */
-#define TRAIL_NUMBER (UINT64_C(1) << 63)
-#define END_NUMBER   (UINT64_C(1) << 62)
-
 static void taking_add(struct market *market, struct order *order)
 {
 	uint32_t item = (uint32_t)(order - market->orders);
@@ -62,7 +58,7 @@ static bool order_can_be(const struct event_state_order *is)
 		       is->price_micros <= MARKET_PRICE_MAX && is->stop_micros >= sleeps &&
 		       is->stop_micros <= MARKET_PRICE_MAX && is->trail_micros >= 0 &&
 		       is->trail_micros <= MARKET_PRICE_MAX && (!sleeps || !is->trail_micros || trail_mark(is) > 0) &&
-		       is->expires_us >= 0 && is->expires_us < INT64_MAX && is->number < END_NUMBER);
+		       is->expires_us >= 0 && is->expires_us < INT64_MAX && is->number > 0);
 }
 
 /* Puts an order where its state says. */
@@ -84,13 +80,11 @@ static void seat(struct market *market, struct order *order)
 	order->slot = book_put(market->book, &place);
 	market->sleepers += sleeps;
 	if (sleeps && is->trail_micros) {
-		place.number = is->number | TRAIL_NUMBER;
 		place.price = trail_mark(is);
 		place.ladder = trail_ladder(market, is);
 		order->trail_slot = book_put(market->book, &place);
 	}
 	if (is->expires_us) {
-		place.number = is->number | END_NUMBER;
 		place.rank = is->number;
 		place.price = is->expires_us;
 		place.ladder = market->ends;
@@ -98,13 +92,14 @@ static void seat(struct market *market, struct order *order)
 	}
 }
 
-static void unseat(struct market *market, struct order *order)
+/* Takes it away from where `state` said. */
+static void unseat(struct market *market, struct order *order, uint32_t state)
 {
-	if (order->is.state == ORDER_TAKES) {
+	if (state == ORDER_TAKES) {
 		taking_remove(market, order);
 		return;
 	}
-	market->sleepers -= order->is.state == ORDER_SLEEPS;
+	market->sleepers -= state == ORDER_SLEEPS;
 	book_take(market->book, order->slot);
 	if (order->trail_slot)
 		book_take(market->book, order->trail_slot);
@@ -113,7 +108,7 @@ static void unseat(struct market *market, struct order *order)
 	order->slot = order->trail_slot = order->end_slot = 0;
 }
 
-static struct order *order_add(struct market *market, const struct event_state_order *is)
+static struct order *order_add(struct market *market, const struct event_state_order *is, uint32_t account)
 {
 	uint32_t item = market->order_free;
 	if (item)
@@ -121,11 +116,11 @@ static struct order *order_add(struct market *market, const struct event_state_o
 	else
 		item = ++market->order_used;
 	struct order *order = &market->orders[item];
-	*order = (struct order){.is = *is};
+	*order = (struct order){.is = *is, .account = account};
 	map_put(&market->order_map, order_hash(market, is->order), item);
 	market->order_count++;
 	order->exposure = exposure_of(market, is->org, is->market);
-	exposure_count(market, order->exposure, is, 1);
+	exposure_add(market, item);
 	seat(market, order);
 	return order;
 }
@@ -133,8 +128,8 @@ static struct order *order_add(struct market *market, const struct event_state_o
 static void order_drop(struct market *market, struct order *order)
 {
 	uint32_t item = (uint32_t)(order - market->orders);
-	unseat(market, order);
-	exposure_count(market, order->exposure, &order->is, -1);
+	unseat(market, order, order->is.state);
+	exposure_remove(market, item);
 	map_remove(&market->order_map, order_hash(market, order->is.order), item);
 	*order = (struct order){.next = market->order_free};
 	market->order_free = item;
@@ -146,52 +141,85 @@ static void order_add_revert(void *owner, const void *payload)
 	struct market *market = owner;
 	struct id id;
 	memcpy(&id, payload, sizeof id);
-	order_drop(market, order_find(market, id));
+	struct order *order = order_find(market, id);
+	if (order) /* the command may have ended it as well */
+		order_drop(market, order);
 }
 
-/* Back to what it was, whether it is there or done. */
+#define ORDER_KEPT offsetof(struct order, slot) /* what an undo puts back; where it lies follows */
+_Static_assert(ORDER_KEPT <= UNDO_PAYLOAD_MAX, "an order fits in a step of the undo log");
+
+/* Back to what it was before the command, whether it is there or done. */
 static void order_revert(void *owner, const void *payload)
 {
 	struct market *market = owner;
-	struct event_state_order was;
-	memcpy(&was, payload, sizeof was);
-	struct order *order = order_find(market, was.order);
+	struct order was;
+	memcpy(&was, payload, ORDER_KEPT);
+	struct order *order = order_find(market, was.is.order);
 	if (!order) {
-		order_add(market, &was);
+		order_add(market, &was.is, was.account);
 		return;
 	}
-	unseat(market, order);
-	exposure_count(market, order->exposure, &order->is, -1);
-	order->is = was;
-	exposure_count(market, order->exposure, &was, 1);
+	int64_t price = order->is.price_micros, kg = order->is.left_kg;
+	unseat(market, order, order->is.state);
+	order->is = was.is;
+	exposure_change(market, order, price, kg);
 	seat(market, order);
 }
 
-_Static_assert(sizeof(struct event_state_order) <= UNDO_PAYLOAD_MAX, "an order fits in a step of the undo log");
+/* What of an order its place and what its organisation has open follow from, as it was before a change. */
+struct before {
+	uint64_t rank;
+	int64_t price_micros, stop_micros, left_kg, shown_now_kg;
+	uint32_t state;
+};
 
-/* An order becomes `is`; with nothing left it is done. */
-static void order_become(
-	struct market *market, struct undo *undo, struct order *order, const struct event_state_order *is)
+/* An order is to change: it is recorded as it is, but only once a command, since an undo takes all of a command back. */
+static struct before change_begin(const struct market *market, struct undo *undo, struct order *order)
 {
-	undo_push(undo, order_revert, market, &order->is, sizeof order->is);
+	const struct event_state_order *is = &order->is;
+	if (undo && order->kept != undo_era(undo)) {
+		order->kept = undo_era(undo);
+		undo_push(undo, order_revert, (void *)(uintptr_t)market, order, ORDER_KEPT);
+	}
+	return (struct before){is->rank, is->price_micros, is->stop_micros, is->left_kg, is->shown_now_kg, is->state};
+}
+
+/* Whether it may be what it has become; if not, it lies yet where it was. */
+static bool change_can_be(struct order *order, const struct before *was)
+{
+	struct event_state_order *is = &order->is;
+	if (order_can_be(is))
+		return true;
+	is->rank = was->rank;
+	is->price_micros = was->price_micros;
+	is->stop_micros = was->stop_micros;
+	is->left_kg = was->left_kg;
+	is->shown_now_kg = was->shown_now_kg;
+	is->state = was->state;
+	return false;
+}
+
+/* It has changed; with nothing left it is done. */
+static void change_end(struct market *market, struct order *order, const struct before *was)
+{
+	struct event_state_order *is = &order->is;
+	exposure_change(market, order, was->price_micros, was->left_kg);
 	if (is->left_kg == 0) {
+		is->state = was->state; /* where it lies yet */
 		order_drop(market, order);
 		return;
 	}
-	const struct event_state_order *was = &order->is;
 	bool stays = order->slot && is->state == was->state && is->rank == was->rank &&
 		     is->price_micros == was->price_micros && is->stop_micros == was->stop_micros;
 	if (stays && was->shown_now_kg != is->shown_now_kg && is->state == ORDER_RESTS)
 		book_cut(market->book, order->slot, was->shown_now_kg - is->shown_now_kg);
 	else if (stays && is->state == ORDER_SLEEPS && was->left_kg != is->left_kg)
 		book_cut(market->book, order->slot, was->left_kg - is->left_kg);
-	if (!stays)
-		unseat(market, order);
-	exposure_count(market, order->exposure, was, -1);
-	exposure_count(market, order->exposure, is, 1);
-	order->is = *is;
-	if (!stays)
+	if (!stays) {
+		unseat(market, order, was->state);
 		seat(market, order);
+	}
 	if (is->state == ORDER_SLEEPS)
 		market->look = true;
 }
@@ -227,6 +255,21 @@ enum err leg_pay(struct ledger *ledger, struct undo *undo, uint64_t asset, int64
 		return ERR_OK;
 	enum err err = micros > 0 ? ledger_pay(ledger, undo, asset, micros, from, to)
 				  : ledger_pay(ledger, undo, asset, -micros, to, from);
+	return err ? err_set(info, err, "/price", "the account does not hold this amount") : ERR_OK;
+}
+
+/* So much of an order's money becomes held or reserved; below zero the other way, 0: nothing. */
+static enum err money_becomes(struct ledger *ledger, struct undo *undo, uint32_t account, int64_t micros,
+	enum kg_state to, struct err_info *info)
+{
+	if (micros == 0)
+		return ERR_OK;
+	enum kg_state from = to == KG_HELD ? KG_RESERVED : KG_HELD;
+	enum err err = ERR_INSUFFICIENT_FUNDS;
+	if (micros > 0)
+		err = ledger_pay_within(ledger, undo, account, micros, from, to);
+	else if (micros > INT64_MIN)
+		err = ledger_pay_within(ledger, undo, account, -micros, to, from);
 	return err ? err_set(info, err, "/price", "the account does not hold this amount") : ERR_OK;
 }
 
@@ -519,7 +562,7 @@ static enum err apply_order_placed(struct market *market, struct ledger *ledger,
 	const struct event_order_placed *said = &event->order_placed;
 	bool sells = said->side == ORDER_SELL;
 	if (said->number != market->order_number + 1 || !venue_find(market, said->market) || said->kg <= 0 ||
-		order_find(market, said->order) ||
+		id_is_none(said->org) || order_find(market, said->order) ||
 		(sells ? !class_find(market, said->class_number) : !instrument_find(market, said->instrument)))
 		return invalid(info, "an order is out of order");
 	struct event_state_order is = {.order = said->order,
@@ -551,15 +594,18 @@ static enum err apply_order_placed(struct market *market, struct ledger *ledger,
 		.state = said->state};
 	if (!order_can_be(&is))
 		return invalid(info, "an order cannot be");
+	uint32_t account =
+		ledger_account(ledger, said->org, sells ? said->batch : market->venues[said->market - 1].asset);
 	enum err err =
-		sells ? ledger_move_all(ledger, undo, &event->lists, said->kg, held(said->org), listed(said->org), info)
-		      : leg_pay(ledger, undo, market->venues[said->market - 1].asset, said->reserved_micros,
-				held(said->org), reserved(said->org), info);
+		sells ? ledger_move_within(ledger, undo, account, &event->lists, said->kg, KG_HELD, KG_LISTED, info)
+		      : money_becomes(ledger, undo, account, said->reserved_micros, KG_RESERVED, info);
 	if (err)
 		return err;
 	number_set(market, undo, &market->order_number, said->number);
-	order_add(market, &is);
+	struct order *order = order_add(market, &is, account);
 	undo_push(undo, order_add_revert, market, &is.order, sizeof is.order);
+	order->kept = undo ? undo_era(undo) : 0; /* it will be gone */
+	market->near = (uint32_t)(order - market->orders);
 	if (is.state == ORDER_SLEEPS)
 		market->look = true;
 	return ERR_OK;
@@ -641,7 +687,7 @@ static enum err apply_traded(struct market *market, struct ledger *ledger, struc
 	const struct event_traded *said = &event->traded;
 	struct order *maker = order_find(market, said->maker), *taker = order_find(market, said->taker);
 	struct class *class = class_find(market, said->class_number);
-	if (!maker || !taker || !class || said->trade != market->trade_number + 1 || said->kg <= 0 ||
+	if (!maker || !taker || maker == taker || !class || said->trade != market->trade_number + 1 || said->kg <= 0 ||
 		maker->is.left_kg < said->kg || taker->is.left_kg < said->kg || maker->is.state != ORDER_RESTS ||
 		!venue_find(market, said->market) ||
 		!id_equal(said->taker_side == ORDER_BUY ? said->buyer : said->seller, taker->is.org) ||
@@ -650,22 +696,23 @@ static enum err apply_traded(struct market *market, struct ledger *ledger, struc
 	enum err err = settle(market, ledger, undo, event, info);
 	if (err)
 		return err;
-	struct event_state_order makes = maker->is, takes = taker->is;
-	struct event_state_order *buys = said->taker_side == ORDER_BUY ? &takes : &makes;
+	struct before maker_was = change_begin(market, undo, maker), taker_was = change_begin(market, undo, taker);
+	struct event_state_order *makes = &maker->is, *takes = &taker->is;
+	struct event_state_order *buys = said->taker_side == ORDER_BUY ? takes : makes;
 	buys->reserved_micros -=
 		said->amount_micros + said->released_micros + (said->buyer_fee_micros > 0 ? said->buyer_fee_micros : 0);
-	makes.left_kg -= said->kg;
-	takes.left_kg -= said->kg;
-	makes.shown_now_kg = said->maker_shown_kg;
-	int64_t shown = takes.state == ORDER_RESTS ? takes.shown_now_kg : takes.shown_kg; /* rests: at an auction */
-	takes.shown_now_kg = shown < takes.left_kg ? shown : takes.left_kg;
+	makes->left_kg -= said->kg;
+	takes->left_kg -= said->kg;
+	makes->shown_now_kg = said->maker_shown_kg;
+	int64_t shown = takes->state == ORDER_RESTS ? takes->shown_now_kg : takes->shown_kg; /* rests: at an auction */
+	takes->shown_now_kg = shown < takes->left_kg ? shown : takes->left_kg;
 	if (said->refreshed)
-		makes.rank = event->header.number;
-	if (!order_can_be(&makes) || !order_can_be(&takes))
+		makes->rank = event->header.number;
+	if (!change_can_be(maker, &maker_was) || !change_can_be(taker, &taker_was))
 		return invalid(info, "a trade leaves an order that cannot be");
 	number_set(market, undo, &market->trade_number, said->trade);
-	order_become(market, undo, maker, &makes);
-	order_become(market, undo, order_find(market, said->taker), &takes);
+	change_end(market, maker, &maker_was);
+	change_end(market, taker, &taker_was);
 	last_set(market, undo, class, said);
 	seal_set(market, undo, said->trade,
 		trade_seal(&(struct event_trade_busted){.trade = said->trade,
@@ -773,10 +820,10 @@ static enum err apply_order_rested(
 	struct order *order = order_find(market, event->order_rested.order);
 	if (!order || order->is.state != ORDER_TAKES || order->is.left_kg != event->order_rested.kg)
 		return invalid(info, "an order rests that did not come");
-	struct event_state_order is = order->is;
-	is.state = ORDER_RESTS;
-	is.rank = event->header.number;
-	order_become(market, undo, order, &is);
+	struct before was = change_begin(market, undo, order);
+	order->is.state = ORDER_RESTS;
+	order->is.rank = event->header.number;
+	change_end(market, order, &was);
 	return ERR_OK;
 }
 
@@ -788,23 +835,24 @@ static enum err apply_order_reduced(struct market *market, struct ledger *ledger
 	if (!order || !id_equal(order->is.org, said->org) || said->kg <= 0 ||
 		order->is.left_kg - said->kg != said->left_kg || said->left_kg < 0)
 		return invalid(info, "an order loses what it does not have");
-	struct event_state_order is = order->is;
-	enum err err = is.side == ORDER_SELL ? ledger_move_all(ledger, undo, &event->lists, said->kg, listed(is.org),
-						       held(is.org), info)
-					     : leg_pay(ledger, undo, order_asset(market, order), said->released_micros,
-						       reserved(is.org), held(is.org), info);
+	struct event_state_order *is = &order->is;
+	enum err err = is->side == ORDER_SELL
+			       ? ledger_move_within(ledger, undo, order->account, &event->lists, said->kg, KG_LISTED,
+					 KG_HELD, info)
+			       : money_becomes(ledger, undo, order->account, said->released_micros, KG_HELD, info);
 	if (err)
 		return err;
-	is.left_kg = said->left_kg;
-	is.shown_now_kg = said->shown_kg;
-	is.reserved_micros -= said->released_micros;
-	if (is.minimum_kg > is.left_kg)
-		is.minimum_kg = is.left_kg;
-	if (order_is_ending(market, &is))
-		is.state = ORDER_TAKES; /* it leaves the book, and an order_work takes the rest */
-	if (!order_can_be(&is))
+	struct before was = change_begin(market, undo, order);
+	is->left_kg = said->left_kg;
+	is->shown_now_kg = said->shown_kg;
+	is->reserved_micros -= said->released_micros;
+	if (is->minimum_kg > is->left_kg)
+		is->minimum_kg = is->left_kg;
+	if (order_is_ending(market, is))
+		is->state = ORDER_TAKES; /* it leaves the book, and an order_work takes the rest */
+	if (!change_can_be(order, &was))
 		return invalid(info, "an order that is left cannot be");
-	order_become(market, undo, order, &is);
+	change_end(market, order, &was);
 	return ERR_OK;
 }
 
@@ -815,30 +863,31 @@ static enum err apply_order_amended(struct market *market, struct ledger *ledger
 	struct order *order = order_find(market, said->order);
 	if (!order || !id_equal(order->is.org, said->org) || said->kg < order->is.left_kg || said->kg > MARKET_KG_MAX)
 		return invalid(info, "an amendment lowers what order_reduced lowers");
-	struct event_state_order is = order->is;
-	int64_t more_kg = said->kg - is.left_kg;
+	struct event_state_order *is = &order->is;
+	int64_t more_kg = said->kg - is->left_kg;
 	enum err err = ERR_OK;
-	if (is.side == ORDER_SELL && more_kg)
-		err = ledger_move_all(ledger, undo, &event->lists, more_kg, held(is.org), listed(is.org), info);
-	else if (is.side == ORDER_BUY)
-		err = leg_pay(ledger, undo, order_asset(market, order), said->reserved_micros, held(is.org),
-			reserved(is.org), info);
+	if (is->side == ORDER_SELL && more_kg)
+		err = ledger_move_within(
+			ledger, undo, order->account, &event->lists, more_kg, KG_HELD, KG_LISTED, info);
+	else if (is->side == ORDER_BUY)
+		err = money_becomes(ledger, undo, order->account, said->reserved_micros, KG_RESERVED, info);
 	if (err)
 		return err;
-	bool all = is.minimum_kg && is.minimum_kg == is.left_kg, whole = is.shown_kg >= is.kg;
-	is.kg += said->kg - is.left_kg;
-	is.left_kg = said->kg;
-	is.shown_kg = whole ? is.kg : is.shown_kg;
-	is.minimum_kg = all ? is.left_kg : is.minimum_kg;
-	is.price_micros = said->price_micros;
-	is.reserved_micros += said->reserved_micros;
-	is.shown_now_kg = is.shown_kg < is.left_kg ? is.shown_kg : is.left_kg;
-	is.rank = event->header.number;
-	if (is.state == ORDER_RESTS)
-		is.state = ORDER_TAKES;
-	if (!order_can_be(&is))
+	struct before was = change_begin(market, undo, order);
+	bool all = is->minimum_kg && is->minimum_kg == is->left_kg, whole = is->shown_kg >= is->kg;
+	is->kg += more_kg;
+	is->left_kg = said->kg;
+	is->shown_kg = whole ? is->kg : is->shown_kg;
+	is->minimum_kg = all ? is->left_kg : is->minimum_kg;
+	is->price_micros = said->price_micros;
+	is->reserved_micros += said->reserved_micros;
+	is->shown_now_kg = is->shown_kg < is->left_kg ? is->shown_kg : is->left_kg;
+	is->rank = event->header.number;
+	if (is->state == ORDER_RESTS)
+		is->state = ORDER_TAKES;
+	if (!change_can_be(order, &was))
 		return invalid(info, "an amended order cannot be");
-	order_become(market, undo, order, &is);
+	change_end(market, order, &was);
 	return ERR_OK;
 }
 
@@ -848,12 +897,12 @@ static enum err apply_order_woken(
 	struct order *order = order_find(market, event->order_woken.order);
 	if (!order || order->is.state != ORDER_SLEEPS)
 		return invalid(info, "an order wakes that does not sleep");
-	struct event_state_order is = order->is;
-	is.state = ORDER_TAKES;
-	is.price_micros = event->order_woken.price_micros;
-	if (!order_can_be(&is))
+	struct before was = change_begin(market, undo, order);
+	order->is.state = ORDER_TAKES;
+	order->is.price_micros = event->order_woken.price_micros;
+	if (!change_can_be(order, &was))
 		return invalid(info, "a woken order cannot be");
-	order_become(market, undo, order, &is);
+	change_end(market, order, &was);
 	return ERR_OK;
 }
 
@@ -863,11 +912,11 @@ static enum err apply_order_trailed(
 	struct order *order = order_find(market, event->order_trailed.order);
 	if (!order || order->is.state != ORDER_SLEEPS || !order->is.trail_micros)
 		return invalid(info, "an order trails that does not");
-	struct event_state_order is = order->is;
-	is.stop_micros = event->order_trailed.stop_micros;
-	if (!order_can_be(&is))
+	struct before was = change_begin(market, undo, order);
+	order->is.stop_micros = event->order_trailed.stop_micros;
+	if (!change_can_be(order, &was))
 		return invalid(info, "a stop trails to where it cannot be");
-	order_become(market, undo, order, &is);
+	change_end(market, order, &was);
 	return ERR_OK;
 }
 
@@ -903,15 +952,19 @@ static enum err take_instrument(struct market *market, const struct event *event
 	return ERR_OK;
 }
 
-static enum err take_order(struct market *market, const struct event *event, struct err_info *info)
+static enum err take_order(
+	struct market *market, struct ledger *ledger, const struct event *event, struct err_info *info)
 {
 	const struct event_state_order *is = &event->state_order;
 	bool sells = is->side == ORDER_SELL;
-	if (!venue_find(market, is->market) || id_is_none(is->order) || order_find(market, is->order) ||
+	if (!venue_find(market, is->market) || id_is_none(is->order) || id_is_none(is->org) ||
+		order_find(market, is->order) ||
 		(sells ? !class_find(market, is->class_number) : !instrument_find(market, is->instrument)) ||
-		is->left_kg == 0 || !order_can_be(is) || book_find(market->book, is->number))
+		is->left_kg == 0 || !order_can_be(is) || is->number <= market->taken) /* they come by number */
 		return invalid(info, "an order cannot be");
-	order_add(market, is);
+	market->taken = is->number;
+	order_add(
+		market, is, ledger_account(ledger, is->org, sells ? is->batch : market->venues[is->market - 1].asset));
 	market->look = true;
 	return ERR_OK;
 }
@@ -955,9 +1008,17 @@ static enum err take_trader(struct market *market, const struct event *event, st
 	return ERR_OK;
 }
 
+/* What takes no other room than that of orders. */
+static bool is_trading(uint16_t type)
+{
+	return (type >= EVENT_ORDER_PLACED && type <= EVENT_ORDER_AMENDED) || type == EVENT_STATE_ORDER;
+}
+
 enum err market_apply(struct market *market, struct ledger *ledger, struct undo *undo, const struct event *event,
 	struct err_info *info)
 {
+	if (!is_trading(event->header.type))
+		market->has_room = false;
 	switch (event->header.type) {
 	case EVENT_MARKET_OPENED: return apply_market_opened(market, undo, event, info);
 	case EVENT_MARKET_HALTED: return apply_market_halted(market, undo, event, info);
@@ -982,7 +1043,7 @@ enum err market_apply(struct market *market, struct ledger *ledger, struct undo 
 	case EVENT_STATE_MARKET: return take_market(market, event, info);
 	case EVENT_STATE_CLASS: return take_class(market, event, info);
 	case EVENT_STATE_INSTRUMENT: return take_instrument(market, event, info);
-	case EVENT_STATE_ORDER: return take_order(market, event, info);
+	case EVENT_STATE_ORDER: return take_order(market, ledger, event, info);
 	case EVENT_STATE_TRADING: return take_trading(market, event);
 	case EVENT_STATE_TRADER_LIMIT: return trader_limit_take(market, event, info);
 	case EVENT_STATE_TRADER: return take_trader(market, event, info);

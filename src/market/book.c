@@ -97,12 +97,13 @@ static uint32_t price_tag(const struct book *book, uint32_t ladder, int64_t key)
 
 /* ---- memory ---- */
 
-struct book *book_new(uint64_t seed)
+struct book *book_new(uint64_t seed, bool finds)
 {
 	struct book *book = calloc(1, sizeof *book);
 	if (!book)
 		return NULL;
 	book->seed = seed;
+	book->finds = finds;
 	book->order_used = book->level_used = book->node_used = 1;
 	return book;
 }
@@ -160,9 +161,9 @@ static size_t larger(size_t a, size_t b)
 
 bool book_reserve_more(struct book *book, size_t orders, size_t ladders)
 {
-	/* what was promised stays */
-	orders = larger(orders, larger(book->room, ROOM_MIN));
-	ladders = larger(ladders, larger(book->ladder_room, LADDER_ROOM_MIN));
+	/* what was promised stays, and more than was asked for is there next time */
+	orders = larger(orders + ROOM_MIN, book->room);
+	ladders = larger(ladders + LADDER_ROOM_MIN, book->ladder_room);
 	if (orders > UINT32_MAX / 4 || ladders > UINT32_MAX / 4)
 		return false;
 	void *array = grown(book->orders, &book->order_capacity, 1 + book->order_count + orders, sizeof *book->orders);
@@ -181,7 +182,7 @@ bool book_reserve_more(struct book *book, size_t orders, size_t ladders)
 	if (!array)
 		return false;
 	book->ladders = array;
-	if (!index_reserve(&book->by_number, book->order_count + orders) ||
+	if ((book->finds && !index_reserve(&book->by_number, book->order_count + orders)) ||
 		!index_reserve(&book->by_price, book->level_count + orders))
 		return false;
 	book->room = (uint32_t)orders;
@@ -447,8 +448,9 @@ uint32_t book_put(struct book *book, const struct book_order *order)
 	}
 	book->orders[slot] = *order;
 	book->order_count++;
-	assert(book->order_count * 2 <= book->by_number.capacity);
-	index_put(&book->by_number, number_tag(book, order->number), slot);
+	assert(!book->finds || book->order_count * 2 <= book->by_number.capacity);
+	if (book->finds)
+		index_put(&book->by_number, number_tag(book, order->number), slot);
 	link_in(book, slot, level_at(book, order->ladder, order->price));
 	return slot;
 }
@@ -456,7 +458,8 @@ uint32_t book_put(struct book *book, const struct book_order *order)
 void book_take(struct book *book, uint32_t slot)
 {
 	link_out(book, slot);
-	index_remove(&book->by_number, number_tag(book, book->orders[slot].number), slot);
+	if (book->finds)
+		index_remove(&book->by_number, number_tag(book, book->orders[slot].number), slot);
 	book->orders[slot].next = book->order_free;
 	book->order_free = slot;
 	book->order_count--;
@@ -504,13 +507,18 @@ void book_prefetch(const struct book *book, uint64_t number, enum book_prefetch 
 		__builtin_prefetch(&index->places[home]);
 		return;
 	}
-	uint32_t slot = index->places[home].item; /* mostly the one */
+	book_prefetch_slot(book, index->places[home].item, what); /* mostly the one */
+}
+
+void book_prefetch_slot(const struct book *book, uint32_t slot, enum book_prefetch what)
+{
 	if (what == BOOK_PREFETCH_ORDER) {
 		__builtin_prefetch(&book->orders[slot]);
 		return;
 	}
 	__builtin_prefetch(&book->orders[book->orders[slot].previous]);
 	__builtin_prefetch(&book->orders[book->orders[slot].next]);
+	__builtin_prefetch(&book->levels[book->orders[slot].level]);
 }
 
 bool book_levels(const struct book *book, uint32_t ladder,

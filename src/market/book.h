@@ -73,10 +73,12 @@ struct book {
 	uint32_t room;        /* puts and moves for which there is memory, whatever is taken out between them */
 	uint32_t ladder_room; /* ladders likewise */
 	uint64_t seed;
+	bool finds;
 };
 
-/* An empty book without a ladder; `seed` spreads numbers and prices over the indexes. NULL without memory. */
-struct book *book_new(uint64_t seed);
+/* An empty book without a ladder; `seed` spreads numbers and prices over the indexes. `finds`: orders are found by their number
+ * (book_find); a caller that keeps their slots does without that index. NULL without memory. */
+struct book *book_new(uint64_t seed, bool finds);
 void book_free(struct book **book);
 
 /* A ladder without orders, for which there is room; returns its number, which counts from 0. */
@@ -93,7 +95,7 @@ void book_cut(struct book *book, uint32_t slot, int64_t kg);
 /* As book_take and book_put with another price, rank and kg, but the slot stays and is not looked for. */
 void book_move(struct book *book, uint32_t slot, int64_t price, uint64_t rank, int64_t kg);
 
-/* The slot of the order with this number, or 0. */
+/* The slot of the order with this number, or 0. Of a book that finds. */
 uint32_t book_find(const struct book *book, uint64_t number);
 
 /* What of an order is on its way from memory. */
@@ -102,8 +104,10 @@ enum book_prefetch {
 	BOOK_PREFETCH_ORDER,      /* the order itself, once its place is there */
 	BOOK_PREFETCH_NEIGHBOURS, /* those before and behind it, once it is there: what taking it needs */
 };
-/* Says that the order with this number is asked for soon. */
+/* Says that the order with this number is asked for soon. Of a book that finds. */
 void book_prefetch(const struct book *book, uint64_t number, enum book_prefetch what);
+/* The last two of it for the order in this slot. */
+void book_prefetch_slot(const struct book *book, uint32_t slot, enum book_prefetch what);
 
 /* The levels of a ladder in order of priority until `each` returns false, which is then returned. */
 bool book_levels(const struct book *book, uint32_t ladder,

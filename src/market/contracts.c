@@ -632,6 +632,7 @@ enum err market_contract_apply(struct market *market, struct ledger *ledger, str
 	const struct event *event, struct err_info *info)
 {
 	struct contracts *contracts = &market->contracts;
+	market->has_room = false;
 	switch (event->header.type) {
 	case EVENT_DEADLINE_REACHED: due_set(contracts, undo, event->deadline_reached.due_us); return ERR_OK;
 	case EVENT_STATE_DEADLINE: due_set(contracts, undo, event->state_deadline.due_us); return ERR_OK;

@@ -225,9 +225,9 @@ static enum err entry_find(const struct deciding *at, struct event_state_order *
 		is->state = ORDER_SLEEPS;
 		if (!has_limit(is->type))
 			is->price_micros = stop_collar(rules, is);
-		return has_limit(is->type) ? limit_check(market, is, info) : ERR_OK;
+		return has_limit(is->type) ? limit_check(market, is, is->price_micros, info) : ERR_OK;
 	}
-	enum err err = has_limit(is->type) ? limit_check(market, is, info) : ERR_OK;
+	enum err err = has_limit(is->type) ? limit_check(market, is, is->price_micros, info) : ERR_OK;
 	is->state = rules->state == MARKET_AUCTION ? ORDER_RESTS : ORDER_TAKES;
 	if (err || is->state == ORDER_RESTS)
 		return err;
@@ -362,7 +362,8 @@ static enum err decide_order_place(const struct deciding *at)
 	if (is.side == ORDER_BUY)
 		is.reserved_micros = worst_reserve(market, &is, is.price_micros, is.kg);
 	const struct exposure more = {.orders = 1, .kg = is.kg, .micros = market_amount(is.price_micros, is.kg)};
-	err = trader_limits_check(market, is.org, is.market, &more, info);
+	const struct exposure *has = exposure_find(market, is.org, is.market);
+	err = has ? trader_limits_check(has, &more, info) : ERR_OK;
 	if (err)
 		return err;
 	err = order_emit(at, &is);
@@ -376,7 +377,7 @@ static enum err decide_order_place(const struct deciding *at)
 
 static enum err own_order(const struct deciding *at, struct id id, struct order **ret_order)
 {
-	struct order *order = order_find(at->market, id);
+	struct order *order = order_find_near(at->market, id);
 	if (!order || !id_equal(order->is.org, at->call->command->org))
 		return REFUSE(at->info, ERR_ORDER_DONE, "", "the organisation has no such order, or it is done");
 	*ret_order = order;
@@ -385,35 +386,38 @@ static enum err own_order(const struct deciding *at, struct id id, struct order 
 
 static enum err order_raise(const struct deciding *at, const struct order *order, int64_t price, int64_t kg)
 {
-	const struct event_state_order is = order->is;
+	const struct event_state_order *is = &order->is; /* until the event is emitted */
+	const struct id id = is->order;
+	const bool sleeps = is->state == ORDER_SLEEPS;
+	const struct event_state_market *rules = &at->market->venues[is->market - 1].is;
 	struct serial_range ranges[EVENTS_RANGES_MAX];
-	struct event event = {.order_amended = {.order = is.order, .org = is.org, .price_micros = price, .kg = kg}};
-	const struct exposure more = {
-		.kg = kg - is.left_kg, .micros = market_amount(price, kg) - market_amount(is.price_micros, is.left_kg)};
-	enum err err = at->batches->movable(at->batches->context, is.org, is.batch, at->info);
+	struct event event = {.order_amended = {.order = id, .org = is->org, .price_micros = price, .kg = kg}};
+	const struct exposure more = {.kg = kg - is->left_kg,
+		.micros = market_amount(price, kg) - market_amount(is->price_micros, is->left_kg)};
+	enum err err = at->batches->movable(at->batches->context, is->org, is->batch, at->info);
 	if (!err)
-		err = trader_limits_check(at->market, is.org, is.market, &more, at->info);
-	if (!err && is.side == ORDER_BUY) {
-		event.order_amended.reserved_micros = worst_reserve(at->market, &is, price, kg) - is.reserved_micros;
+		err = trader_limits_check(&at->market->exposures[order->exposure], &more, at->info);
+	if (!err && is->side == ORDER_BUY) {
+		event.order_amended.reserved_micros = worst_reserve(at->market, is, price, kg) - is->reserved_micros;
 		if (event.order_amended.reserved_micros > 0)
-			err = money_may_leave(at, is.org, is.market, event.order_amended.reserved_micros, true);
-	} else if (!err && kg > is.left_kg) {
-		struct ledger_place place = {.org = is.org, .state = KG_HELD};
+			err = money_may_leave(at, is->org, is->market, event.order_amended.reserved_micros, true);
+	} else if (!err && kg > is->left_kg) {
 		size_t count = 0;
-		err = ledger_pick(at->ledger, is.batch, place, kg - is.left_kg, ranges, EVENTS_RANGES_MAX, &count);
+		err = ledger_pick_of(
+			at->ledger, order->account, KG_HELD, kg - is->left_kg, ranges, EVENTS_RANGES_MAX, &count);
 		if (err)
 			return REFUSE(at->info, err, "/kg", "the organisation does not hold so much more of the batch");
 		event.lists = (struct record_lists){.ranges = ranges, .range_count = count};
 	}
 	if (!err)
 		err = decision_emit(at->call, EVENT_ORDER_AMENDED, &event, at->info);
-	if (err || is.state == ORDER_SLEEPS)
+	if (err || sleeps)
 		return err;
-	if (at->market->venues[is.market - 1].is.state == MARKET_AUCTION) {
-		struct event rested = {.order_rested = {.order = is.order, .kg = kg}};
+	if (rules->state == MARKET_AUCTION) {
+		struct event rested = {.order_rested = {.order = id, .kg = kg}};
 		return decision_emit(at->call, EVENT_ORDER_RESTED, &rested, at->info);
 	}
-	return order_take(at->market, at->ledger, at->batches, at->call, is.order, true, at->info);
+	return order_take(at->market, at->ledger, at->batches, at->call, id, true, at->info);
 }
 
 static enum err decide_order_amend(const struct deciding *at)
@@ -423,34 +427,33 @@ static enum err decide_order_amend(const struct deciding *at)
 	enum err err = own_order(at, asked->order, &order);
 	if (err)
 		return err;
-	const struct event_state_order is = order->is;
-	const struct event_state_market rules = at->market->venues[is.market - 1].is;
-	int64_t price = asked->price_micros ? asked->price_micros : is.price_micros;
-	int64_t kg = asked->kg ? asked->kg : is.left_kg;
-	if (rules.state != MARKET_OPEN && rules.state != MARKET_AUCTION)
+	const struct event_state_order *is = &order->is;
+	const struct event_state_market *rules = &at->market->venues[is->market - 1].is;
+	const int64_t price_before = is->price_micros, kg_before = is->left_kg;
+	int64_t price = asked->price_micros ? asked->price_micros : price_before;
+	int64_t kg = asked->kg ? asked->kg : kg_before;
+	if (rules->state != MARKET_OPEN && rules->state != MARKET_AUCTION)
 		return REFUSE(at->info, ERR_MARKET_CLOSED, "", "the market is halted or closed");
-	if (is.state == ORDER_TAKES)
+	if (is->state == ORDER_TAKES)
 		return REFUSE(at->info, ERR_BUSY, "", "the order trades now");
-	err = quantity_check("/kg", kg, rules.lot_kg, MARKET_KG_MAX, at->info);
+	err = quantity_check("/kg", kg, rules->lot_kg, MARKET_KG_MAX, at->info);
 	if (!err && asked->price_micros)
-		err = has_limit(is.type) ? price_check("/price", price, rules.tick_micros, at->info)
-					 : REFUSE(at->info, ERR_INVALID_FIELD, "/price", "the order has no limit");
-	struct event_state_order wanted = is;
-	wanted.price_micros = price;
+		err = has_limit(is->type) ? price_check("/price", price, rules->tick_micros, at->info)
+					  : REFUSE(at->info, ERR_INVALID_FIELD, "/price", "the order has no limit");
 	if (!err && asked->price_micros)
-		err = limit_check(at->market, &wanted, at->info);
+		err = limit_check(at->market, is, price, at->info);
 	if (err)
 		return err;
-	at->call->number = is.number;
-	if (price == is.price_micros && kg == is.left_kg)
+	at->call->number = is->number;
+	if (price == price_before && kg == kg_before)
 		return REFUSE(at->info, ERR_INVALID_FIELD, "", "the order has this price and quantity");
 	size_t room = EVENTS_RANGES_MAX;
-	if (kg < is.left_kg)
+	if (kg < kg_before)
 		err = order_reduce(
-			at->market, at->ledger, at->call, order, is.left_kg - kg, ORDER_AMENDED, &room, at->info);
-	if (err || (price == is.price_micros && kg <= is.left_kg))
+			at->market, at->ledger, at->call, order, kg_before - kg, ORDER_AMENDED, &room, at->info);
+	if (err || (price == price_before && kg <= kg_before))
 		return err;
-	if (is.post_only) {
+	if (is->post_only) {
 		struct event_state_order moved = order->is;
 		uint32_t trades;
 		moved.price_micros = price;
@@ -495,28 +498,67 @@ static bool is_theirs(const struct event_state_order *is, const struct whose *wh
 	       (!whose->market || is->market == whose->market) && (!whose->batch || is->batch == whose->batch);
 }
 
-/* Ends the orders of `whose`, the oldest first, as far as the budget goes; *ret_all: none is left. */
+/* The oldest orders of `whose` of each market, in no order. */
+struct endings {
+	struct ending *items;
+	size_t count, most; /* most: of one chain */
+	bool more;          /* there are more of them */
+};
+
+static void chain_collect(const struct market *market, const struct chain *chain, enum order_chain which,
+	const struct whose *whose, struct endings *endings)
+{
+	size_t before = endings->count;
+	for (uint32_t at = chain->oldest; at; at = market->orders[at].chained[which].newer) {
+		const struct event_state_order *is = &market->orders[at].is;
+		if (!is_theirs(is, whose))
+			continue;
+		if (endings->count - before == endings->most) {
+			endings->more = true;
+			return;
+		}
+		endings->items[endings->count++] = (struct ending){is->number, is->order};
+	}
+}
+
+static enum err endings_collect(const struct market *market, const struct whose *whose, struct endings *endings)
+{
+	endings->items = calloc((market->venue_count + 1u) * (endings->most + 1), sizeof *endings->items);
+	if (!endings->items)
+		return ERR_NO_MEMORY;
+	if (id_is_none(whose->org)) {
+		uint32_t lot = lot_find(market, whose->batch);
+		if (lot != MAP_NONE)
+			chain_collect(market, &market->lots[lot].orders, ORDER_CHAIN_BATCH, whose, endings);
+		return ERR_OK;
+	}
+	for (uint32_t i = 0; i < market->venue_count; i++) {
+		const struct exposure *exposure = exposure_find(market, whose->org, i + 1ull);
+		if (exposure)
+			chain_collect(market, &exposure->chain, ORDER_CHAIN_ORG, whose, endings);
+	}
+	return ERR_OK;
+}
+
+/* Ends the orders of `whose`, the oldest first, as far as the budget goes; *ret_all: none is left. They are an organisation's or a
+ * batch's, or both. */
 static enum err orders_end(struct market *market, struct ledger *ledger, struct decision *call,
 	const struct whose *whose, enum order_reason reason, struct budget *budget, bool *ret_all,
 	struct err_info *info)
 {
-	struct ending *endings = malloc(((size_t)market->order_count + 1) * sizeof *endings);
-	size_t count = 0, done = 0;
-	if (!endings)
-		return ERR_NO_MEMORY;
-	for (uint32_t i = 1; i <= market->order_used; i++) {
-		const struct event_state_order *is = &market->orders[i].is;
-		if (!id_is_none(is->order) && is_theirs(is, whose))
-			endings[count++] = (struct ending){is->number, is->order};
-	}
-	qsort(endings, count, sizeof *endings, ending_compare);
-	enum err err = ERR_OK;
-	for (; done < count && budget->orders > 0 && budget->ranges && !err; done++, budget->orders--) {
-		const struct order *order = order_find(market, endings[done].order);
+	struct endings endings = {.most = (size_t)budget->orders};
+	size_t done = 0;
+	enum err err = endings_collect(market, whose, &endings);
+	if (err)
+		return err;
+	qsort(endings.items, endings.count, sizeof *endings.items, ending_compare);
+	for (; done < endings.count && budget->orders > 0 && budget->ranges && !err; done++, budget->orders--) {
+		const struct order *order = order_find(market, endings.items[done].order);
 		err = order_reduce(market, ledger, call, order, order->is.left_kg, reason, &budget->ranges, info);
 	}
-	*ret_all = done == count && (count == 0 || !order_find(market, endings[count - 1].order));
-	free(endings);
+	*ret_all = !endings.more && done == endings.count &&
+		   (done == 0 || !order_find(market, endings.items[done - 1].order));
+	free(endings.items);
 	return err;
 }
 
@@ -648,7 +690,14 @@ static const struct event_state_order *stop_due(const struct market *market)
 	return first;
 }
 
-static bool order_due(struct market *market, struct command *ret_command)
+/* What is due: of a pool, an auction or a market by its number, or of an order. */
+struct work {
+	enum command_kind kind;
+	uint64_t number;
+	struct id order;
+};
+
+static bool order_due(struct market *market, struct work *ret_work)
 {
 	const struct event_state_order *first = NULL;
 	/* one that trades goes before one that sleeps, then the older one */
@@ -659,8 +708,7 @@ static bool order_due(struct market *market, struct command *ret_command)
 	}
 	for (uint32_t i = 0; i < market->venue_count && !first; i++)
 		if (market->venues[i].is.state == MARKET_CLEARING) {
-			ret_command->kind = COMMAND_MARKET_WORK;
-			ret_command->market_work.market = market->venues[i].is.market;
+			*ret_work = (struct work){COMMAND_MARKET_WORK, market->venues[i].is.market, {{0}}};
 			return true;
 		}
 	if (!first && market->look && market->sleepers)
@@ -668,19 +716,26 @@ static bool order_due(struct market *market, struct command *ret_command)
 	if (!first)
 		market->look = false;
 	else
-		ret_command->order_work.order = first->order;
+		*ret_work = (struct work){COMMAND_ORDER_WORK, 0, first->order};
 	return first != NULL;
 }
 
 bool market_due(struct market *market, const struct ledger *ledger, struct command *ret_command)
 {
-	*ret_command = (struct command){.kind = COMMAND_ORDER_WORK, .source = COMMAND_SOURCE_ENGINE};
-	if (pools_due(market, ledger, &ret_command->pool_work.pool))
-		ret_command->kind = COMMAND_POOL_WORK;
-	else if (auctions_due(market, &ret_command->auction_work.auction))
-		ret_command->kind = COMMAND_AUCTION_WORK;
-	else if (!order_due(market, ret_command))
+	struct work work = {0};
+	if (pools_due(market, ledger, &work.number))
+		work.kind = COMMAND_POOL_WORK;
+	else if (auctions_due(market, &work.number))
+		work.kind = COMMAND_AUCTION_WORK;
+	else if (!order_due(market, &work)) /* mostly: the command is not written then */
 		return false;
+	*ret_command = (struct command){.kind = work.kind, .source = COMMAND_SOURCE_ENGINE};
+	switch (work.kind) {
+	case COMMAND_POOL_WORK: ret_command->pool_work.pool = work.number; break;
+	case COMMAND_AUCTION_WORK: ret_command->auction_work.auction = work.number; break;
+	case COMMAND_MARKET_WORK: ret_command->market_work.market = work.number; break;
+	default: ret_command->order_work.order = work.order; break;
+	}
 	return true;
 }
 

@@ -47,12 +47,94 @@ uint32_t exposure_of(struct market *market, struct id org, uint64_t number)
 	return item;
 }
 
-void exposure_count(struct market *market, uint32_t item, const struct event_state_order *is, int sign)
+/* The newest of an organisation's orders that is older than `number`; looked for from both ends, since a new order is the newest, and
+ * an undo mostly puts back the oldest. */
+static uint32_t older_of(
+	const struct market *market, const struct chain *chain, enum order_chain which, uint64_t number)
 {
-	struct exposure *exposure = &market->exposures[item];
-	exposure->orders += sign;
-	exposure->kg += sign * is->left_kg;
-	exposure->micros += sign * (__int128)market_amount(is->price_micros, is->left_kg);
+	const struct order *orders = market->orders;
+	uint32_t back = chain->newest, front = chain->oldest;
+	if (!back || orders[back].is.number < number)
+		return back;
+	while (orders[back].is.number > number && orders[front].is.number < number) {
+		back = orders[back].chained[which].older;
+		front = orders[front].chained[which].newer;
+	}
+	return orders[back].is.number < number ? back : orders[front].chained[which].older;
+}
+
+static void chain_add(struct market *market, struct chain *chain, enum order_chain which, uint32_t item)
+{
+	struct order *orders = market->orders;
+	uint32_t older = older_of(market, chain, which, orders[item].is.number);
+	uint32_t newer = older ? orders[older].chained[which].newer : chain->oldest;
+	orders[item].chained[which].older = older;
+	orders[item].chained[which].newer = newer;
+	*(older ? &orders[older].chained[which].newer : &chain->oldest) = item;
+	*(newer ? &orders[newer].chained[which].older : &chain->newest) = item;
+}
+
+static void chain_remove(struct market *market, struct chain *chain, enum order_chain which, uint32_t item)
+{
+	struct order *orders = market->orders;
+	uint32_t older = orders[item].chained[which].older, newer = orders[item].chained[which].newer;
+	*(older ? &orders[older].chained[which].newer : &chain->oldest) = newer;
+	*(newer ? &orders[newer].chained[which].older : &chain->newest) = older;
+}
+
+static bool lot_equal(const void *context, uint32_t item, const void *key)
+{
+	return ((const struct market *)context)->lots[item].batch == *(const uint64_t *)key;
+}
+
+uint32_t lot_find(const struct market *market, uint64_t batch)
+{
+	return map_find(&market->lot_map, map_hash_u64(market->seed, batch), lot_equal, market, &batch);
+}
+
+/* It is made where there is none, for which there is room. */
+static uint32_t lot_of(struct market *market, uint64_t batch)
+{
+	uint32_t item = lot_find(market, batch);
+	if (item != MAP_NONE)
+		return item;
+	market->lots[market->lot_count] = (struct lot){.batch = batch};
+	map_put(&market->lot_map, map_hash_u64(market->seed, batch), market->lot_count);
+	return market->lot_count++;
+}
+
+void exposure_add(struct market *market, uint32_t item)
+{
+	struct order *order = &market->orders[item];
+	struct exposure *exposure = &market->exposures[order->exposure];
+	chain_add(market, &exposure->chain, ORDER_CHAIN_ORG, item);
+	if (order->is.side == ORDER_SELL) {
+		order->lot = lot_of(market, order->is.batch);
+		chain_add(market, &market->lots[order->lot].orders, ORDER_CHAIN_BATCH, item);
+	}
+	exposure->orders++;
+	exposure->kg += order->is.left_kg;
+	exposure->micros += market_amount(order->is.price_micros, order->is.left_kg);
+}
+
+void exposure_remove(struct market *market, uint32_t item)
+{
+	const struct order *order = &market->orders[item];
+	struct exposure *exposure = &market->exposures[order->exposure];
+	chain_remove(market, &exposure->chain, ORDER_CHAIN_ORG, item);
+	if (order->is.side == ORDER_SELL)
+		chain_remove(market, &market->lots[order->lot].orders, ORDER_CHAIN_BATCH, item);
+	exposure->orders--;
+	exposure->kg -= order->is.left_kg;
+	exposure->micros -= market_amount(order->is.price_micros, order->is.left_kg);
+}
+
+void exposure_change(struct market *market, const struct order *order, int64_t price_before, int64_t kg_before)
+{
+	struct exposure *exposure = &market->exposures[order->exposure];
+	exposure->kg += order->is.left_kg - kg_before;
+	exposure->micros += market_amount(order->is.price_micros, order->is.left_kg);
+	exposure->micros -= market_amount(price_before, kg_before);
 }
 
 /* ---- checking ---- */
@@ -75,10 +157,8 @@ static enum err one_limit_check(const struct exposure *has, const struct trader_
 	return ERR_OK;
 }
 
-enum err trader_limits_check(
-	const struct market *market, struct id org, uint64_t number, const struct exposure *more, struct err_info *info)
+enum err trader_limits_check(const struct exposure *has, const struct exposure *more, struct err_info *info)
 {
-	const struct exposure *has = exposure_find(market, org, number);
 	enum err err = ERR_OK;
 	for (int i = 0; has && i < TRADER_LIMIT_SETTERS && !err; i++)
 		err = one_limit_check(has, &has->limits[i], more, info);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "carbond/base/pages.h"
 #include "state.h"
 
 struct market *market_new(uint64_t seed)
@@ -12,7 +13,7 @@ struct market *market_new(uint64_t seed)
 	market->seed = market->contracts.seed = seed;
 	market->link_used = 1;
 	market->auctions.next_due_us = INT64_MAX;
-	market->book = book_new(seed);
+	market->book = book_new(seed, false);
 	if (!market->book || !book_reserve(market->book, 0, 1)) {
 		market_free(&market);
 		return NULL;
@@ -32,6 +33,8 @@ void market_free(struct market **market)
 	map_free(&old->order_map);
 	map_free(&old->exposure_map);
 	free(old->exposures);
+	map_free(&old->lot_map);
+	free(old->lots);
 	free(old->venues);
 	free(old->classes);
 	free(old->instruments);
@@ -51,33 +54,68 @@ void market_free(struct market **market)
 /* An event moves two orders at most, each of which lies in three ladders at most, and an undo moves them back. */
 enum { EVENT_PUTS = 6, EVENT_LADDERS = 3, EVENTS_UNDONE = EVENT_PUTS * EVENTS_PER_COMMAND_MAX };
 
-enum err market_reserve(struct market *market)
+/* Room for a further order: whole lines of the cache in huge pages, since orders are met in no order. */
+static bool orders_room(struct market *market)
+{
+	uint32_t used = market->order_used + 1; /* [0] is not used */
+	if (used + 1 < market->order_capacity)
+		return true;
+	size_t capacity = ((size_t)used + 16) * 2;
+	if (capacity > UINT32_MAX / 2)
+		return false;
+	struct order *orders = aligned_alloc(sizeof *orders, capacity * sizeof *orders);
+	if (!orders)
+		return false;
+	pages_huge(orders, capacity * sizeof *orders);
+	if (market->orders)
+		memcpy(orders, market->orders, used * sizeof *orders);
+	free(market->orders);
+	market->orders = orders;
+	market->order_capacity = (uint32_t)capacity;
+	return true;
+}
+
+/* What orders and their trades need. */
+static bool orders_reserve(struct market *market)
+{
+	return orders_room(market) && map_reserve(&market->order_map, 1) && seals_reserve(market) &&
+	       ROOM(market, exposures, market->exposure_count, exposure_capacity) &&
+	       map_reserve(&market->exposure_map, 1) && ROOM(market, lots, market->lot_count, lot_capacity) &&
+	       map_reserve(&market->lot_map, 1) &&
+	       book_reserve(market->book, EVENT_PUTS + EVENTS_UNDONE, EVENT_LADDERS);
+}
+
+/* What all else needs. */
+static bool others_reserve(struct market *market)
 {
 	/* a new class or instrument has a link to each of the other kind at most */
 	uint32_t others =
 		market->class_count > market->instrument_count ? market->class_count : market->instrument_count;
-	bool enough = ROOM(market, orders, market->order_used + 2, order_capacity) && /* [0] is not used */
-		      ROOM(market, links, market->link_used + others, link_capacity) &&
-		      ROOM(market, cursors, others, cursor_capacity) &&
-		      ROOM(market, venues, market->venue_count, venue_capacity) &&
-		      ROOM(market, classes, market->class_count, class_capacity) &&
-		      ROOM(market, instruments, market->instrument_count, instrument_capacity) &&
-		      ROOM(market, class_verifiers, market->class_count, class_verifiers_capacity) &&
-		      ROOM(market, instrument_verifiers, market->instrument_count, instrument_verifiers_capacity) &&
-		      ROOM(market, stopped, market->stopped_count, stopped_capacity) &&
-		      ROOM(market, watches, market->watch_count, watch_capacity) && seals_reserve(market) &&
-		      ROOM(market, exposures, market->exposure_count, exposure_capacity) &&
-		      map_reserve(&market->exposure_map, 1) && map_reserve(&market->order_map, 1) &&
-		      book_reserve(market->book, EVENT_PUTS + EVENTS_UNDONE, EVENT_LADDERS) &&
-		      contracts_reserve(&market->contracts) && auctions_reserve(&market->auctions) &&
-		      pools_reserve(&market->pools);
-	return enough ? ERR_OK : ERR_NO_MEMORY;
+	return ROOM(market, links, market->link_used + others, link_capacity) &&
+	       ROOM(market, cursors, others, cursor_capacity) &&
+	       ROOM(market, venues, market->venue_count, venue_capacity) &&
+	       ROOM(market, classes, market->class_count, class_capacity) &&
+	       ROOM(market, instruments, market->instrument_count, instrument_capacity) &&
+	       ROOM(market, class_verifiers, market->class_count, class_verifiers_capacity) &&
+	       ROOM(market, instrument_verifiers, market->instrument_count, instrument_verifiers_capacity) &&
+	       ROOM(market, stopped, market->stopped_count, stopped_capacity) &&
+	       ROOM(market, watches, market->watch_count, watch_capacity) && contracts_reserve(&market->contracts) &&
+	       auctions_reserve(&market->auctions) && pools_reserve(&market->pools);
+}
+
+enum err market_reserve(struct market *market)
+{
+	if (!market->has_room)
+		market->has_room = others_reserve(market);
+	return market->has_room && orders_reserve(market) ? ERR_OK : ERR_NO_MEMORY;
 }
 
 bool seals_reserve(struct market *market)
 {
 	uint32_t before = market->seal_capacity;
 	uint64_t count = market->trade_number < MARKET_TRADES_KEPT ? market->trade_number : MARKET_TRADES_KEPT - 1;
+	if (count < before)
+		return true;
 	if (!ROOM(market, seals, (uint32_t)count, seal_capacity))
 		return false;
 	memset(&market->seals[before], 0, (market->seal_capacity - before) * sizeof *market->seals);
@@ -91,7 +129,7 @@ static bool order_equal(const void *context, uint32_t item, const void *key)
 	return memcmp(&((const struct market *)context)->orders[item].is.order, key, sizeof(struct id)) == 0;
 }
 
-struct order *order_find(const struct market *market, struct id id)
+struct order *order_look(const struct market *market, struct id id)
 {
 	uint32_t item =
 		map_find(&market->order_map, map_hash_bytes(market->seed, &id, sizeof id), order_equal, market, &id);
@@ -114,10 +152,8 @@ void market_prefetch(const struct market *market, struct id order, enum market_p
 			__builtin_prefetch((const char *)found + line);
 		return;
 	}
-	static const enum book_prefetch stages[] = {[MARKET_PREFETCH_INDEX] = BOOK_PREFETCH_PLACE,
-		[MARKET_PREFETCH_PLACE] = BOOK_PREFETCH_ORDER,
-		[MARKET_PREFETCH_NEIGHBOURS] = BOOK_PREFETCH_NEIGHBOURS};
-	book_prefetch(market->book, found->is.number, stages[what]);
+	book_prefetch_slot(market->book, found->slot,
+		what == MARKET_PREFETCH_PLACE ? BOOK_PREFETCH_ORDER : BOOK_PREFETCH_NEIGHBOURS);
 }
 
 struct venue *venue_find(const struct market *market, uint64_t number)

@@ -10,6 +10,8 @@
 int64_t market_amount(int64_t price_micros, int64_t kg)
 {
 	int64_t amount = 0;
+	if (kg % 1000 == 0 && !__builtin_mul_overflow(price_micros, kg / 1000, &amount))
+		return amount;
 	bool fits = muldiv_floor(price_micros, kg, 1000, &amount);
 	assert(fits); /* MARKET_PRICE_MAX × MARKET_KG_MAX ÷ 1,000 fits */
 	return amount;
@@ -17,7 +19,9 @@ int64_t market_amount(int64_t price_micros, int64_t kg)
 
 int64_t market_fee(int64_t amount_micros, int64_t ppm)
 {
-	int64_t fee = 0;
+	int64_t fee = 0, product; /* mostly of 64 bits */
+	if (!__builtin_mul_overflow(amount_micros, ppm, &product))
+		return product / 1000000 + (product % 1000000 > 0);
 	bool fits =
 		muldiv_ceil(amount_micros, ppm, 1000000, &fee); /* toward +∞: a fee up, a rebate (below zero) down */
 	assert(fits);
@@ -262,11 +266,10 @@ int64_t order_collar(
 /* ---- what trades ---- */
 
 /* The seller's lowest listed serials that make `*kg`, or as many kilograms as `room` ranges hold. */
-static enum err serials_pick(const struct ledger *ledger, const struct event_state_order *sell, size_t room,
-	int64_t *kg, struct serial_range ranges[EVENTS_RANGES_MAX], size_t *ret_count)
+static enum err serials_pick(const struct ledger *ledger, const struct order *sell, size_t room, int64_t *kg,
+	struct serial_range ranges[EVENTS_RANGES_MAX], size_t *ret_count)
 {
-	struct ledger_place place = {.org = sell->org, .state = KG_LISTED};
-	enum err err = ledger_pick(ledger, sell->batch, place, *kg, ranges, room, ret_count);
+	enum err err = ledger_pick_of(ledger, sell->account, KG_LISTED, *kg, ranges, room, ret_count);
 	if (err != ERR_COMMAND_TOO_LARGE)
 		return err;
 	*kg = 0;
@@ -291,7 +294,7 @@ enum err order_reduce(struct market *market, struct ledger *ledger, struct decis
 	struct serial_range ranges[EVENTS_RANGES_MAX];
 	size_t count = 0;
 	if (is->side == ORDER_SELL) {
-		enum err err = serials_pick(ledger, is, *room, &picked_kg, ranges, &count);
+		enum err err = serials_pick(ledger, order, *room, &picked_kg, ranges, &count);
 		if (err)
 			return err_set(info, err, "", "an order has listed more than it holds");
 		if (picked_kg < kg && reason == ORDER_AMENDED)
@@ -324,22 +327,22 @@ enum err order_trade(struct market *market, struct ledger *ledger, struct decisi
 	const struct event_state_order *taker = deal->taker, *maker = deal->maker;
 	bool buys = taker->side == ORDER_BUY, whole = taker->minimum_kg || maker->minimum_kg;
 	const struct event_state_order *buy = buys ? taker : maker, *sell = buys ? maker : taker;
+	const struct order *gives = order_find(market, sell->order);
 	const struct event_state_market *rules = &venue_find(market, taker->market)->is;
 	struct serial_range ranges[EVENTS_RANGES_MAX];
 	size_t count = 0;
 	int64_t kg = deal->kg, picked_kg = kg;
-	enum err err = serials_pick(ledger, sell, *room, &picked_kg, ranges, &count);
+	enum err err = serials_pick(ledger, gives, *room, &picked_kg, ranges, &count);
 	if (!err && picked_kg < kg) {
 		kg = whole ? 0 : picked_kg / rules->lot_kg * rules->lot_kg;
 		if (kg == 0 && *room == EVENTS_RANGES_MAX) /* no command could trade it */
-			return order_reduce(market, ledger, call, order_find(market, sell->order), sell->left_kg,
-				ORDER_SCATTERED, room, info);
+			return order_reduce(market, ledger, call, gives, sell->left_kg, ORDER_SCATTERED, room, info);
 		if (kg == 0) {
 			*room = 0;
 			return ERR_OK;
 		}
 		picked_kg = kg;
-		err = serials_pick(ledger, sell, *room, &picked_kg, ranges, &count);
+		err = serials_pick(ledger, gives, *room, &picked_kg, ranges, &count);
 	}
 	if (err)
 		return err_set(info, err, "", "an order has listed more than it holds");
@@ -383,14 +386,16 @@ static enum err self_trade(struct market *market, struct ledger *ledger, struct 
 	enum err err = ERR_OK;
 	int64_t both = taker->left_kg < maker->left_kg ? taker->left_kg : maker->left_kg;
 	int64_t taker_kg = taker->left_kg, maker_kg = maker->left_kg;
-	if (taker->stp == STP_DECREMENT)
+	const struct id takes = taker->order;
+	const enum order_stp stp = (enum order_stp)taker->stp;
+	if (stp == STP_DECREMENT)
 		taker_kg = maker_kg = both;
-	if (taker->stp != STP_NEWEST)
+	if (stp != STP_NEWEST)
 		err = order_reduce(
 			market, ledger, call, order_find(market, maker->order), maker_kg, ORDER_SELF_TRADE, room, info);
-	if (!err && taker->stp != STP_OLDEST)
+	if (!err && stp != STP_OLDEST)
 		err = order_reduce(
-			market, ledger, call, order_find(market, taker->order), taker_kg, ORDER_SELF_TRADE, room, info);
+			market, ledger, call, order_find(market, takes), taker_kg, ORDER_SELF_TRADE, room, info);
 	return err;
 }
 
@@ -425,24 +430,24 @@ static enum err trade_next(struct market *market, struct ledger *ledger, const s
 	struct err_info *info)
 {
 	const struct order *rests = &market->orders[book_at(market->book, slot)->detail];
-	const struct event_state_order maker = rests->is;
-	enum order_reason bar = order_barred(market, batches, &maker);
+	const struct event_state_order *maker = &rests->is;
+	enum order_reason bar = order_barred(market, batches, maker);
 	if (bar != ORDER_REASON_COUNT)
-		return order_reduce(market, ledger, call, rests, maker.left_kg, bar, room, info);
-	if (id_equal(maker.org, taker->org))
-		return self_trade(market, ledger, call, taker, &maker, room, info);
+		return order_reduce(market, ledger, call, rests, maker->left_kg, bar, room, info);
+	if (id_equal(maker->org, taker->org))
+		return self_trade(market, ledger, call, taker, maker, room, info);
 	const struct event_state_class *class =
-		&class_find(market, taker->side == ORDER_SELL ? taker->class_number : maker.class_number)->is;
-	if (is_open(market, taker) && !band_takes(market, class, class->last_micros, maker.price_micros))
-		return session_interrupt(market, call, class, maker.price_micros, info);
-	struct deal deal = {.taker = taker, .maker = &maker, .kg = kg, .price_micros = maker.price_micros};
+		&class_find(market, taker->side == ORDER_SELL ? taker->class_number : maker->class_number)->is;
+	if (is_open(market, taker) && !band_takes(market, class, class->last_micros, maker->price_micros))
+		return session_interrupt(market, call, class, maker->price_micros, info);
+	struct deal deal = {.taker = taker, .maker = maker, .kg = kg, .price_micros = maker->price_micros};
 	return order_trade(market, ledger, call, &deal, room, info);
 }
 
 enum err order_take(struct market *market, struct ledger *ledger, const struct market_register *batches,
 	struct decision *call, struct id id, bool comes, struct err_info *info)
 {
-	const struct order *order = order_find(market, id);
+	const struct order *order = order_find_near(market, id);
 	enum order_reason bar = order_barred(market, batches, &order->is);
 	size_t room = EVENTS_RANGES_MAX;
 	enum err err = ERR_OK;
@@ -455,18 +460,18 @@ enum err order_take(struct market *market, struct ledger *ledger, const struct m
 		order = order_find(market, id);
 		if (!order || order_is_ending(market, &order->is))
 			return ERR_OK;
-		const struct event_state_order taker = order->is;
-		if (market->venues[taker.market - 1].is.state == MARKET_AUCTION) /* it was interrupted */
+		const struct event_state_order *taker = &order->is;               /* until an event is emitted */
+		if (market->venues[taker->market - 1].is.state == MARKET_AUCTION) /* it was interrupted */
 			return settle_down(market, ledger, call, order, &room, info);
 		struct crossing crossing = {
-			.market = market, .is = &taker, .left = taker.left_kg, .past_own = taker.minimum_kg > 0};
+			.market = market, .is = taker, .left = taker->left_kg, .past_own = taker->minimum_kg > 0};
 		uint32_t slot = crossing_next(&crossing);
 		if (!slot)
 			return settle_down(market, ledger, call, order, &room, info);
 		if (trades == MARKET_TRADES_MOST)
 			break;
 		int64_t kg = crossing_kg(&crossing, &market->orders[book_at(market->book, slot)->detail].is);
-		err = trade_next(market, ledger, batches, call, &taker, slot, kg, &room, info);
+		err = trade_next(market, ledger, batches, call, taker, slot, kg, &room, info);
 	}
 	order = order_find(market, id); /* an order_work goes on */
 	return !err && order && order->is.tif == ORDER_FOK

@@ -190,13 +190,14 @@ enum err session_interrupt(struct market *market, struct decision *call, const s
 		info);
 }
 
-enum err limit_check(const struct market *market, const struct event_state_order *is, struct err_info *info)
+enum err limit_check(
+	const struct market *market, const struct event_state_order *is, int64_t price_micros, struct err_info *info)
 {
-	const struct event_state_class *class = order_last(market, is);
+	int64_t ppm = market->venues[is->market - 1].session.static_ppm;
+	const struct event_state_class *class = ppm ? order_last(market, is) : NULL;
 	int64_t reference = class ? class->reference_micros : 0;
-	bool beyond = is->side == ORDER_BUY ? is->price_micros > reference : is->price_micros < reference;
-	if (!reference || !beyond ||
-		is_within(is->price_micros, reference, market->venues[is->market - 1].session.static_ppm))
+	bool beyond = is->side == ORDER_BUY ? price_micros > reference : price_micros < reference;
+	if (!reference || !beyond || is_within(price_micros, reference, ppm))
 		return ERR_OK;
 	return REFUSE(info, ERR_OUT_OF_BAND, "/price",
 		"the price is farther from the reference of %lld micros than the market allows", (long long)reference);

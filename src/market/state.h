@@ -10,13 +10,39 @@
 #include "contracts.h"
 #include "pool.h"
 
-struct order {
-	struct event_state_order is;   /* as snapshots have it; order zero: the place is free */
-	uint32_t slot;                 /* in the book, where it rests, or sleeps under its stop; 0: it takes */
-	uint32_t trail_slot, end_slot; /* under the last trade that moves its stop; under its end; 0: none */
-	uint32_t exposure;             /* whose and where */
-	uint32_t previous, next;       /* of those that take; next also of the free places; 0: none */
+/* Orders of one organisation in a market, or of one batch, by number, so that those of one are ended without a look at all others. */
+enum order_chain { ORDER_CHAIN_ORG, ORDER_CHAIN_BATCH, ORDER_CHAIN_COUNT };
+struct chain {
+	uint32_t oldest, newest; /* 0: none */
 };
+
+/* A batch that was ever sold in the book. */
+struct lot {
+	uint64_t batch;
+	struct chain orders;
+};
+
+struct order {
+	struct event_state_order is; /* as snapshots have it; order zero: the place is free */
+	uint32_t account;            /* the ledger's, in which it reserves money or lists its batch */
+	uint32_t slot;               /* in the book, where it rests, or sleeps under its stop; 0: it takes */
+	union {
+		struct {
+			/* in the book: under the last trade that moves its stop; under its end; 0: none */
+			uint32_t trail_slot, end_slot;
+		};
+		struct {
+			uint32_t previous, next; /* of those that take; next also of the free places; 0: none */
+		};
+	};
+	uint32_t exposure; /* whose and where */
+	uint32_t lot;      /* of a sell order: its batch */
+	struct {
+		uint32_t older, newer; /* 0: none */
+	} chained[ORDER_CHAIN_COUNT];
+	uint64_t kept; /* the undo log's era in which it was recorded whole */
+};
+_Static_assert(sizeof(struct order) == 256, "an order is four lines of the processor's cache");
 
 struct venue {
 	struct event_state_market is;
@@ -61,6 +87,7 @@ struct exposure {
 	uint64_t market;
 	int64_t orders, kg;
 	__int128 micros; /* price × kg ÷ 1,000 */
+	struct chain chain;
 	struct trader_limit limits[TRADER_LIMIT_SETTERS];
 };
 
@@ -86,10 +113,16 @@ struct market {
 	uint32_t sleepers;    /* orders that sleep */
 	uint32_t ends;        /* the ladder of those whose time will be over, earliest first */
 	struct map order_map; /* by id */
+	uint32_t near;  /* the order that a command is about, which is looked for by its id again and again; 0: none */
+	uint64_t taken; /* the number of the last order that came from a snapshot */
+	bool has_room;  /* but of what orders need: nothing was added since it was made */
 	struct exposure *exposures;
 	uint32_t exposure_count, exposure_capacity;
 	struct map exposure_map; /* by organisation and market */
-	struct id *stopped;      /* organisations that may place no orders, sorted */
+	struct lot *lots;
+	uint32_t lot_count, lot_capacity;
+	struct map lot_map; /* by batch */
+	struct id *stopped; /* organisations that may place no orders, sorted */
 	uint32_t stopped_count, stopped_capacity;
 	struct watch *watches; /* sorted by organisation */
 	uint32_t watch_count, watch_capacity;
@@ -161,7 +194,20 @@ struct budget {
 	int orders;
 };
 
-struct order *order_find(const struct market *market, struct id id);              /* NULL: none */
+struct order *order_look(const struct market *market, struct id id); /* NULL: none */
+/* The same, where it may be the one that was looked for last. */
+static inline struct order *order_find(const struct market *market, struct id id)
+{
+	return market->near && id_equal(market->orders[market->near].is.order, id) ? &market->orders[market->near]
+										   : order_look(market, id);
+}
+/* An order that is looked for again soon; NULL: none. */
+static inline struct order *order_find_near(struct market *market, struct id id)
+{
+	struct order *order = order_find(market, id);
+	market->near = order ? (uint32_t)(order - market->orders) : 0;
+	return order;
+}
 struct venue *venue_find(const struct market *market, uint64_t number);           /* NULL: none */
 struct instrument *instrument_find(const struct market *market, uint64_t number); /* NULL: none */
 struct class *class_find(const struct market *market, uint64_t number);           /* NULL: none */
@@ -194,10 +240,13 @@ bool order_is_ending(const struct market *market, const struct event_state_order
 const struct exposure *exposure_find(
 	const struct market *market, struct id org, uint64_t number); /* NULL: nothing ever was */
 uint32_t exposure_of(struct market *market, struct id org, uint64_t number);
-void exposure_count(struct market *market, uint32_t item, const struct event_state_order *is, int sign);
+/* An order is there, or no longer; and its price and what is left of it become others. */
+void exposure_add(struct market *market, uint32_t order);
+void exposure_remove(struct market *market, uint32_t order);
+uint32_t lot_find(const struct market *market, uint64_t batch); /* MAP_NONE: it was never sold */
+void exposure_change(struct market *market, const struct order *order, int64_t price_before, int64_t kg_before);
 /* Whether `more` may be opened in addition: what of it is not above zero is not looked at. ERR_LIMIT_EXCEEDED. */
-enum err trader_limits_check(const struct market *market, struct id org, uint64_t number, const struct exposure *more,
-	struct err_info *info) MUST_CHECK;
+enum err trader_limits_check(const struct exposure *has, const struct exposure *more, struct err_info *info) MUST_CHECK;
 enum err trader_limit_decide(struct market *market, struct decision *call, struct err_info *info) MUST_CHECK;
 enum err trader_limit_apply(
 	struct market *market, struct undo *undo, const struct event *event, struct err_info *info) MUST_CHECK;
@@ -267,7 +316,8 @@ bool band_takes(const struct market *market, const struct event_state_class *cla
 enum err session_interrupt(struct market *market, struct decision *call, const struct event_state_class *class,
 	int64_t price, struct err_info *info) MUST_CHECK;
 /* ERR_OUT_OF_BAND where a limit is beyond the static band, on the side that would pay for it. */
-enum err limit_check(const struct market *market, const struct event_state_order *is, struct err_info *info) MUST_CHECK;
+enum err limit_check(const struct market *market, const struct event_state_order *is, int64_t price_micros,
+	struct err_info *info) MUST_CHECK;
 
 /* ---- undoing trades ---- */
 

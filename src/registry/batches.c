@@ -299,6 +299,8 @@ enum err apply_state_batch(struct registry *registry, struct ledger *ledger, str
 		said->first_batch > said->batch)
 		return journal_invalid(info, "batches are out of order");
 	enum err err = batch_room(registry);
+	if (!err)
+		err = deadline_room(registry);
 	if (err)
 		return err;
 	struct batch batch = {.issued = {.batch = said->batch,
@@ -321,6 +323,8 @@ enum err apply_state_batch(struct registry *registry, struct ledger *ledger, str
 		.chain_slot = said->chain_slot,
 		.reversed_kg = said->reversed_kg};
 	batch_put(registry, &batch);
+	if (said->held)
+		deadline_add(registry, (struct deadline){.until_us = said->until_us, .batch = said->batch});
 	return ERR_OK;
 }
 

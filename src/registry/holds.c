@@ -1,10 +1,77 @@
 /* Decides who may hold and release batches and accounts, and what falls due when time passes. The state's thread. */
 #include "state.h"
 
-#include <stdlib.h>
+#include <assert.h>
 #include <string.h>
 
 #define DUE_PER_TICK 1024 /* the rest falls due with the next tick */
+
+/* ---- when holds end: sorted by (end, id), so that a tick looks at what is due alone ---- */
+
+static int deadline_compare(const struct deadline *a, const struct deadline *b)
+{
+	if (a->until_us != b->until_us)
+		return a->until_us < b->until_us ? -1 : 1;
+	if (a->batch != b->batch)
+		return a->batch < b->batch ? -1 : 1;
+	return id_compare(a->org, b->org);
+}
+
+/* How many come before it. */
+static uint32_t deadline_place(const struct registry *registry, const struct deadline *deadline)
+{
+	uint32_t low = 0, high = registry->deadline_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (deadline_compare(&registry->deadlines[middle], deadline) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+enum err deadline_room(struct registry *registry)
+{
+	void *deadlines = registry->deadlines;
+	bool room = array_room(
+		&deadlines, &registry->deadline_capacity, registry->deadline_count, sizeof *registry->deadlines);
+	registry->deadlines = deadlines;
+	return room ? ERR_OK : ERR_NO_MEMORY;
+}
+
+void deadline_add(struct registry *registry, struct deadline deadline)
+{
+	if (!deadline.until_us)
+		return;
+	uint32_t at = deadline_place(registry, &deadline);
+	assert(registry->deadline_count < registry->deadline_capacity);
+	memmove(&registry->deadlines[at + 1], &registry->deadlines[at],
+		(registry->deadline_count - at) * sizeof *registry->deadlines);
+	registry->deadlines[at] = deadline;
+	registry->deadline_count++;
+}
+
+static void deadline_drop(struct registry *registry, struct deadline deadline)
+{
+	if (!deadline.until_us)
+		return;
+	uint32_t at = deadline_place(registry, &deadline);
+	assert(at < registry->deadline_count && deadline_compare(&registry->deadlines[at], &deadline) == 0);
+	registry->deadline_count--;
+	memmove(&registry->deadlines[at], &registry->deadlines[at + 1],
+		(registry->deadline_count - at) * sizeof *registry->deadlines);
+}
+
+static struct deadline of_batch(const struct batch *batch)
+{
+	return (struct deadline){.until_us = batch->held ? batch->until_us : 0, .batch = batch->issued.batch};
+}
+
+static struct deadline of_account(const struct held_account *account)
+{
+	return (struct deadline){.until_us = account->held ? account->until_us : 0, .org = account->org};
+}
 
 /* ---- batches ---- */
 
@@ -61,9 +128,11 @@ static void batch_hold_revert(void *owner, const void *payload)
 	struct batch_hold_back back;
 	memcpy(&back, payload, sizeof back);
 	struct batch *batch = batch_find(owner, back.batch);
+	deadline_drop(owner, of_batch(batch));
 	batch->held = back.held;
 	batch->unsold_held = back.unsold_held;
 	batch->until_us = back.until_us;
+	deadline_add(owner, of_batch(batch)); /* where it was: there is room */
 }
 
 static void batch_hold_note(struct registry *registry, struct undo *undo, const struct batch *batch)
@@ -82,9 +151,13 @@ enum err apply_batch_held(struct registry *registry, struct ledger *ledger, stru
 	struct batch *batch = batch_find(registry, event->batch_held.batch);
 	if (!batch || batch->held)
 		return journal_invalid(info, "a batch that cannot be held is held");
+	enum err err = deadline_room(registry);
+	if (err)
+		return err;
 	batch_hold_note(registry, undo, batch);
 	batch->held = true;
 	batch->until_us = event->batch_held.until_us;
+	deadline_add(registry, of_batch(batch));
 	return ERR_OK;
 }
 
@@ -97,6 +170,7 @@ enum err apply_batch_released(struct registry *registry, struct ledger *ledger, 
 	if (!batch)
 		return journal_invalid(info, "a batch that is not there is released");
 	batch_hold_note(registry, undo, batch);
+	deadline_drop(registry, of_batch(batch));
 	batch->held = false;
 	batch->until_us = 0;
 	if (!hash_is_none(said->reason_hash)) /* a hold that falls due leaves a reversal's suspension in force */
@@ -162,7 +236,10 @@ static void account_revert(void *owner, const void *payload)
 {
 	struct held_account back;
 	memcpy(&back, payload, sizeof back);
-	*account_find(owner, back.org) = back;
+	struct held_account *account = account_find(owner, back.org);
+	deadline_drop(owner, of_account(account));
+	*account = back;
+	deadline_add(owner, of_account(account));
 }
 
 enum err apply_account_held(struct registry *registry, struct ledger *ledger, struct undo *undo,
@@ -171,6 +248,8 @@ enum err apply_account_held(struct registry *registry, struct ledger *ledger, st
 	(void)ledger;
 	struct held_account *account;
 	enum err err = account_get(registry, event->account_held.org, &account);
+	if (!err)
+		err = deadline_room(registry);
 	if (err)
 		return err;
 	if (account->held)
@@ -178,6 +257,7 @@ enum err apply_account_held(struct registry *registry, struct ledger *ledger, st
 	undo_push(undo, account_revert, registry, account, sizeof *account);
 	account->held = true;
 	account->until_us = event->account_held.until_us;
+	deadline_add(registry, of_account(account));
 	return ERR_OK;
 }
 
@@ -189,6 +269,7 @@ enum err apply_account_released(struct registry *registry, struct ledger *ledger
 	if (!account || !account->held)
 		return journal_invalid(info, "an account that is not held is released");
 	undo_push(undo, account_revert, registry, account, sizeof *account);
+	deadline_drop(registry, of_account(account));
 	account->held = false;
 	account->until_us = 0;
 	return ERR_OK;
@@ -201,71 +282,35 @@ enum err apply_state_account(struct registry *registry, struct ledger *ledger, s
 	(void)undo;
 	struct held_account *account;
 	enum err err = account_get(registry, event->state_account.org, &account);
+	if (!err)
+		err = deadline_room(registry);
 	if (err)
 		return err;
 	if (account->held)
 		return journal_invalid(info, "an account is held twice");
 	account->held = true;
 	account->until_us = event->state_account.until_us;
+	deadline_add(registry, of_account(account));
 	return ERR_OK;
 }
 
 /* ---- time ---- */
 
-struct due {
-	int64_t deadline_us;
-	uint64_t batch; /* 0: the account */
-	struct id org;
-};
-
-static int due_compare(const void *a, const void *b)
-{
-	const struct due *x = a, *y = b;
-	if (x->deadline_us != y->deadline_us)
-		return x->deadline_us < y->deadline_us ? -1 : 1;
-	if (x->batch != y->batch)
-		return x->batch < y->batch ? -1 : 1;
-	return id_compare(x->org, y->org);
-}
-
-/* All holds that are due, in (deadline, id) order; malloc'ed. */
-static enum err due_collect(const struct registry *registry, int64_t due_us, struct due **ret_due, size_t *ret_count)
-{
-	size_t most = (size_t)registry->batch_count + registry->account_count, count = 0;
-	struct due *due = calloc(most + 1, sizeof *due);
-	if (!due)
-		return ERR_NO_MEMORY;
-	for (uint32_t i = 0; i < registry->batch_count; i++) {
-		const struct batch *batch = &registry->batches[i];
-		if (batch->held && batch->until_us && batch->until_us <= due_us)
-			due[count++] = (struct due){.deadline_us = batch->until_us, .batch = batch->issued.batch};
-	}
-	for (uint32_t i = 0; i < registry->account_count; i++) {
-		const struct held_account *account = &registry->accounts[i];
-		if (account->held && account->until_us && account->until_us <= due_us)
-			due[count++] = (struct due){.deadline_us = account->until_us, .org = account->org};
-	}
-	qsort(due, count, sizeof *due, due_compare);
-	*ret_due = due;
-	*ret_count = count < DUE_PER_TICK ? count : DUE_PER_TICK;
-	return ERR_OK;
-}
-
 enum err registry_tick(struct registry *registry, struct decision *call, int64_t due_us, struct err_info *info)
 {
-	struct due *due = NULL;
-	size_t count = 0;
-	enum err err = due_collect(registry, due_us, &due, &count);
-	for (size_t i = 0; i < count && !err; i++) {
+	enum err err = ERR_OK;
+	for (int i = 0; i < DUE_PER_TICK && registry->deadline_count && !err; i++) {
+		struct deadline next = registry->deadlines[0]; /* its event takes it off */
 		struct event event = {0};
-		if (due[i].batch) {
-			event.batch_released.batch = due[i].batch;
+		if (next.until_us > due_us)
+			break;
+		if (next.batch) {
+			event.batch_released.batch = next.batch;
 			err = decision_emit(call, EVENT_BATCH_RELEASED, &event, info);
 		} else {
-			event.account_released.org = due[i].org;
+			event.account_released.org = next.org;
 			err = decision_emit(call, EVENT_ACCOUNT_RELEASED, &event, info);
 		}
 	}
-	free(due);
 	return err;
 }

@@ -38,6 +38,7 @@ void registry_free(struct registry **registry)
 	free(old->debts);
 	free(old->accounts);
 	free(old->imports);
+	free(old->deadlines);
 	free(old->disputes);
 	free(old->methodologies);
 	free(old->projects);

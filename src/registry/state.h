@@ -123,6 +123,13 @@ struct held_account {
 	int64_t until_us;
 };
 
+/* A hold that ends by itself. */
+struct deadline {
+	int64_t until_us;
+	uint64_t batch; /* 0: an account */
+	struct id org;  /* whose account; zero: a batch */
+};
+
 struct registry {
 	struct id id;
 	uint64_t seed;
@@ -136,6 +143,8 @@ struct registry {
 	struct dispute *disputes;
 	struct methodology *methodologies;
 	struct project *projects;
+	struct deadline *deadlines; /* of all holds that have one, in order: the next is the first */
+	uint32_t deadline_count, deadline_capacity;
 	uint32_t verifier_count, verifier_capacity;
 	uint32_t period_count, period_capacity;
 	uint32_t batch_count, batch_capacity;
@@ -201,6 +210,10 @@ enum err reversal_decide(const struct registry *registry, const struct ledger *l
 /* Room for a batch and its root; then it is put, which cannot fail. */
 enum err batch_room(struct registry *registry) MUST_CHECK;
 void batch_put(struct registry *registry, const struct batch *batch);
+
+/* holds.c: room for the end of one more hold; then ends are noted, which cannot fail: until_us 0 is none. */
+enum err deadline_room(struct registry *registry) MUST_CHECK;
+void deadline_add(struct registry *registry, struct deadline deadline);
 
 /* ---- serials that a command is about ---- */
 

@@ -797,8 +797,8 @@ enum err rules_execute(struct rules *rules, const struct command *command, int64
 
 void rules_prefetch(const struct rules *rules, const struct command *command, unsigned stage)
 {
-	static const enum ledger_prefetch ledgers[RULES_PREFETCH_STAGES] = {LEDGER_PREFETCH_SLOT, LEDGER_PREFETCH_NONE,
-		LEDGER_PREFETCH_NONE, LEDGER_PREFETCH_HELD, LEDGER_PREFETCH_NONE};
+	static const enum ledger_prefetch ledgers[RULES_PREFETCH_STAGES] = {
+		LEDGER_PREFETCH_SLOT, LEDGER_PREFETCH_NONE, LEDGER_PREFETCH_HELD, LEDGER_PREFETCH_NONE};
 	_Static_assert(RULES_PREFETCH_STAGES == MARKET_PREFETCH_COUNT, "each room has its stages");
 	if (command->source == COMMAND_SOURCE_CLIENT && stage == 0)
 		repeats_prefetch(&rules->repeats, command->id);

@@ -2,6 +2,8 @@
 hold, a dispute that is decided in parts, a timeout that gives back, a contract with a prepayment that the seller delivers on."""
 import datetime
 import decimal
+import hashlib
+import json
 
 from harness import scratch, wait_until
 from offers import Place
@@ -82,4 +84,32 @@ def test_a_contract_is_delivered_against_its_prepayment():
         place.call("POST", f"/v1/offtakes/{contract}/terminate", {"refund": "0"}, 200, "acme")
         place.call("POST", f"/v1/offtakes/{contract}/terminate", {"refund": "0"}, 200, "globex")
         assert place.get(f"/v1/offtakes/{contract}", "globex")["status"] == "agreed"
+        assert place.daemon.stop() == 0
+
+
+def test_a_verifier_signs_the_statement_that_an_escrow_waits_for():
+    """ESCROW.md, condition signature: made offline by carbonctl over this escrow's id and the statement's bytes, and over nothing else."""
+    with scratch() as folder:
+        place = Place(folder)
+        checker = place.orgs["checker"] = place.call("POST", "/v1/organisations", {"slug": "checker", "name": "checker", "country": "IS"}, 201)["id"]
+        place.keys["checker"] = place.key("checker", "verifier")
+        key, statement, other = folder / "checker.key", folder / "delivered.txt", folder / "other.txt"
+        public = place.daemon.ctl("sign", "keygen", key)["key"]
+        verifier = place.call("POST", "/v1/verifiers", {"org_id": checker, "key": public, "valid_from": "2025-01-01T00:00:00Z",
+                                                        "valid_to": "2035-01-01T00:00:00Z"}, 201)["id"]
+        statement.write_text("the plant was commissioned on 1 March\n")
+        other.write_text("the plant was commissioned on 2 March\n")
+        hashed = hashlib.sha256(statement.read_bytes()).hexdigest()
+        terms = {"currency": "EUR", "amount": "250", "verifier_id": verifier, "statement": hashed}
+        escrow, twin = opened(place, "globex", **terms), opened(place, "globex", **terms)
+        signed = lambda file, of: place.daemon.ctl("sign", file, "--escrow", of, "--key", key, "--verifier", verifier)
+        assert signed(statement, escrow)["statement"] == hashed
+        place.refused(f"/v1/escrows/{escrow}/attest", signed(other, escrow), "checker", "signature-invalid", 422)
+        place.refused(f"/v1/escrows/{escrow}/attest", signed(statement, twin), "checker", "signature-invalid", 422)
+        place.refused(f"/v1/escrows/{escrow}/attest", {**signed(other, escrow), "statement": hashed}, "checker", "signature-invalid", 422)
+        assert status_of(place, escrow) == "open"
+        (folder / "signature.json").write_text(json.dumps(signed(statement, escrow)))
+        place.daemon.ctl("escrows", "attest", escrow, f"@{folder / 'signature.json'}", key=place.keys["checker"])
+        wait_until(lambda: status_of(place, escrow) == "settled", "settled")
+        assert status_of(place, twin) == "open" and D(place.money("acme")["held"]) == 10250
         assert place.daemon.stop() == 0

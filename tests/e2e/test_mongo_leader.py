@@ -1,5 +1,6 @@
 """Several daemons on one MongoDB store: the leader campaign, as many points of it as fit its minutes (decision 30); `./dev campaign
-leader` runs 500. And restarts in turn behind a balancer."""
+leader` runs 500. Restarts in turn behind a balancer. And the streams of the market, which go on at another daemon."""
+import contextlib
 import http.client
 import random
 import threading
@@ -9,28 +10,34 @@ import pytest
 
 import leader
 from campaign import Checks
-from harness import scratch, wait_until
+from harness import wait_until
 from story import uuid7
+from watch import Watcher
 
 SECONDS, POINTS = 40, 20
 CALLERS, PACE = 3, 0.2
 
 
 @pytest.fixture(scope="module")
-def world():
-    with scratch() as folder:
-        world = leader.ClusterWorld(folder, leader.seed_from_environment())
-        try:
-            yield world
-        finally:
-            world.stop()
+def worlds():
+    """One of two daemons, one of three."""
+    with contextlib.ExitStack() as ends:
+        yield leader.make_worlds(ends)
 
 
-def test_nothing_acknowledged_is_lost_or_doubled_when_the_leader_goes(world, capsys):
-    """P1–P4, P8; issue 6: one history, whoever leads; a woken leader can neither write nor answer."""
+@pytest.fixture(scope="module")
+def world(worlds):
+    return worlds[-1]
+
+
+def test_nothing_acknowledged_is_lost_or_doubled_when_the_leader_goes(worlds, capsys):
+    """P1–P4, P8; issue 6: one history, whoever leads; a woken leader can neither write nor answer; each reading is stored once, also
+    that in a dead member's session; whoever watches resumes at another daemon."""
     with capsys.disabled():
         print()
-        leader.run(POINTS, SECONDS, world=world)
+        leader.run(POINTS, SECONDS, worlds)
+    for other in worlds[:-1]:
+        other.stop()  # the others of this file need one
 
 
 def test_a_follower_passes_commands_on_and_reads_its_own_writes(world):
@@ -104,3 +111,61 @@ def test_a_rolling_restart_under_load_fails_no_request(world):
     checks = Checks(world)
     checks.commands()
     checks.ledger()
+
+
+def test_market_streams_go_on_at_another_daemon(world):
+    """The streams of docs/MARKET.md on a follower: trades, the book and an organisation's own executions; the follower is killed, and whoever
+    watched there goes on at another daemon with nothing missed and nothing twice."""
+    story, post = world.story, world.story.post
+    lead = world.daemon.pinned = world.cluster.wait_leader()  # what is made on one daemon is known to the others a moment later
+    story.organisation("house", collector=["org-admin"])
+    story.organisation("initech", trading=["trader"])
+    post("/v1/money/house", {"org_id": story.orgs["house"]})
+    market = post("/v1/markets", {"kind": "reduction", "currency": "EUR", "tick": "0.01"})["number"]
+    instrument = post(f"/v1/markets/{market}/instruments", {"code": "ANY"})["number"]
+    post("/v1/money/deposits", {"org_id": story.orgs["initech"], "currency": "EUR", "amount": "10000", "reference": "wire"})
+    made = post("/v1/imports", {"org_id": story.orgs["acme"], "origin": "VERRA", "series": "VCS-1529", "unit_kg": 1000, "methodology": "ACM0002", "country": "IN",
+                                 "kind": "reduction", "durability": "none", "vintage": 2024, "evidence_hash": "cd" * 32, "numbers": [{"first": 1, "count": 100}]},
+                 key="issuer")
+    for key in ("trading", "auditor"):
+        world.cluster.wait_known(story.keys[key])
+    world.daemon.pinned = None
+    follower = next(node for node in world.cluster.nodes if node is not lead)
+    wait_until(lambda: follower.request("GET", f"/v1/batches/{made['number']}?at-least={made['position']}")[0] == 200, "the follower's views have all of it")
+    nodes = [follower, *(node for node in world.cluster.nodes if node is not follower)]
+    tape = Watcher(nodes, f"/v1/markets/{market}/stream", story.keys["auditor"])
+    book = Watcher(nodes, f"/v1/instruments/{instrument}/stream?levels=5", story.keys["auditor"])
+    own = Watcher(nodes, "/v1/orders/stream", story.keys["trading"])
+    watchers = (tape, book, own)
+    for watcher in watchers:
+        wait_until(watcher.begun.is_set, "the stream has begun")
+        assert watcher.node is follower, "it began at the follower"
+    sell = lambda price: post("/v1/orders", {"side": "sell", "market": market, "batch": made["number"], "price": price, "kg": 2000}, key="trader")
+    buy = lambda price: post("/v1/orders", {"side": "buy", "instrument": instrument, "price": price, "kg": 1000}, key="trading")
+    orders = [buy("9")["id"]]  # rests
+    sell("10")
+    orders.append(buy("10")["id"])
+    wait_until(lambda: len(tape.events("trade")) == 1 and len(own.events("execution")) == 1, "the follower tells of the trade")
+    wait_until(lambda: book.events("depth")[-1][1]["asks"] == [{"price": "10", "kg": 1000, "orders": 1}], "the follower tells of the book")
+    follower.process.kill()
+    world.daemon.out = {follower}
+    orders.append(buy("10")["id"])  # perhaps while nobody listens
+    sell("11")
+    orders.append(buy("11")["id"])
+    wait_until(lambda: len(tape.events("trade")) == 3 and len(own.events("execution")) == 3, "another daemon tells of all trades")
+    last = post(f"/v1/orders/{orders[0]}/cancel", key="trading")["position"]
+    wait_until(lambda: all(watcher.resumed and watcher.node is not follower for watcher in watchers), "all go on at another daemon")
+    depth = lambda: world.daemon.get(f"/v1/instruments/{instrument}/depth?levels=5&at-least={last}", key=story.keys["auditor"])
+    wait_until(lambda: book.events("depth")[-1][1] == depth(), "the book is told as it is")
+    assert depth()["asks"] == [{"price": "11", "kg": 1000, "orders": 1}] and depth()["bids"] == []
+    wait_until(lambda: (orders[0], "ended") in [(row["id"], row["status"]) for _, row in own.events("order")], "the cancelled order is told")
+    for watcher in watchers:
+        watcher.end()
+    trades = world.daemon.get(f"/v1/markets/{market}/trades?at-least={last}", key=story.keys["auditor"])["items"]
+    assert [trade for _, trade in tape.events("trade")] == sorted(trades, key=lambda trade: trade["trade"]) and len(trades) == 3
+    executions = world.daemon.get(f"/v1/executions?at-least={last}", key=story.keys["trading"])["items"]
+    assert [row for _, row in own.events("execution")] == sorted(executions, key=lambda row: row["trade"]) and len(executions) == 3
+    told = {(at, name, str(data)) for at, name, data in own.frames}
+    assert len(told) == len(own.frames), "something of its own was told twice"
+    world.daemon.out = set()
+    follower.start()

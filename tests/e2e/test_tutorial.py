@@ -45,6 +45,7 @@ def test_every_block_of_the_tutorial_runs():
     outputs = run_page(PAGE.read_text())
     printed = "".join(output for _, output in outputs)
     assert "exit code 5" in printed and "PASS" in printed and "CONSISTENT, SIGNERS UNTRUSTED" in printed
+    assert re.search(r"^1 +1000 +1000 +held", printed, re.M) and re.search(r"^1( +0){8} +2150 +0$", printed, re.M)  # bought, and retired
 
 
 def write():

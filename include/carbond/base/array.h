@@ -6,7 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* As array_room, which knows when there is nothing to do. */
+bool array_room_more(void **array, uint32_t *capacity, uint32_t count, size_t item_size);
 /* Room for one more item behind `count`; false without memory, the array then unchanged. */
-bool array_room(void **array, uint32_t *capacity, uint32_t count, size_t item_size);
+static inline bool array_room(void **array, uint32_t *capacity, uint32_t count, size_t item_size)
+{
+	return count < *capacity || array_room_more(array, capacity, count, item_size);
+}
 
 #endif

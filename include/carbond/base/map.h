@@ -23,8 +23,13 @@ struct map {
 
 /* Frees the slots; the map is empty again. */
 void map_free(struct map *map);
+/* As map_reserve, which knows when there is nothing to do. */
+bool map_reserve_more(struct map *map, size_t more);
 /* Room for `more` further items; false without memory, the map then unchanged. */
-bool map_reserve(struct map *map, size_t more);
+static inline bool map_reserve(struct map *map, size_t more)
+{
+	return (map->count + more) * 2 <= map->capacity || map_reserve_more(map, more);
+}
 /* The item of this hash for which `equal` holds, or MAP_NONE. */
 uint32_t map_find(const struct map *map, uint64_t hash,
 	bool (*equal)(const void *context, uint32_t item, const void *key), const void *context, const void *key);

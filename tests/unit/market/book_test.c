@@ -183,7 +183,7 @@ static void undo(struct book *book, const struct change *change)
 static struct world *world_new(uint64_t seed, uint32_t ladders, int64_t prices, int64_t step, size_t most)
 {
 	struct world *world = calloc(1, sizeof *world);
-	world->book = book_new(seed);
+	world->book = book_new(seed, true);
 	world->random.seed = seed;
 	world->ladders = ladders;
 	world->prices = prices;
@@ -258,7 +258,7 @@ static void test_it_is_the_naive_book(void **state)
 static void test_an_undo_puts_back_what_stood_in_between(void **state)
 {
 	(void)state;
-	struct book *book = book_new(1);
+	struct book *book = book_new(1, true);
 	assert_true(book_reserve(book, 200, 1));
 	uint32_t ladder = book_ladder_add(book, BOOK_BID);
 	for (uint64_t i = 1; i <= 100; i++)
@@ -292,7 +292,7 @@ static bool stop_at_the_second(void *context, int64_t price, int64_t kg, uint32_
 static void test_an_empty_book_answers(void **state)
 {
 	(void)state;
-	struct book *book = book_new(1);
+	struct book *book = book_new(1, true);
 	int seen = 0;
 	assert_int_equal(book_find(book, 1), 0);
 	book_prefetch(book, 1, BOOK_PREFETCH_ORDER);
@@ -323,7 +323,7 @@ static void test_an_empty_book_answers(void **state)
 static void test_memory_follows_what_rests(void **state)
 {
 	(void)state;
-	struct book *book = book_new(3);
+	struct book *book = book_new(3, true);
 	struct random random = {.seed = 3};
 	assert_true(book_reserve(book, 100, 1));
 	uint32_t ladder = book_ladder_add(book, BOOK_ASK), slots[100] = {0};

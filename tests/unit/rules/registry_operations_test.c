@@ -675,6 +675,58 @@ static void holds_end_in_the_order_of_their_deadlines(void **state)
 	assert_int_equal(released[1], batch);
 }
 
+/* How many holds of batches and accounts a tick ends. */
+static int ended_by(int64_t due_us)
+{
+	int ended = 0;
+	struct command command = {.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE};
+	world.now_us = due_us > world.now_us ? due_us : world.now_us;
+	command.tick.due_us = due_us;
+	must(&command);
+	for (size_t at = 0, length = 0; at < world.output.size; at += length) {
+		struct event event;
+		assert_int_equal(event_decode(world.output.bytes + at, world.output.size - at, world.scratch, &event,
+					 &length, &world.info),
+			ERR_OK);
+		ended += event.header.type == EVENT_BATCH_RELEASED || event.header.type == EVENT_ACCOUNT_RELEASED;
+	}
+	return ended;
+}
+
+/* REGISTRY.md: a hold ends at the first tick at or after its end; one that was released before, and given again, at its new end. */
+static void a_hold_that_is_given_again_ends_at_its_new_end(void **state)
+{
+	(void)state;
+	int64_t first = world.now_us + CLOCK_US_PER_HOUR, second = first + CLOCK_US_PER_HOUR;
+	for (int round = 0; round < 2; round++) {
+		struct command command = hold();
+		command.batch_hold.until_us = round ? second : first;
+		must(&command);
+		command = world_command(&world, COMMAND_ACCOUNT_HOLD, -1);
+		command.account_hold = (struct command_account_hold){.org = world.orgs[HOLDER],
+			.until_us = round ? second + 1 : first,
+			.reason_hash = world_hash(&world)};
+		must(&command);
+		if (round)
+			break;
+		from_a_snapshot();
+		command = world_command(&world, COMMAND_BATCH_RELEASE, -1);
+		command.batch_release =
+			(struct command_batch_release){.batch = batch, .reason_hash = world_hash(&world)};
+		must(&command);
+		command = world_command(&world, COMMAND_ACCOUNT_RELEASE, -1);
+		command.account_release =
+			(struct command_account_release){.org = world.orgs[HOLDER], .reason_hash = world_hash(&world)};
+		must(&command);
+	}
+	assert_int_equal(ended_by(first), 0);
+	from_a_snapshot();
+	assert_int_equal(ended_by(second - 1), 0);
+	assert_int_equal(ended_by(second), 1);
+	assert_int_equal(ended_by(second + 1), 1);
+	assert_int_equal(ended_by(second + CLOCK_US_PER_HOUR), 0);
+}
+
 /* ---- imports ---- */
 
 static struct command import_of(const struct claim_run *runs, size_t count)
@@ -972,7 +1024,8 @@ int main(void)
 		TEST(a_disputed_batch_is_suspended_beside_any_hold), TEST(an_upheld_dispute_of_a_batch_reverses_it),
 		TEST(nobody_decides_a_dispute_of_its_own), TEST(a_disputed_period_is_not_issued),
 		TEST(disputed_serials_lie_in_escrow), TEST(disputes_outlive_a_snapshot),
-		TEST(holds_end_in_the_order_of_their_deadlines), TEST(the_origin_lock_takes_each_number_once_for_ever),
+		TEST(a_hold_that_is_given_again_ends_at_its_new_end), TEST(holds_end_in_the_order_of_their_deadlines),
+		TEST(the_origin_lock_takes_each_number_once_for_ever),
 		TEST(numbers_that_go_back_may_come_in_again_once),
 		TEST(an_import_is_a_batch_like_others_without_meter_hours), TEST(what_an_import_must_not_say),
 		TEST(a_withdrawn_methodology_takes_no_submission),
