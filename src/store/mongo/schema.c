@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "carbond/base/log.h"
 #include "mongo.h"
 
 #define PREFIX    "carbond." /* of the indexes that are ours to drop; others are the operator's */
@@ -206,6 +207,67 @@ static enum err make_collection(
 	return err;
 }
 
+/* ---- views of an earlier version: it took less out of the logs, so they are made anew ---- */
+
+static bool has_member(const bson_t *validator, const char *member)
+{
+	bson_iter_t top, part, found;
+	return bson_iter_init(&top, validator) && bson_iter_find_descendant(&top, "$jsonSchema.properties", &part) &&
+	       bson_iter_recurse(&part, &found) && bson_iter_find(&found, member);
+}
+
+/* Whether what is stored lacks something of this version's. ERR_SCHEMA_NEWER: it is of a newer one, whose daemons may be at work. */
+static enum err view_lacks(
+	const struct store_table *table, const bson_t *stored, bool *ret_lacks, struct err_info *info)
+{
+	enum err err = check_stored(table, stored, info);
+	*ret_lacks = err == ERR_SCHEMA_DIFFERS;
+	for (size_t i = 0; i < table->column_count && !err && !*ret_lacks; i++)
+		*ret_lacks = !has_member(stored, mongo_member(table, i));
+	return *ret_lacks ? ERR_OK : err;
+}
+
+static enum err views_doubt(struct mongo_use *use, const bson_t *all_stored, bool *ret_doubt, struct err_info *info)
+{
+	const struct store_tables *tables = use->back->tables;
+	bool any = false, lack = false;
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < tables->count && !err; i++) {
+		const struct store_table *table = &tables->items[i];
+		bool lacks = true;
+		bson_t stored;
+		if (table->collection->class != STORE_VIEWS)
+			continue;
+		if (find_stored(all_stored, table->collection->name, &stored)) {
+			any = true;
+			err = view_lacks(table, &stored, &lacks, info);
+		}
+		lack = lack || lacks;
+		bson_destroy(&stored);
+	}
+	*ret_doubt = !err && any && lack;
+	return err;
+}
+
+/* The cursors of who makes them are views, too: they begin with the logs' first batches. */
+static enum err drop_views(struct mongo_use *use, struct err_info *info)
+{
+	const struct store_tables *tables = use->back->tables;
+	struct err_info why;
+	enum err err = ERR_OK;
+	err_set(&why, ERR_SCHEMA_DIFFERS, NULL, "the views of an earlier version lack some of this one's");
+	log_failure("views_rebuilt", &why, "database", use->back->database, NULL);
+	for (size_t i = 0; i < tables->count && !err; i++) {
+		const struct store_collection *collection = tables->items[i].collection;
+		if (collection->class != STORE_VIEWS)
+			continue;
+		err = mongo_keep_lock(use, info);
+		if (!err)
+			err = run(use, BCON_NEW("drop", BCON_UTF8(collection->name)), 26, info); /* 26: there is none */
+	}
+	return err;
+}
+
 /* ---- indexes: they hold nothing of their own, so one that differs is made anew ---- */
 
 #define WANTED_MAX 64
@@ -393,7 +455,16 @@ enum err mongo_make_collections(struct mongo_use *use, struct err_info *info)
 {
 	const struct store_tables *tables = use->back->tables;
 	bson_t stored;
+	bool doubt = false;
 	enum err err = list_stored(use, &stored, info);
+	if (!err)
+		err = views_doubt(use, &stored, &doubt, info);
+	if (!err && doubt)
+		err = drop_views(use, info);
+	if (!err && doubt) {
+		bson_destroy(&stored);
+		err = list_stored(use, &stored, info);
+	}
 	for (size_t i = 0; i < tables->count && !err; i++) {
 		const struct store_table *table = &tables->items[i];
 		err = table->column_count > MONGO_MEMBERS_MAX

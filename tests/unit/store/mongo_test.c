@@ -217,6 +217,57 @@ static void a_changed_schema(void **state)
 	mongo_place_drop(&place);
 }
 
+static void views_put(struct store *store, const struct store_collection *collection, struct err_info *info)
+{
+	struct tally tally = {.id = test_id(1), .hour = 1, .position = 1};
+	struct store_change change = {.collection = collection, .row = &tally, .verb = STORE_PUT};
+	assert_ok(store_write_views(store, &change, 1, info), info);
+}
+
+static bool views_are_there(
+	const struct place *place, const struct store_collection *const *collections, struct err_info *info)
+{
+	struct store *store = NULL;
+	struct tally found = {.id = test_id(1), .hour = 1};
+	struct arena *arena = arena_new(1 << 20);
+	struct store_options options = options_for(place);
+	options.collections = collections;
+	assert_ok(store_open(&options, &store, info), info);
+	enum err err = store_get(store, collections[0], &found, arena, info);
+	assert_true(err == ERR_OK || err == ERR_NOT_FOUND);
+	if (err)
+		views_put(store, collections[0], info);
+	store_close(&store);
+	arena_free(&arena);
+	return err == ERR_OK;
+}
+
+/* As in files: an earlier version's views are made anew, all of them; those of this version stay; a newer one's are refused. */
+static void views_of_an_earlier_version_are_made_anew(void **state)
+{
+	(void)state;
+	struct place place;
+	struct err_info info = {.code = ERR_OK};
+	static const struct field less[] = {FIELD(struct tally, id, FIELD_ID, .doc = "id"),
+		FIELD(struct tally, hour, FIELD_INT, .min = 0, .max = INT64_MAX, .doc = "hour"),
+		FIELD(struct tally, position, FIELD_INT, .min = 0, .max = INT64_MAX, .doc = "position"), FIELD_END};
+	struct store_collection earlier = view_tallies, other = view_tallies;
+	earlier.fields = less;
+	other.name = "view_others";
+	const struct store_collection *was[] = {&earlier, NULL}, *is[] = {&view_tallies, NULL},
+				      *more[] = {&view_tallies, &other, NULL};
+	mongo_place_new(&place);
+	assert_false(views_are_there(&place, was, &info)); /* it is put */
+	assert_true(views_are_there(&place, was, &info));
+	assert_false(views_are_there(&place, is, &info)); /* it has a member more */
+	assert_true(views_are_there(&place, is, &info));
+	assert_false(views_are_there(&place, more, &info)); /* a collection more: its events went by */
+	assert_true(views_are_there(&place, more, &info));
+	assert_int_equal(open_with(&place, &earlier, &info), ERR_SCHEMA_NEWER);
+	assert_true(views_are_there(&place, more, &info));
+	mongo_place_drop(&place);
+}
+
 static void no_message_tells_a_password(void **state)
 {
 	(void)state;
@@ -265,6 +316,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(migrations_are_numbered_and_summed),
 		cmocka_unit_test(daemons_that_start_together_take_turns),
 		cmocka_unit_test(what_a_dead_daemon_had_begun_is_given_up), cmocka_unit_test(a_changed_schema),
+		cmocka_unit_test(views_of_an_earlier_version_are_made_anew),
 		cmocka_unit_test(no_message_tells_a_password), cmocka_unit_test(a_standalone_server_is_refused)};
 	if (crypto_start() != ERR_OK || !server_find("store on MongoDB"))
 		return 1;
