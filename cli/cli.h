@@ -64,6 +64,7 @@ extern const struct cli_command cli_commands[];
  * enum cli_exit. Those with --json print one JSON document on standard output. */
 int cli_sign(int argc, char **argv);
 int cli_bid(int argc, char **argv);
+int cli_retire(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 int cli_simulate(int argc, char **argv);
 extern const char simulate_usage[];

@@ -83,6 +83,16 @@ static const struct cli_option halt_options[] = {{"until", "TIME", "when it goes
 static const struct cli_option cancel_all_options[] = {{"market", "NUMBER", "only those of this market"}, END};
 static const struct cli_option quote_options[] = {{"side", "SIDE", "buy of the pool, or sell to it"},
 	{"kg", "NUMBER", "quantity"}, {"chosen", "true", "with serials that are chosen"}, AT_LEAST_OPTION, END};
+static const struct cli_option route_quote_options[] = {{"instrument", "NUMBER", "what is asked for"},
+	{"kg", "NUMBER", "how much"}, {"budget", "AMOUNT", "or as much as this buys"},
+	{"limit", "PRICE", "the most per tonne, fees included"},
+	{"slippage_bps", "NUMBER", "how much dearer it may become (default: 50)"},
+	{"valid_s", "SECONDS", "for how long (default: 30)"}, AT_LEAST_OPTION, END};
+static const struct cli_option retire_options[] = {{"from", "LIST.csv", "whom for, how much"},
+	{"instrument", "NUMBER", "what is bought"}, {"maximum", "AMOUNT", "the most that it may cost, fees included"},
+	{"limit", "PRICE", "the most per tonne, fees included"}, {"expires-at", "TIME", "not from then on"},
+	{"check", NULL, "only checks the list, and shows what would be sent"},
+	{"idempotency-key", "ID", "instead of the one that is kept beside the list"}, END};
 static const struct cli_option bids_options[] = {ORG_OPTION, AT_LEAST_OPTION, PAGE_OPTIONS, END};
 static const struct cli_option bid_options[] = {{"auction", "NUMBER", "the auction"},
 	{"bidder", "ID", "the bidding organisation"}, {"kg", "NUMBER", "quantity"}, {"price", "PRICE", "per tonne"},
@@ -711,6 +721,26 @@ const struct cli_command cli_commands[] = {
 	LIST("pool-shares", "pool-shares.list", "/v1/pool-shares", .flags = CLI_PAGED, .options = bids_options,
 		.columns = "pool shares", .doc = "Lists an organisation's shares of pools",
 		.examples = "carbonctl pool-shares list"),
+	REST("quotes", "get", "quotes.get", "GET", "/v1/quotes", .options = route_quote_options,
+		.doc = "Shows what a purchase over book, listings, auctions and pools would cost now",
+		.examples = "carbonctl quotes get --instrument 1 --kg 5000 --slippage_bps 100"),
+	LIST("purchases", "purchases.list", "/v1/purchases", .flags = CLI_PAGED, .options = org_views_options,
+		.columns = "id made_at instrument kg paid fees marginal_price",
+		.doc = "Lists an organisation's purchases, newest first", .examples = "carbonctl purchases list"),
+	REST("purchases", "create", "purchases.create", "POST", "/v1/purchases", .flags = CLI_BODY | CLI_VALUE,
+		.texts = "maximum limit", .doc = "Buys wherever it is cheapest, and retires it where lines say so",
+		.examples = "carbonctl purchases create instrument=1 kg=5000 maximum=620\n"
+			    "carbonctl purchases create @purchase.json"),
+	REST("purchases", "get", "purchases.get", "GET", "/v1/purchases/{id}", .options = view_options,
+		.doc = "Shows where a purchase was bought, for how much, and its certificates",
+		.examples = "carbonctl purchases get 0193577e-5c00-7000-8000-00000000000c"),
+	{.noun = "retire",
+		.arguments = "--from LIST.csv --instrument NUMBER --maximum AMOUNT [--limit PRICE] [--check]",
+		.options = retire_options,
+		.doc = "Buys and retires for a list of beneficiaries in one purchase; the same list again is a repeat",
+		.examples = "carbonctl retire --from list.csv --instrument 1 --maximum 620 --check\n"
+			    "carbonctl retire --from list.csv --instrument 1 --maximum 620",
+		.run = cli_retire},
 	LIST("orders", "orders.list", "/v1/orders", .flags = CLI_PAGED, .options = orders_options,
 		.columns = "id number side type price kg left_kg filled_kg status reason placed_at",
 		.doc = "Lists an organisation's orders, newest first",

@@ -39,6 +39,15 @@ enum err auctions_check_event(
 	struct auctions_check *check, const struct event *event, struct err_info *info) MUST_CHECK;
 int64_t auctions_check_count(const struct auctions_check *check);
 
+/* Holds purchases against the records that they are made of, one event a call in their order (verify_purchases.c).
+ * ERR_JOURNAL_INVALID where one says what did not happen, or retires what it did not buy. */
+struct purchases_check;
+struct purchases_check *purchases_check_new(void);
+void purchases_check_free(struct purchases_check **check);
+enum err purchases_check_event(
+	struct purchases_check *check, const struct event *event, struct err_info *info) MUST_CHECK;
+int64_t purchases_check_count(const struct purchases_check *check);
+
 /* One step's line, or its object with --json; the list of them is closed by verify_end. */
 struct verify_list;
 struct verify_list *verify_begin(const struct verify_options *options);

@@ -52,6 +52,7 @@ struct replay {
 	struct merkle_edge tree;
 	struct event_scratch *scratch;
 	struct auctions_check *auctions;
+	struct purchases_check *purchases;
 	char item[64];
 	int64_t restores;
 	char restored[128]; /* the last one, in words */
@@ -130,6 +131,8 @@ static enum err replay_payload(struct replay *replay, const struct export_batch 
 			err = rules_apply(replay->rules, &event, &fault);
 		if (err == ERR_OK)
 			err = auctions_check_event(replay->auctions, &event, &fault);
+		if (err == ERR_OK)
+			err = purchases_check_event(replay->purchases, &event, &fault);
 		if (err)
 			return fail(replay, info, fault.detail);
 		if (event.header.type == EVENT_RESTORED)
@@ -296,10 +299,11 @@ int verify_journal(const char *text, size_t size, struct hash expected, const st
 	struct arena *keep = arena_new(0), *line_arena = arena_new(LINE_ARENA_BYTES);
 	struct verify_list *list = verify_begin(options);
 	struct err_info fault = {0};
-	struct replay replay = {
-		.scratch = keep ? ARENA_NEW(keep, struct event_scratch) : NULL, .auctions = auctions_check_new()};
+	struct replay replay = {.scratch = keep ? ARENA_NEW(keep, struct event_scratch) : NULL,
+		.auctions = auctions_check_new(),
+		.purchases = purchases_check_new()};
 	char passed[192];
-	enum err err = list && line_arena && replay.scratch && replay.auctions
+	enum err err = list && line_arena && replay.scratch && replay.auctions && replay.purchases
 			       ? read_lines(&replay, text, size, keep, line_arena, &fault)
 			       : err_set(&fault, ERR_NO_MEMORY, "", "out of memory");
 	if (list && err != ERR_NO_MEMORY) {
@@ -315,12 +319,19 @@ int verify_journal(const char *text, size_t size, struct hash expected, const st
 				(long long)auctions_check_count(replay.auctions));
 			report(list, "auctions", &fault, passed);
 		}
+		if (err == ERR_OK && purchases_check_count(replay.purchases) > 0) {
+			snprintf(passed, sizeof passed,
+				"%lld: each of the parts that it says, and retired as it was bought",
+				(long long)purchases_check_count(replay.purchases));
+			report(list, "purchases", &fault, passed);
+		}
 		if (err == ERR_OK)
 			err = finish(list, &replay, expected);
 	}
 	int code = verify_end(&list, err, true);
 	rules_free(&replay.rules);
 	auctions_check_free(&replay.auctions);
+	purchases_check_free(&replay.purchases);
 	arena_free(&line_arena);
 	arena_free(&keep);
 	return code;

@@ -14,6 +14,7 @@
 #include "carbond/engine/views_offers.h"
 #include "carbond/engine/views_operations.h"
 #include "carbond/engine/views_registry.h"
+#include "carbond/engine/views_route.h"
 #include "carbond/events.h"
 #include "carbond/runtime.h"
 #include "carbond/store.h"

@@ -190,6 +190,9 @@ enum shard_subject {
 	SHARD_SUBJECT_COUNT
 };
 
+/* Of what a part of a purchase was bought; among equally dear ones the first goes first. */
+enum route_source { ROUTE_BOOK, ROUTE_LISTING, ROUTE_DUTCH, ROUTE_POOL, ROUTE_SOURCE_COUNT };
+
 /* Where a command comes from (decision 11). */
 enum command_source {
 	COMMAND_SOURCE_CLIENT,   /* a person or program: command id, repeated within 24 h */
@@ -263,15 +266,27 @@ struct linked_transfer {
 	uint32_t ranges;    /* how many of the command's ranges are its own; they lie in the order of the transfers */
 };
 
+/* A retirement of what a purchase bought, as `retire` has it. */
+struct retirement_line {
+	int64_t kg; /* 0, of a single one: all that was bought */
+	struct hash beneficiary_hash;
+	struct code8 country;
+	int64_t covered_from_us, covered_to_us;
+	uint32_t purpose; /* enum purpose */
+	uint32_t consent;
+};
+
 #define LIST_RANGES     1u
 #define LIST_RUNS       2u
 #define LIST_LINKED     4u /* of commands alone */
 #define LIST_DELIVERIES 8u
 #define LIST_VERIFIERS  16u
+#define LIST_LINES      32u /* of commands alone */
 
 #define EVENTS_RANGES_MAX        256  /* serial ranges that one command touches (decision 8) */
 #define EVENTS_LINKED_MAX        256  /* transfers of a linked set */
 #define EVENTS_RUNS_MAX          8784 /* runs of one command: at least an hour each */
+#define EVENTS_LINES_MAX         100  /* retirements of one purchase: as many texts go into the vault */
 #define EVENTS_DELIVERIES_MAX    120  /* rows of one offtake contract: monthly for ten years */
 #define EVENTS_VERIFIERS_MAX     16   /* organisations whose verifiers attest one period */
 #define EVENTS_CLAIM_HOURS_MAX   8784 /* guard keys of one command: a leap year of one point */
@@ -289,6 +304,8 @@ struct record_lists {
 	size_t delivery_count;
 	const struct id *verifiers; /* organisations of verifiers, in order of their ids, none twice */
 	size_t verifier_count;
+	struct retirement_line *lines; /* their hashes change where a repeat is compared */
+	size_t line_count;
 };
 
 /* The same by value. */
@@ -461,6 +478,7 @@ extern const char *const event_offtake_state_names[];
 extern const char *const event_offtake_reason_names[];
 extern const char *const event_delivery_state_names[];
 extern const char *const event_shard_subject_names[];
+extern const char *const event_route_source_names[];
 extern const char *const event_command_source_names[];
 extern const char *const event_command_kind_names[]; /* [0] is "none" */
 

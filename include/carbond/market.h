@@ -212,6 +212,72 @@ const struct event_state_pool *market_pool(const struct market *market, uint64_t
 enum err market_pool_cost(const struct event_state_pool *pool, int64_t kg, bool chosen, int64_t *ret_micros) MUST_CHECK;
 int64_t market_pool_proceeds(const struct event_state_pool *pool, int64_t kg);
 
+/* ---- routing (docs/ROUTING.md) ---- */
+
+#define ROUTE_TRADES_MOST     MARKET_TRADES_MOST /* of the book */
+#define ROUTE_OFFERS_MOST     64                 /* listings and dutch auctions, the cheapest */
+#define ROUTE_POOLS_MOST      16                 /* the cheapest */
+#define ROUTE_SOURCES_MOST    (ROUTE_TRADES_MOST + ROUTE_OFFERS_MOST + ROUTE_POOLS_MOST)
+#define ROUTE_PARTS_MOST      64 /* of one purchase */
+#define ROUTE_POOL_LOOKS_MOST 64 /* batches of a pool that are looked at each; else its instrument decides */
+#define ROUTE_UNIT_MAX        (MARKET_PRICE_MAX + MARKET_PRICE_MAX / 10) /* dearest price, its fee included */
+
+/* Where kilograms may be bought, in the order in which equally dear ones are taken. */
+struct market_source {
+	enum route_source source;
+	uint64_t number;                     /* of the auction or the pool */
+	int64_t price_micros, kg, fee_ppm;   /* not of a pool */
+	int64_t lot_kg;                      /* 1 of a pool */
+	const struct event_state_pool *pool; /* NULL: none */
+	/* what is taken of it: set by market_route_split */
+	int64_t taken_kg, micros /* fees included */, fee_micros;
+	int64_t unit_micros; /* its last kilogram, per tonne, fees included */
+};
+
+/* What is asked for, and what came of it. */
+struct market_route {
+	int64_t kg;             /* at most */
+	int64_t maximum_micros; /* at most, fees included */
+	int64_t limit_micros;   /* a tonne at most, fees included; 0: any */
+	/* set by market_route_split */
+	int64_t taken_kg, micros, fee_micros;
+	int64_t marginal_micros; /* what is cheaper was taken, what is dearer was not */
+};
+
+/* What a tonne costs with its fee, rounded up: of a fixed price, or of the first kilogram of a pool. Any thread. */
+int64_t market_source_unit(const struct market_source *source);
+/* Splits a quantity over up to ROUTE_SOURCES_MOST sources so that it costs least; where it would cost more than the maximum, as much
+ * as that buys, found by halving. Any thread. */
+void market_route_split(struct market_source *sources, size_t count, struct market_route *route);
+
+/* What an instrument asks for, as snapshots have it, and one of whose verifiers it asks for (none: anybody's). */
+struct market_wants {
+	const struct event_state_instrument *instrument;
+	const struct verifier_set *any_of;
+};
+/* Whether it asks for what a class has; a single batch is looked at by itself. Any thread. */
+bool market_asks(
+	const struct market_wants *wants, const struct event_state_class *has, const struct verifier_set *attested_by);
+/* Whether the first asks for all that the second one may be. Any thread. */
+bool market_covers(const struct market_wants *wide, const struct market_wants *narrow);
+
+/* What a purchase bought, for the caller to retire: serials in the order in which they were bought. */
+struct market_purchase {
+	int64_t kg;
+	struct serial_range ranges[EVENTS_RANGES_MAX];
+	size_t range_count;
+};
+
+/* Decides a purchase but for its lines' retirements, event by event; `lines_kg` is what the lines come to. Refusals: those of
+ * docs/ROUTING.md. */
+enum err market_purchase_decide(struct market *market, struct ledger *ledger, const struct market_register *batches,
+	struct decision *call, int64_t lines_kg, struct market_purchase *ret_bought, struct err_info *info) MUST_CHECK;
+
+/* True for the types that market_route_apply takes: 150–159. */
+bool market_route_applies(uint16_t type);
+/* Checks an event of them against the market: it changes nothing. ERR_JOURNAL_INVALID. */
+enum err market_route_apply(const struct market *market, const struct event *event, struct err_info *info) MUST_CHECK;
+
 /* ---- trading sessions ---- */
 
 /* What an auction of a class would settle at if it ended now; kg 0: nothing crosses. */

@@ -105,6 +105,14 @@ uint64_t registry_cancellation_count(const struct registry *registry);
 enum err registry_decide(
 	struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info) MUST_CHECK;
 
+/* Checks the lines of a purchase as retirements, each with its place in the pointer; `*ret_kg` is what they come to, 0 where the only
+ * one takes all. ERR_COMMAND_TOO_LARGE and the refusals of a retirement. */
+enum err registry_lines_check(const struct decision *call, int64_t *ret_kg, struct err_info *info) MUST_CHECK;
+/* Retires `kg` kilograms of ranges that the command's organisation holds, in their order, line by line. ERR_BATCH_HELD,
+ * ERR_ACCOUNT_HELD; ERR_COMMAND_TOO_LARGE beyond EVENTS_RANGES_MAX ranges. */
+enum err registry_lines_retire(struct registry *registry, struct decision *call, const struct serial_range *ranges,
+	size_t count, int64_t kg, struct err_info *info) MUST_CHECK;
+
 /* Releases the holds that are due at `due_us`, in (deadline, id) order. ERR_NO_MEMORY. */
 enum err registry_tick(
 	struct registry *registry, struct decision *call, int64_t due_us, struct err_info *info) MUST_CHECK;

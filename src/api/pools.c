@@ -213,19 +213,20 @@ static enum err pools_redeem(struct http_request *request, struct err_info *info
 	return err ? err : value_submit(request, &command, NULL, 0, info);
 }
 
-struct purchase {
+struct pool_purchase {
 	int64_t kg, maximum_micros;
 	struct field_list ranges, serials;
 };
-static const struct field purchase_fields[] = {FIELD(struct purchase, kg, FIELD_INT, .flags = FIELD_REQUIRED, .min = 1,
-						       .max = MARKET_KG_MAX, .unit = "kg", .doc = "Quantity"),
-	FIELD_AS(struct purchase, maximum_micros, "maximum", FIELD_MICROS, .flags = FIELD_REQUIRED, .min = 1,
+static const struct field pool_purchase_fields[] = {
+	FIELD(struct pool_purchase, kg, FIELD_INT, .flags = FIELD_REQUIRED, .min = 1, .max = MARKET_KG_MAX,
+		.unit = "kg", .doc = "Quantity"),
+	FIELD_AS(struct pool_purchase, maximum_micros, "maximum", FIELD_MICROS, .flags = FIELD_REQUIRED, .min = 1,
 		.max = POOL_MICROS_MAX, .doc = "Refused where it would cost more, fees included"),
-	CHOICE_FIELDS(struct purchase), FIELD_END};
+	CHOICE_FIELDS(struct pool_purchase), FIELD_END};
 
 static enum err pools_buy(struct http_request *request, struct err_info *info)
 {
-	const struct purchase *body = http_body(request);
+	const struct pool_purchase *body = http_body(request);
 	struct command command = value_command(request, COMMAND_POOL_BUY);
 	command.pool_buy = (struct command_pool_buy){.kg = body->kg, .maximum_micros = body->maximum_micros};
 	enum err err = pool_path(request, &command.pool_buy.pool, info);
@@ -290,7 +291,7 @@ const struct http_route api_pools_routes[] = {
 		"Gives shares back for their part of the pool", .request = redemption_fields,
 		.request_size = sizeof(struct redemption), .success = 201),
 	COMMAND("/v1/pools/{pool}/buy", "order:write", pools_buy, "pools.buy", "Buys kilograms of a pool",
-		.request = purchase_fields, .request_size = sizeof(struct purchase), .success = 201),
+		.request = pool_purchase_fields, .request_size = sizeof(struct pool_purchase), .success = 201),
 	COMMAND("/v1/pools/{pool}/sell", "order:write", pools_sell, "pools.sell", "Sells kilograms to a pool",
 		.request = sale_fields, .request_size = sizeof(struct sale), .success = 201),
 	COMMAND("/v1/pools/{pool}/resume", "market:halt", pools_resume, "pools.resume",

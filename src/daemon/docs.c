@@ -84,7 +84,7 @@ static void print_layouts(FILE *file, const json_t *layouts, const char *group, 
 	{
 		if (strcmp(text_of(layout, "group"), group) != 0)
 			continue;
-		fprintf(file, "\n### %lld %s, version %lld\n%s%s%s%s%s%s\n",
+		fprintf(file, "\n### %lld %s, version %lld\n%s%s%s%s%s%s%s\n",
 			(long long)json_integer_value(json_object_get(layout, "type")), text_of(layout, "name"),
 			(long long)json_integer_value(json_object_get(layout, "version")), text_of(layout, "doc"),
 			json_is_true(json_object_get(layout, "ranges")) ? " Followed by serial ranges." : "",
@@ -93,7 +93,8 @@ static void print_layouts(FILE *file, const json_t *layouts, const char *group, 
 			json_is_true(json_object_get(layout, "deliveries")) ? " Followed by a schedule of deliveries."
 									    : "",
 			json_is_true(json_object_get(layout, "verifiers")) ? " Followed by verifiers' organisations."
-									   : "");
+									   : "",
+			json_is_true(json_object_get(layout, "lines")) ? " Followed by lines." : "");
 		print_fields(file, json_object_get(layout, "fields"));
 	}
 }

@@ -22,7 +22,7 @@ static bool commit_make(struct commit *commit)
 	output->guards = malloc(output->guard_capacity * sizeof *output->guards);
 	commit->guards = malloc(output->guard_capacity * sizeof *commit->guards);
 	commit->taken = malloc(LIMIT_ENGINE_BATCH_COMMANDS * sizeof *commit->taken);
-	commit->changes = malloc(LIMIT_ENGINE_BATCH_COMMANDS * LIMIT_ENGINE_VAULT_ROWS * sizeof *commit->changes);
+	commit->changes = malloc(LIMIT_ENGINE_BATCH_ROWS * sizeof *commit->changes);
 	return output->bytes && output->guards && commit->guards && commit->taken && commit->changes;
 }
 
@@ -67,6 +67,7 @@ static bool batch_is_full(const struct commit *commit)
 {
 	return commit->output.size >= LIMIT_ENGINE_BATCH_BYTES ||
 	       commit->output.guard_count + RULES_GUARDS_MAX > commit->output.guard_capacity ||
+	       commit->change_count + LIMIT_ENGINE_VAULT_ROWS > LIMIT_ENGINE_BATCH_ROWS ||
 	       commit->taken_count == LIMIT_ENGINE_BATCH_COMMANDS;
 }
 
@@ -98,13 +99,15 @@ static void batch_refuse(struct commit *commit, enum err code, const struct err_
 
 static void batch_answer(struct commit *commit)
 {
-	int64_t done = 0, refused = 0, repeated = 0;
+	int64_t done = 0, refused = 0, repeated = 0, purchases = 0, purchase_refusals = 0;
 	for (size_t i = 0; i < commit->taken_count; i++) {
 		const struct pending *pending = commit->taken[i];
 		if (i + 2 * REPLIES_AHEAD < commit->taken_count)
 			__builtin_prefetch(&commit->taken[i + 2 * REPLIES_AHEAD]->reply);
 		if (i + REPLIES_AHEAD < commit->taken_count)
 			reply_prefetch(commit->taken[i + REPLIES_AHEAD]->reply);
+		if (pending->command.kind == COMMAND_PURCHASE && !pending->result.repeated)
+			(*(pending->code ? &purchase_refusals : &purchases))++;
 		if (pending->code)
 			refused++;
 		else if (pending->result.repeated)
@@ -116,6 +119,8 @@ static void batch_answer(struct commit *commit)
 	metric_add(METRIC_ENGINE_COMMANDS, done);
 	metric_add(METRIC_ENGINE_REFUSALS, refused);
 	metric_add(METRIC_ENGINE_REPEATS, repeated);
+	metric_add(METRIC_ENGINE_PURCHASES, purchases);
+	metric_add(METRIC_ENGINE_PURCHASE_REFUSALS, purchase_refusals);
 	batch_clear(commit);
 }
 

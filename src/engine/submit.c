@@ -41,8 +41,9 @@ struct pending *pending_new(
 	size_t linked_size = lists->linked_count * sizeof *lists->linked;
 	size_t deliveries_size = lists->delivery_count * sizeof *lists->deliveries;
 	size_t verifiers_size = lists->verifier_count * sizeof *lists->verifiers;
+	size_t lines_size = lists->line_count * sizeof *lists->lines;
 	size_t size = sizeof(struct pending) + row_count * sizeof *rows + ranges_size + runs_size + linked_size +
-		      deliveries_size + verifiers_size + 48;
+		      deliveries_size + verifiers_size + lines_size + 56;
 	for (size_t i = 0; i < row_count; i++)
 		size += text_size(rows[i].kind) + text_size(rows[i].text) + rows[i].salt.size + 24;
 	struct pending *pending = malloc(size);
@@ -55,6 +56,7 @@ struct pending *pending_new(
 	pending->command.lists.linked = take(&at, lists->linked, linked_size);
 	pending->command.lists.deliveries = take(&at, lists->deliveries, deliveries_size);
 	pending->command.lists.verifiers = take(&at, lists->verifiers, verifiers_size);
+	pending->command.lists.lines = take(&at, lists->lines, lines_size);
 	pending->rows = take(&at, rows, row_count * sizeof *rows);
 	pending->row_count = row_count;
 	for (size_t i = 0; i < row_count; i++) {
@@ -108,7 +110,8 @@ enum err engine_submit(struct engine *engine, const struct command *command, con
 	const struct record_lists *lists = &command->lists;
 	if (lists->range_count > EVENTS_RANGES_MAX || lists->run_count > EVENTS_RUNS_MAX ||
 		lists->linked_count > EVENTS_LINKED_MAX || lists->delivery_count > EVENTS_DELIVERIES_MAX ||
-		lists->verifier_count > EVENTS_VERIFIERS_MAX || row_count > LIMIT_ENGINE_VAULT_ROWS)
+		lists->verifier_count > EVENTS_VERIFIERS_MAX || lists->line_count > EVENTS_LINES_MAX ||
+		row_count > LIMIT_ENGINE_VAULT_ROWS)
 		return ERR_COMMAND_TOO_LARGE;
 	if (atomic_load(&engine->stopping))
 		return ERR_STOPPING;

@@ -86,5 +86,7 @@ const struct store_collection *const engine_collections[] = {&vault_collection, 
 	&auctions_collection, &bids_collection, &pools_collection, &pool_shares_collection,
 	/* escrow and forward offtake */
 	&escrows_collection, &offtakes_collection,
+	/* routing */
+	&purchases_collection,
 	/* the end */
 	NULL};

@@ -35,8 +35,8 @@ const struct field auction_fields[] = {FIELD(struct auction_row, auction, FIELD_
 	FIELD(struct auction_row, opened_at, FIELD_TIME, .doc = "when it was opened"),
 	FIELD(struct auction_row, ended_at, FIELD_TIME, .doc = "when it was over"), POSITION(auction_row), FIELD_END};
 
-static const struct store_index auctions_indexes[] = {
-	{.name = "by_market", .fields = {"market", "auction"}}, {.name = NULL}};
+static const struct store_index auctions_indexes[] = {{.name = "by_market", .fields = {"market", "auction"}},
+	{.name = "by_market_phase", .fields = {"market", "phase", "price"}}, {.name = NULL}};
 
 const struct store_collection auctions_collection = {.name = "auctions",
 	.class = STORE_VIEWS,

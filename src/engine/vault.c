@@ -46,33 +46,51 @@ void vault_erase_change(struct vault_row *row, int64_t now_us, struct store_chan
 		.collection = &vault_collection, .row = row, .verb = STORE_PUT, .condition = STORE_ALWAYS};
 }
 
-/* The body's citation of a hash, or NULL. */
-static void *citation(struct command *command, const struct hash *hash)
+/* Cites `hash` wherever the command cites `cited`: in its body, or in its lines. */
+static void cite(struct command *command, const struct hash *cited, struct hash hash)
 {
 	uint8_t *body = (uint8_t *)command + offsetof(struct command, verifier_register);
-	return memmem(body, command_body_size(command->kind), hash, sizeof *hash);
+	void *place = memmem(body, command_body_size(command->kind), cited, sizeof *cited);
+	if (place)
+		memcpy(place, &hash, sizeof hash);
+	for (size_t i = 0; i < command->lists.line_count; i++) {
+		struct retirement_line *line = &command->lists.lines[i];
+		if (hash_equal(line->beneficiary_hash, *cited))
+			line->beneficiary_hash = hash;
+	}
+}
+
+/* The text under the salt under which one of the command's rows has it; as it is where none has. */
+static void row_resalt(struct command *command, struct vault_row *row, const struct vault_row *found, size_t count)
+{
+	for (size_t i = 0; i < count && row->text; i++) {
+		if (found[i].salt.size != SALT_SIZE)
+			continue;
+		struct hash hash = seal_text_hash(found[i].salt.data, row->text);
+		if (!hash_equal(hash, found[i].hash))
+			continue;
+		cite(command, &row->hash, hash);
+		row->hash = hash;
+		return;
+	}
 }
 
 enum err vault_resalt(
 	struct store *store, struct command *command, struct vault_row *rows, size_t row_count, struct err_info *info)
 {
 	struct arena *arena = arena_new(0);
-	enum err err = arena ? ERR_OK : ERR_NO_MEMORY;
-	for (size_t i = 0; i < row_count && !err; i++) {
-		struct vault_row low, *found = NULL;
-		size_t count = 0;
-		field_clear(vault_fields, &low);
-		low.command_id = command->id;
-		low.kind = rows[i].kind;
-		struct store_query query = {
-			.collection = &vault_collection, .index = "by_command", .low = &low, .prefix = 2, .most = 1};
-		err = store_find(store, &query, arena, (void **)&found, &count, info);
-		void *cited = citation(command, &rows[i].hash);
-		if (err || count == 0 || found->salt.size != SALT_SIZE || !rows[i].text || !cited)
-			continue;
-		rows[i].hash = seal_text_hash(found->salt.data, rows[i].text);
-		memcpy(cited, &rows[i].hash, sizeof rows[i].hash);
-	}
+	struct vault_row low, *found = NULL;
+	size_t count = 0;
+	field_clear(vault_fields, &low);
+	low.command_id = command->id;
+	struct store_query query = {.collection = &vault_collection,
+		.index = "by_command",
+		.low = &low,
+		.prefix = 1,
+		.most = LIMIT_ENGINE_VAULT_ROWS};
+	enum err err = arena ? store_find(store, &query, arena, (void **)&found, &count, info) : ERR_NO_MEMORY;
+	for (size_t i = 0; i < row_count && !err; i++)
+		row_resalt(command, &rows[i], found, count);
 	arena_free(&arena);
 	return err;
 }

@@ -325,9 +325,10 @@ enum err view_on_transferred(struct projector *projector, const struct event *ev
 enum err view_on_retired(struct projector *projector, const struct event *event)
 {
 	const struct event_retired *said = &event->retired;
+	struct id id = id_is_none(said->retirement) ? event->header.command : said->retirement;
 	struct retirement_row *row = NULL;
 	char country[9];
-	enum err err = view_row(projector, SHEET_RETIREMENTS, KEYED(retirement_row, .id = event->header.command), &row);
+	enum err err = view_row(projector, SHEET_RETIREMENTS, KEYED(retirement_row, .id = id), &row);
 	if (!err && row) {
 		row->org_id = said->org;
 		row->number = (int64_t)said->number;
@@ -344,7 +345,7 @@ enum err view_on_retired(struct projector *projector, const struct event *event)
 			err = view_actor(projector, event, &row->made_by);
 	}
 	struct ledger_place from = {.org = said->org, .state = KG_HELD}, to = {.org = said->org, .state = KG_RETIRED};
-	return err ? err : view_ranges_move(projector, event, from, to, event->header.command);
+	return err ? err : view_ranges_move(projector, event, from, to, id);
 }
 
 enum err view_on_account_held(struct projector *projector, const struct event *event)

@@ -28,6 +28,10 @@ struct hash command_hash(const struct command *command)
 		sha256_add_u64(&state, lists->verifier_count);
 		sha256_add(&state, lists->verifiers, lists->verifier_count * sizeof *lists->verifiers);
 	}
+	if (lists->line_count) {
+		sha256_add_u64(&state, lists->line_count);
+		sha256_add(&state, lists->lines, lists->line_count * sizeof *lists->lines);
+	}
 	return sha256_end(&state);
 }
 

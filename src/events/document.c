@@ -160,11 +160,12 @@ static json_t *layout_json(const char *group, const struct layout *layout)
 		}
 		json_array_append_new(fields, row);
 	}
-	return json_pack("{s:s,s:s,s:I,s:I,s:b,s:b,s:b,s:b,s:b,s:s,s:o}", "group", group, "name", layout->name, "type",
-		(json_int_t)layout->type, "version", (json_int_t)layout->version, "ranges",
+	return json_pack("{s:s,s:s,s:I,s:I,s:b,s:b,s:b,s:b,s:b,s:b,s:s,s:o}", "group", group, "name", layout->name,
+		"type", (json_int_t)layout->type, "version", (json_int_t)layout->version, "ranges",
 		(layout->lists & LIST_RANGES) != 0, "runs", (layout->lists & LIST_RUNS) != 0, "linked",
 		(layout->lists & LIST_LINKED) != 0, "deliveries", (layout->lists & LIST_DELIVERIES) != 0, "verifiers",
-		(layout->lists & LIST_VERIFIERS) != 0, "doc", layout->doc, "fields", fields);
+		(layout->lists & LIST_VERIFIERS) != 0, "lines", (layout->lists & LIST_LINES) != 0, "doc", layout->doc,
+		"fields", fields);
 }
 
 json_t *events_reference(void)

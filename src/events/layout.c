@@ -5,7 +5,8 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are memory images of a little-endian machine");
 _Static_assert(sizeof(struct event_header) == EVENT_HEADER_SIZE, "the header is 64 bytes");
 _Static_assert(sizeof(struct serial_range) == 24 && sizeof(struct claim_run) == 32 &&
-		       sizeof(struct linked_transfer) == 72 && sizeof(struct delivery) == 56,
+		       sizeof(struct linked_transfer) == 72 && sizeof(struct delivery) == 56 &&
+		       sizeof(struct retirement_line) == 72,
 	"list items have no padding");
 
 /* ---- sizes: each struct is as large as its fields, and a multiple of eight ---- */
@@ -77,6 +78,7 @@ const char *const event_offtake_state_names[] = {"offered", "in_force", "dispute
 const char *const event_offtake_reason_names[] = {"fulfilled", "declined", "lapsed", "agreed", "decided", NULL};
 const char *const event_delivery_state_names[] = {"open", "delivered", "missed", NULL};
 const char *const event_shard_subject_names[] = {"batch", "account", "house", NULL};
+const char *const event_route_source_names[] = {"book", "listing", "dutch", "pool", NULL};
 const char *const event_command_source_names[] = {"client", "evidence", "transfer", "payment", "chain", "engine", NULL};
 const char *const event_command_kind_names[] = {[COMMAND_NONE] = "none",
 #define RECORD(name, NAME, type, version, lists, doc) [type] = #name,
@@ -107,6 +109,7 @@ _Static_assert(sizeof event_escrow_reason_names / sizeof(char *) == ESCROW_REASO
 _Static_assert(sizeof event_offtake_state_names / sizeof(char *) == OFFTAKE_STATE_COUNT + 1, "offtake states");
 _Static_assert(sizeof event_offtake_reason_names / sizeof(char *) == OFFTAKE_REASON_COUNT + 1, "offtake reasons");
 _Static_assert(sizeof event_delivery_state_names / sizeof(char *) == DELIVERY_STATE_COUNT + 1, "delivery states");
+_Static_assert(sizeof event_route_source_names / sizeof(char *) == ROUTE_SOURCE_COUNT + 1, "sources of purchases");
 _Static_assert(sizeof event_command_source_names / sizeof(char *) == COMMAND_SOURCE_COUNT + 1, "sources");
 
 /* ---- fields ---- */

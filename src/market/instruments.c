@@ -97,17 +97,53 @@ static bool sets_meet(const struct verifier_set *a, const struct verifier_set *b
 	return false;
 }
 
+bool market_asks(
+	const struct market_wants *wants, const struct event_state_class *has, const struct verifier_set *attested_by)
+{
+	const struct event_state_instrument *is = wants->instrument;
+	return is->market == has->market && (!is->durabilities || is->durabilities >> has->durability & 1) &&
+	       (!is->vintage_from || has->vintage >= is->vintage_from) &&
+	       (!is->vintage_to || has->vintage <= is->vintage_to) &&
+	       attribute_fits(&is->country, &has->country, sizeof has->country) &&
+	       attribute_fits(&is->methodology, &has->methodology, sizeof has->methodology) &&
+	       attested_by->count >= is->verifiers_least &&
+	       (!wants->any_of->count || sets_meet(wants->any_of, attested_by));
+}
+
+/* Whether all of a set are in another. */
+static bool set_lies_in(const struct verifier_set *set, const struct verifier_set *in)
+{
+	uint32_t found = 0;
+	for (uint32_t i = 0; i < set->count; i++)
+		for (uint32_t j = 0; j < in->count; j++)
+			found += memcmp(&set->orgs[i], &in->orgs[j], sizeof set->orgs[i]) == 0;
+	return found == set->count;
+}
+
+bool market_covers(const struct market_wants *wide_one, const struct market_wants *narrow_one)
+{
+	const struct event_state_instrument *wide = wide_one->instrument, *narrow = narrow_one->instrument;
+	return wide->market == narrow->market && (!wide->batch || wide->batch == narrow->batch) &&
+	       (!wide->durabilities || (narrow->durabilities && !(narrow->durabilities & ~wide->durabilities))) &&
+	       (!wide->vintage_from || narrow->vintage_from >= wide->vintage_from) &&
+	       (!wide->vintage_to || (narrow->vintage_to && narrow->vintage_to <= wide->vintage_to)) &&
+	       attribute_fits(&wide->country, &narrow->country, sizeof narrow->country) &&
+	       attribute_fits(&wide->methodology, &narrow->methodology, sizeof narrow->methodology) &&
+	       narrow->verifiers_least >= wide->verifiers_least &&
+	       (!wide_one->any_of->count ||
+		       (narrow_one->any_of->count && set_lies_in(narrow_one->any_of, wide_one->any_of)));
+}
+
+struct market_wants instrument_wants(const struct market *market, const struct instrument *instrument)
+{
+	return (struct market_wants){&instrument->is, &market->instrument_verifiers[instrument->is.instrument - 1]};
+}
+
 bool instrument_takes(const struct market *market, const struct instrument *instrument,
 	const struct event_state_class *has, const struct verifier_set *attested_by)
 {
-	const struct event_state_instrument *wants = &instrument->is;
-	const struct verifier_set *any_of = &market->instrument_verifiers[wants->instrument - 1];
-	return wants->market == has->market && (!wants->durabilities || wants->durabilities >> has->durability & 1) &&
-	       (!wants->vintage_from || has->vintage >= wants->vintage_from) &&
-	       (!wants->vintage_to || has->vintage <= wants->vintage_to) &&
-	       attribute_fits(&wants->country, &has->country, sizeof has->country) &&
-	       attribute_fits(&wants->methodology, &has->methodology, sizeof has->methodology) &&
-	       attested_by->count >= wants->verifiers_least && (!any_of->count || sets_meet(any_of, attested_by));
+	const struct market_wants wants = instrument_wants(market, instrument);
+	return market_asks(&wants, has, attested_by);
 }
 
 bool instrument_takes_batch(

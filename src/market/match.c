@@ -46,6 +46,7 @@ struct crossing {
 	const struct event_state_order *is; /* the order that comes */
 	int64_t left;
 	bool past_own;                         /* orders of its own organisation are passed over */
+	bool past_minimum;                     /* and those with a minimum */
 	const struct market_register *batches; /* what may not trade is passed over; NULL: it is met */
 };
 
@@ -71,7 +72,7 @@ static int64_t crossing_kg(const struct crossing *crossing, const struct event_s
 	const struct instrument *instrument = instrument_find(crossing->market, buy->instrument);
 	if (instrument->is.batch && instrument->is.batch != sell->batch)
 		return 0;
-	if (crossing->past_own && id_equal(is->org, other->org))
+	if ((crossing->past_own && id_equal(is->org, other->org)) || (crossing->past_minimum && other->minimum_kg))
 		return 0;
 	int64_t kg = other->shown_now_kg < crossing->left ? other->shown_now_kg : crossing->left;
 	int64_t least = other->minimum_kg < other->left_kg ? other->minimum_kg : other->left_kg;
@@ -242,6 +243,25 @@ int64_t order_fillable(const struct market *market, const struct market_register
 		preview.crossing.left -= kg;
 	}
 	return filled;
+}
+
+size_t order_steps(const struct market *market, const struct market_register *batches,
+	const struct event_state_order *is, struct order_step ret_steps[MARKET_TRADES_MOST])
+{
+	struct preview preview = {.crossing = {.market = market,
+					  .batches = batches,
+					  .is = is,
+					  .left = is->left_kg,
+					  .past_own = true,
+					  .past_minimum = true}};
+	size_t count = 0;
+	int64_t kg;
+	preview_start(&preview);
+	while (count < MARKET_TRADES_MOST && (kg = preview_trade(&preview)) != 0) {
+		ret_steps[count++] = (struct order_step){preview.trades[preview.traded - 1].price, kg};
+		preview.crossing.left -= kg;
+	}
+	return count;
 }
 
 int64_t order_collar(

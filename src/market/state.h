@@ -222,6 +222,7 @@ bool trader_is_stopped(const struct market *market, struct id org);
 /* Whether an instrument asks for what a class, whose or not its verifiers are, has; a single batch is looked at by itself. */
 bool instrument_takes(const struct market *market, const struct instrument *instrument,
 	const struct event_state_class *has, const struct verifier_set *attested_by);
+struct market_wants instrument_wants(const struct market *market, const struct instrument *instrument);
 /* Whether it asks for a batch. */
 bool instrument_takes_batch(
 	const struct market *market, uint64_t number, uint64_t batch, const struct market_attributes *attributes);
@@ -270,6 +271,13 @@ int64_t order_collar(
  * `enough`, or MARKET_TRADES_MOST trades: *ret_trades is then one more. */
 int64_t order_fillable(const struct market *market, const struct market_register *batches,
 	const struct event_state_order *is, int64_t enough, uint32_t *ret_trades);
+/* The trades that an order would make at once, one by one, but for those with orders that have a minimum, whom a smaller one would pass
+ * over: how many. */
+struct order_step {
+	int64_t price_micros, kg;
+};
+size_t order_steps(const struct market *market, const struct market_register *batches,
+	const struct event_state_order *is, struct order_step ret_steps[MARKET_TRADES_MOST]);
 /* The best order on the other side of one of an order's links; 0: none. Links go on with link_next. */
 uint32_t link_first(const struct market *market, const struct event_state_order *is);
 uint32_t link_next(const struct market *market, const struct event_state_order *is, uint32_t link);

@@ -2,6 +2,7 @@
  * state's thread. */
 #include "state.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "carbond/base/decimal.h"
@@ -227,6 +228,26 @@ static enum err retirement_check(const struct command_retire *asked, struct err_
 	return ERR_OK;
 }
 
+/* `id` zero: the command's. */
+static enum err retired_emit(struct registry *registry, struct decision *call, const struct command_retire *asked,
+	struct id id, const struct selection *selection, struct err_info *info)
+{
+	uint64_t number = registry->retirement_count + 1;
+	struct event event = {.retired = {.number = number,
+				      .org = call->command->org,
+				      .kg = selection->kg,
+				      .beneficiary_hash = asked->beneficiary_hash,
+				      .country = asked->country,
+				      .covered_from_us = asked->covered_from_us,
+				      .covered_to_us = asked->covered_to_us,
+				      .purpose = asked->purpose,
+				      .consent = asked->consent,
+				      .retirement = id},
+		.lists = {.ranges = selection->ranges, .range_count = selection->count}};
+	call->number = number;
+	return decision_emit(call, EVENT_RETIRED, &event, info);
+}
+
 enum err decide_retire(struct registry *registry, struct ledger *ledger, struct decision *call, struct err_info *info)
 {
 	const struct command *command = call->command;
@@ -237,20 +258,93 @@ enum err decide_retire(struct registry *registry, struct ledger *ledger, struct 
 	enum err err = retirement_check(asked, info);
 	if (!err)
 		err = select_serials(registry, ledger, command, asked->batch, asked->kg, &selection, info);
-	if (err)
-		return err;
-	call->number = registry->retirement_count + 1;
-	struct event event = {.retired = {.number = call->number,
-				      .org = command->org,
-				      .kg = selection.kg,
-				      .beneficiary_hash = asked->beneficiary_hash,
-				      .country = asked->country,
-				      .covered_from_us = asked->covered_from_us,
-				      .covered_to_us = asked->covered_to_us,
-				      .purpose = asked->purpose,
-				      .consent = asked->consent},
-		.lists = {.ranges = selection.ranges, .range_count = selection.count}};
-	return decision_emit(call, EVENT_RETIRED, &event, info);
+	static const struct id none;
+	return err ? err : retired_emit(registry, call, asked, none, &selection, info);
+}
+
+/* A line of a purchase as a retirement of its own. */
+static struct command_retire retire_of(const struct retirement_line *line)
+{
+	return (struct command_retire){.kg = line->kg,
+		.beneficiary_hash = line->beneficiary_hash,
+		.country = line->country,
+		.covered_from_us = line->covered_from_us,
+		.covered_to_us = line->covered_to_us,
+		.purpose = line->purpose,
+		.consent = line->consent};
+}
+
+enum err registry_lines_check(const struct decision *call, int64_t *ret_kg, struct err_info *info)
+{
+	const struct record_lists *lists = &call->command->lists;
+	enum err err = ERR_OK;
+	*ret_kg = 0;
+	if (lists->line_count > EVENTS_LINES_MAX)
+		return REFUSE(info, ERR_COMMAND_TOO_LARGE, "/lines", "at most %d lines", EVENTS_LINES_MAX);
+	for (size_t i = 0; i < lists->line_count && !err; i++) {
+		const struct retirement_line *line = &lists->lines[i];
+		const struct command_retire asked = retire_of(line);
+		err = retirement_check(&asked, info);
+		if (!err && (line->kg < (lists->line_count > 1) || !add_checked(*ret_kg, line->kg, ret_kg)))
+			err = REFUSE(info, ERR_INVALID_FIELD, "/kg", "/kg must be 1..%lld", (long long)REGISTRY_KG_MAX);
+		if (err) {
+			struct err_info why = *info;
+			char pointer[sizeof why.pointer];
+			snprintf(pointer, sizeof pointer, "/lines/%zu%.100s", i, why.pointer);
+			err_set(info, err, pointer, "line %zu: %s", i, why.detail);
+		}
+	}
+	return err;
+}
+
+/* Cuts `kg` kilograms off the beginning of what is left of the ranges. */
+struct cutting {
+	const struct serial_range *ranges;
+	size_t at;
+	int64_t used; /* of the range at hand */
+};
+
+static void ranges_cut(struct cutting *cutting, int64_t kg, struct selection *selection)
+{
+	selection->count = 0;
+	selection->kg = kg;
+	while (kg > 0) {
+		struct serial_range range = cutting->ranges[cutting->at];
+		range.start += cutting->used;
+		range.length -= cutting->used;
+		bool whole = range.length <= kg;
+		range.length = whole ? range.length : kg;
+		kg -= range.length;
+		cutting->used = whole ? 0 : cutting->used + range.length;
+		cutting->at += whole;
+		selection->ranges[selection->count++] = range;
+	}
+}
+
+enum err registry_lines_retire(struct registry *registry, struct decision *call, const struct serial_range *ranges,
+	size_t count, int64_t kg, struct err_info *info)
+{
+	const struct command *command = call->command;
+	struct cutting cutting = {.ranges = ranges};
+	size_t retired = 0, lines = command->lists.line_count;
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < count && lines && !err; i++)
+		err = registry_movable(registry, command->org, ranges[i].batch, info);
+	for (size_t i = 0; i < lines && !err; i++) {
+		const struct retirement_line *line = &command->lists.lines[i];
+		const struct command_retire asked = retire_of(line);
+		struct id id = {{0}};
+		struct selection selection;
+		if (lines > 1)
+			id = ledger_linked_id(command->org, command->id, (uint32_t)i);
+		ranges_cut(&cutting, line->kg ? line->kg : kg, &selection);
+		retired += selection.count;
+		if (retired > EVENTS_RANGES_MAX)
+			return REFUSE(info, ERR_COMMAND_TOO_LARGE, "/lines", "the lines touch more than %d ranges",
+				EVENTS_RANGES_MAX);
+		err = retired_emit(registry, call, &asked, id, &selection, info);
+	}
+	return err;
 }
 
 static void retirement_revert(void *owner, const void *payload)

@@ -208,6 +208,8 @@ enum err rules_make_true(struct rules *rules, struct undo *undo, const struct ev
 			return market_contract_apply(rules->market, rules->ledger, undo, event, info);
 		if (shards_applies(event->header.type))
 			return shards_apply(rules, undo, event, info);
+		if (market_route_applies(event->header.type))
+			return market_route_apply(rules->market, event, info);
 		if (is_markets(event->header.type))
 			return market_apply(rules->market, rules->ledger, undo, event, info);
 		return ledger_applies(event->header.type)
@@ -709,6 +711,19 @@ static enum err issued(
 		rules->market, batches, call, call->number, ledger_amount(rules->ledger, call->number, place), info);
 }
 
+/* What is bought is retired in the same breath, where there are lines. */
+static enum err decide_purchase(
+	struct rules *rules, const struct market_register *batches, struct decision *call, struct err_info *info)
+{
+	struct market_purchase bought;
+	int64_t lines_kg = 0;
+	enum err err = registry_lines_check(call, &lines_kg, info);
+	if (!err)
+		err = market_purchase_decide(rules->market, rules->ledger, batches, call, lines_kg, &bought, info);
+	return err ? err
+		   : registry_lines_retire(rules->registry, call, bought.ranges, bought.range_count, bought.kg, info);
+}
+
 /* The room that knows the command decides it. */
 static enum err decide(struct rules *rules, struct decision *call, struct err_info *info)
 {
@@ -747,6 +762,7 @@ static enum err decide(struct rules *rules, struct decision *call, struct err_in
 #include "carbond/records/escrow_commands.def"
 #include "carbond/record_undef.def"
 		return market_contract_decide(rules->market, rules->ledger, &batches, call, info);
+	case COMMAND_PURCHASE: return decide_purchase(rules, &batches, call, info);
 	default:
 		err = recall(rules, call, info);
 		if (!err)

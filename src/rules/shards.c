@@ -173,7 +173,8 @@ enum err shards_admit(const struct shards *shards, const struct command *command
 						   : REFUSE(info, ERR_SHARD_OTHER, "", "the home shard knows itself");
 	if (!shards->count && kind != COMMAND_SHARD_OPEN && kind != COMMAND_TICK)
 		return REFUSE(info, ERR_SHARD_UNKNOWN, "", "the shard is not open yet");
-	return is_shards || is_markets(kind) || kind == COMMAND_TICK
+	bool only_buys = kind == COMMAND_PURCHASE && !command->lists.line_count; /* what it retires is at home */
+	return is_shards || is_markets(kind) || only_buys || kind == COMMAND_TICK
 		       ? ERR_OK
 		       : REFUSE(info, ERR_SHARD_OTHER, "", "the home shard does this");
 }

@@ -52,7 +52,7 @@ def pay_and_trade(story):
 
 
 def offer(story, market):
-    """A listing, an auction of sealed bids with a winner and a forfeit, a pool, escrows, a contract."""
+    """A listing, an auction of sealed bids with a winner and a forfeit, a pool, a purchase, escrows, a contract."""
     acme, globex = story.orgs["acme"], story.orgs["globex"]
     listing = story.post("/v1/auctions", {"kind": "listing", "market": market, "batch": story.batch, "kg": 50, "price": "100"}, key="trader")["number"]
     story.post(f"/v1/auctions/{listing}/take", {"kg": 20, "limit": "100"}, key="trading")
@@ -64,6 +64,8 @@ def offer(story, market):
     story.post(f"/v1/pools/{pool}/add", {"batch": story.batch, "kg": 500, "maximum": "60"}, key="trader")
     story.post(f"/v1/pools/{pool}/buy", {"kg": 30, "maximum": "10"}, key="trading")
     story.post(f"/v1/pools/{pool}/sell", {"batch": story.batch, "kg": 10, "minimum": "0.1"}, key="trading")
+    line = {"beneficiary": "Ada", "country": "GB", "purpose": "gift", "covered_from": "2025-01-01T00:00:00Z", "covered_to": "2026-01-01T00:00:00Z"}
+    story.post("/v1/purchases", {"instrument": story.instrument, "maximum": "10", "lines": [{**line, "kg": 3}, {**line, "kg": 4}]}, key="trading")
     story.post(f"/v1/pools/{pool}/redeem", {"shares": 1000, "minimum_kg": 1}, key="trader")
     terms = {"payer_org_id": globex, "payee_org_id": acme, "expires_at": soon(HOUR), "currency": "EUR", "amount": "9", "batch": story.batch}
     settled = story.post("/v1/escrows", {**terms, "kg": 30}, key="trading")["id"]

@@ -18,6 +18,12 @@ struct oracle {
 	struct span halted[HALTED_MOST];
 	size_t halted_count;
 	int64_t issued_kg;
+	struct {
+		struct id command;
+		int64_t kg, micros, parts_kg, parts_micros, retired_kg; /* what its records did, and what they say */
+		uint32_t parts;
+		bool retires;
+	} purchase; /* the one at hand */
 	uint64_t done_of[COMMAND_KIND_COUNT];
 };
 
@@ -137,6 +143,56 @@ static void clock_check(struct oracle *oracle, const struct event *event)
 		oracle->violated("the journal's time falls at event %lld", (long long)number);
 }
 
+/* ---- purchases: what one says of itself is what it did (docs/ROUTING.md) ---- */
+
+static void purchase_check(struct oracle *oracle, const struct event *event)
+{
+	const struct event_purchase_part *part = &event->purchase_part;
+	const struct event_purchased *whole = &event->purchased;
+	if (!id_equal(event->header.command, oracle->purchase.command)) {
+		memset(&oracle->purchase, 0, sizeof oracle->purchase);
+		oracle->purchase.command = event->header.command;
+	}
+	switch (event->header.type) {
+	case EVENT_TRADED:
+		oracle->purchase.kg += event->traded.kg;
+		oracle->purchase.micros += event->traded.amount_micros + event->traded.buyer_fee_micros;
+		break;
+	case EVENT_AUCTION_TAKEN:
+		oracle->purchase.kg += event->auction_taken.kg;
+		oracle->purchase.micros += event->auction_taken.amount_micros + event->auction_taken.buyer_fee_micros;
+		break;
+	case EVENT_POOL_BOUGHT:
+		oracle->purchase.kg += event->pool_bought.kg;
+		oracle->purchase.micros += event->pool_bought.micros;
+		break;
+	case EVENT_PURCHASE_PART:
+		oracle->purchase.parts_kg += part->kg;
+		oracle->purchase.parts_micros += part->micros;
+		if (part->part != ++oracle->purchase.parts || oracle->purchase.parts_kg != oracle->purchase.kg ||
+			oracle->purchase.parts_micros != oracle->purchase.micros)
+			oracle->violated("event %llu says of a part what was not bought",
+				(unsigned long long)event->header.number);
+		break;
+	case EVENT_PURCHASED:
+		oracle->purchase.retires = whole->lines > 0;
+		if (whole->kg != oracle->purchase.kg || whole->micros != oracle->purchase.micros ||
+			whole->parts != oracle->purchase.parts || whole->micros > whole->maximum_micros ||
+			(whole->limit_micros && whole->marginal_micros > whole->limit_micros))
+			oracle->violated("event %llu says of a purchase what did not happen",
+				(unsigned long long)event->header.number);
+		break;
+	case EVENT_RETIRED: oracle->purchase.retired_kg += event->retired.kg; break;
+	case EVENT_COMMAND_DONE:
+		if (oracle->purchase.retires && oracle->purchase.retired_kg != oracle->purchase.kg)
+			oracle->violated("event %llu ends a purchase that retired %lld kg of %lld",
+				(unsigned long long)event->header.number, (long long)oracle->purchase.retired_kg,
+				(long long)oracle->purchase.kg);
+		break;
+	default: break;
+	}
+}
+
 /* ---- after every event ---- */
 
 static void states_check(struct oracle *oracle, const struct event *event)
@@ -173,6 +229,7 @@ void oracle_take(struct oracle *oracle, const struct store_batch *batch)
 			return;
 		}
 		states_check(oracle, &event);
+		purchase_check(oracle, &event);
 		work_seen(&event);
 		if (event.header.type == EVENT_COMMAND_DONE)
 			oracle->done_of[event.command_done.kind]++;

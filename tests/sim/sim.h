@@ -94,6 +94,7 @@ void oracle_check_views(const struct oracle *oracle, struct store *store);
 #define WORK_LINKED     4
 #define WORK_RANGES     8
 #define WORK_DELIVERIES 3
+#define WORK_LINES      3
 
 struct work {
 	struct command command;
@@ -102,6 +103,7 @@ struct work {
 	struct linked_transfer linked[WORK_LINKED];
 	struct delivery deliveries[WORK_DELIVERIES];
 	struct id verifiers[3];
+	struct retirement_line lines[WORK_LINES];
 	const char *text;   /* kept in the vault beside the command, or NULL … */
 	struct hash *cited; /* … and where its hash is cited */
 };

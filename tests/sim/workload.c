@@ -1213,6 +1213,39 @@ static void make_arrival(struct world *world, const struct rules *rules, struct 
 	assert_true(rules_carried(SIM_SHARD, &event, 0, &work->command));
 }
 
+/* ---- routing ---- */
+
+/* Kilograms or money, whole or in part, sometimes retired, for one or for several. */
+static void make_purchase(struct world *world, const struct rules *rules, struct work *work)
+{
+	(void)rules;
+	size_t lines = world_below(world, 3) ? 0 : 1 + (size_t)world_below(world, WORK_LINES);
+	int64_t kg = world_below(world, 3) ? 1 + world_below(world, 60) : 1000 * (1 + world_below(world, 3));
+	work->command = world_command(world, COMMAND_PURCHASE, some_org(world));
+	work->command.purchase = (struct command_purchase){
+		.instrument = instruments[world_below(world, 4) == 0], .maximum_micros = 1000 * SIM_TICK};
+	if (lines == 0 && world_below(world, 4))
+		work->command.purchase.kg = kg;
+	else
+		work->command.purchase.maximum_micros = SIM_TICK * (1 + world_below(world, 20));
+	if (lines == 0)
+		work->command.purchase.partial = (uint32_t)world_below(world, 2);
+	if (lines > 1)
+		work->command.purchase.maximum_micros = 1000 * SIM_TICK;
+	for (size_t i = 0; i < lines; i++) {
+		work->lines[i] = (struct retirement_line){.kg = lines > 1 ? 1 + world_below(world, 9) : 0,
+			.beneficiary_hash = world_hash(world),
+			.covered_from_us = WORLD_FIRST_DAY,
+			.covered_to_us = WORLD_FIRST_DAY + CLOCK_US_PER_DAY,
+			.purpose = PURPOSE_GIFT};
+		code8_set(&work->lines[i].country, "DE");
+	}
+	work->command.lists.lines = work->lines;
+	work->command.lists.line_count = lines;
+	if (lines)
+		cites(work, &work->lines[lines - 1].beneficiary_hash, "Beneficiary and Sons");
+}
+
 /* ---- the table ---- */
 
 static const struct {
@@ -1231,7 +1264,7 @@ static const struct {
 	{1, make_closing}, {2, make_offer}, {4, make_conversion}, {2, make_liquidity}, {3, make_payout},
 	{2, make_schedule}, {3, make_watch}, {4, make_bust}, {14, make_escrow}, {24, make_escrow_deposit},
 	{8, make_escrow_attestation}, {6, make_escrow_end}, {5, make_contract}, {12, make_offtake_step},
-	{1, make_shard}, {6, make_sending}, {4, make_arrival}};
+	{1, make_shard}, {6, make_sending}, {4, make_arrival}, {16, make_purchase}};
 
 void work_start(void)
 {

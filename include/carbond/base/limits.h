@@ -20,7 +20,8 @@
 #define LIMIT_ENGINE_BATCH_BYTES     (256u << 10) /* a journal batch is cut here, between commands (decision 8) */
 #define LIMIT_ENGINE_BATCH_COMMANDS  4096         /* replies of one batch */
 #define LIMIT_ENGINE_SNAPSHOT_EVENTS 1000000      /* replay after a snapshot takes about a second */
-#define LIMIT_ENGINE_VAULT_ROWS      4            /* texts of one command */
+#define LIMIT_ENGINE_VAULT_ROWS      100          /* texts of one command: a beneficiary for each line of a purchase */
+#define LIMIT_ENGINE_BATCH_ROWS      16384        /* texts of one batch: four for each of its commands */
 
 /* http */
 #define LIMIT_HTTP_HEADERS      100  /* header lines of a request: browsers and proxies send about 30 */

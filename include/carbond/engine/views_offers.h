@@ -23,7 +23,7 @@ struct auction_row {
 	int64_t position;
 };
 extern const struct field auction_fields[];
-extern const struct store_collection auctions_collection; /* index "by_market" */
+extern const struct store_collection auctions_collection; /* indexes "by_market", "by_market_phase" */
 
 struct bid_row {
 	int64_t auction, bid; /* key */

@@ -1,4 +1,4 @@
-/* Auctions and pools over HTTP, held against docs/AUCTIONS.md and docs/POOLS.md: offering, taking, sealed bids from commitment to
+/* Auctions, pools and purchases over HTTP, held against docs/AUCTIONS.md, docs/POOLS.md and docs/ROUTING.md: offering, taking, sealed bids from commitment to
  * clearing document, pools from opening to redemption; what strangers see, and who may what. */
 #include "value_world.h"
 
@@ -215,12 +215,76 @@ static void a_pool_is_opened_filled_traded_with_and_redeemed(void **state)
 	made(409, admin, "/v1/pools/1/resume", "{}");
 }
 
+static void a_quote_is_what_a_purchase_costs(void **state)
+{
+	(void)state;
+	char path[160], body[512], org[ID_TEXT_SIZE];
+	listing(5000);
+	made(201, admin, "/v1/pools", "{\"instrument\":1,\"fee_ppm\":3000}");
+	made(201, sells, "/v1/pools/1/add", "{\"batch\":%lld,\"kg\":50000,\"maximum\":\"5000\"}", (long long)batch);
+	made(201, admin, "/v1/markets/1/instruments", "{\"code\":\"TWICE\",\"verifiers_least\":2}");
+	made(201, admin, "/v1/markets/1/instruments", "{\"code\":\"CHECKED\",\"verifiers\":[\"%s\"]}",
+		id_text(checker, org));
+	int64_t seen = engine_position(api.engine);
+	json_decref(get(409, NULL, "/v1/quotes?instrument=2&kg=1000", seen)); /* one verifier has attested, no more */
+	json_decref(get(422, NULL, "/v1/quotes?instrument=3&kg=1000&budget=5", seen));
+	json_decref(get(404, NULL, "/v1/quotes?instrument=9&kg=1000", seen));
+	json_t *quote = get(200, NULL, "/v1/quotes?instrument=3&kg=9000&slippage_bps=0", seen);
+	const json_t *rows = json_object_get(quote, "rows");
+	assert_int_equal(json_array_size(rows), 2);
+	assert_string_equal(member(json_array_get(rows, 0), "source"), "listing");
+	assert_string_equal(member(json_array_get(rows, 1), "source"), "pool");
+	assert_int_equal(integer(json_array_get(rows, 0), "kg") + integer(json_array_get(rows, 1), "kg"), 9000);
+	assert_string_equal(member(quote, "maximum"), member(quote, "total"));
+	snprintf(body, sizeof body, "{\"instrument\":3,\"kg\":9000,\"maximum\":\"%s\",\"expires_at\":\"%s\"}",
+		member(quote, "maximum"), member(quote, "valid_until"));
+	json_t *bought = post(201, buys, "/v1/purchases", new_key(), body);
+	snprintf(path, sizeof path, "/v1/purchases/%s", member(bought, "id"));
+	json_decref(bought);
+	bought = get(200, buys, path, engine_position(api.engine));
+	assert_string_equal(member(bought, "paid"), member(quote, "total"));
+	assert_string_equal(member(bought, "marginal_price"), member(quote, "marginal_price"));
+	json_decref(bought);
+	json_decref(quote);
+	json_decref(get(404, sells, path, 0)); /* another's */
+	assert_int_equal(held(buys), 9000);
+	json_decref(post(409, buys, "/v1/purchases", new_key(), body)); /* it has become dearer */
+}
+
+static void a_list_of_texts_is_a_repeat_under_its_key(void **state)
+{
+	(void)state;
+	char body[1024];
+#define LINE                                                                                          \
+	"{\"kg\":%d,\"beneficiary\":\"%s\",\"country\":\"IS\",\"purpose\":\"gift\",\"covered_from\":" \
+	"\"2025-01-01T00:00:00Z\",\"covered_to\":\"2026-01-01T00:00:00Z\"}"
+	char lines[3][160];
+	listing(5000);
+	const char *key = new_key();
+	for (int round = 0; round < 3; round++) {
+		snprintf(lines[0], sizeof lines[0], LINE, 10, "Ada");
+		snprintf(lines[1], sizeof lines[1], LINE, 20, round == 2 ? "Eve" : "Bob");
+		snprintf(lines[2], sizeof lines[2], LINE, 30, "Ada");
+		snprintf(body, sizeof body, "{\"instrument\":1,\"maximum\":\"8\",\"lines\":[%s,%s,%s]}", lines[0],
+			lines[1], lines[2]);
+		json_t *answer = post(round == 2 ? 422 : round ? 200 : 201, buys, "/v1/purchases", key, body);
+		if (round < 2)
+			assert_int_equal(json_is_true(json_object_get(answer, "repeated")), round);
+		json_decref(answer);
+	}
+	json_t *retired = get(200, buys, "/v1/retirements", engine_position(api.engine));
+	assert_int_equal(json_array_size(json_object_get(retired, "items")), 3);
+	json_decref(retired);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_listing_is_taken_in_part_and_cancelled, open_market, tear_down),
 		cmocka_unit_test_setup_teardown(sealed_bids_come_to_what_their_document_says, open_market, tear_down),
 		cmocka_unit_test_setup_teardown(
-			a_pool_is_opened_filled_traded_with_and_redeemed, open_market, tear_down)};
+			a_pool_is_opened_filled_traded_with_and_redeemed, open_market, tear_down),
+		cmocka_unit_test_setup_teardown(a_quote_is_what_a_purchase_costs, open_market, tear_down),
+		cmocka_unit_test_setup_teardown(a_list_of_texts_is_a_repeat_under_its_key, open_market, tear_down)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

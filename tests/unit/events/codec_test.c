@@ -162,11 +162,11 @@ static void unknown_types_versions_and_values_are_refused(void **state)
 	buffer[4] = 199; /* type */
 	assert_int_equal(event_decode(buffer, size, &taken, &back, &length, &info), ERR_RECORD_INVALID);
 	buffer[4] = EVENT_RETIRED;
-	buffer[6] = 2; /* version */
+	buffer[6] = 3; /* version */
 	assert_int_equal(event_decode(buffer, size, &taken, &back, &length, &info), ERR_RECORD_INVALID);
 	buffer[6] = 0;
 	assert_int_equal(event_decode(buffer, size, &taken, &back, &length, &info), ERR_RECORD_INVALID);
-	buffer[6] = 1;
+	buffer[6] = 2;
 	size_t purpose = EVENT_HEADER_SIZE + offsetof(struct event_retired, purpose);
 	buffer[purpose] = PURPOSE_COUNT;
 	assert_int_equal(event_decode(buffer, size, &taken, &back, &length, &info), ERR_RECORD_INVALID);
@@ -209,12 +209,14 @@ static void requests_differ_by_every_part(void **state)
 	same.actor.bytes[0] = 1;
 	other = command_hash(&same);
 	assert_memory_equal(&first, &other, sizeof first);
-	struct command changed[4] = {command, command, command, command};
+	struct retirement_line line = {.kg = 5};
+	struct command changed[5] = {command, command, command, command, command};
 	changed[0].transfer.kg = 6;
 	changed[1].org.bytes[0] = 2;
 	changed[2].lists = (struct record_lists){.ranges = &range, .range_count = 1};
 	changed[3].kind = COMMAND_BATCH_HOLD;
-	for (int i = 0; i < 4; i++) {
+	changed[4].lists = (struct record_lists){.lines = &line, .line_count = 1};
+	for (int i = 0; i < 5; i++) {
 		other = command_hash(&changed[i]);
 		assert_memory_not_equal(&first, &other, sizeof first);
 	}

@@ -312,6 +312,33 @@ static void pools(struct world *world)
 	}
 }
 
+/* A purchase of a pool and the book, retired for two. */
+static void purchase(struct world *world)
+{
+	struct retirement_line lines[2];
+	struct command command = world_command(world, COMMAND_INSTRUMENT_LIST, -1);
+	command.instrument_list.market = 1;
+	assert_true(code32_set(&command.instrument_list.code, "ROUTED"));
+	done(world, &command);
+	uint64_t instrument = world->result.number;
+	for (int i = 0; i < 2; i++) {
+		lines[i] = (struct retirement_line){.kg = 40 + i,
+			.beneficiary_hash = world_hash(world),
+			.covered_from_us = WORLD_FIRST_DAY,
+			.covered_to_us = world->now_us,
+			.purpose = PURPOSE_GIFT,
+			.consent = 1};
+		code8_set(&lines[i].country, "FR");
+	}
+	command = world_command(world, COMMAND_PURCHASE, 2);
+	command.purchase = (struct command_purchase){.instrument = instrument,
+		.maximum_micros = 100000000,
+		.limit_micros = 500000000,
+		.expires_us = world->now_us + CLOCK_US_PER_DAY};
+	command.lists = (struct record_lists){.lines = lines, .line_count = 2};
+	done(world, &command);
+}
+
 /* What a restore writes behind what it kept; a record of one that did not happen is refused. */
 static void restore(struct world *world)
 {
@@ -784,6 +811,7 @@ static void make(void)
 	done(&world, &command);
 	auctions(&world);
 	pools(&world);
+	purchase(&world);
 	operate(&world);
 	world.now_us += 2 * CLOCK_US_PER_DAY;
 	command = (struct command){.kind = COMMAND_TICK, .source = COMMAND_SOURCE_ENGINE};

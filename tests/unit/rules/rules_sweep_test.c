@@ -244,6 +244,18 @@ static void offers(void **state)
 	command = world_command(&world, COMMAND_POOL_REDEEM, 0);
 	command.pool_redeem = (struct command_pool_redeem){.pool = 1, .shares = 1000};
 	execute_at_last(&world, &command);
+	for (int round = 0; round < 3; round++) { /* of all those pools, and retired */
+		struct retirement_line lines[2];
+		for (int i = 0; i < 2; i++)
+			lines[i] = (struct retirement_line){.kg = 20,
+				.beneficiary_hash = world_hash(&world),
+				.country = {"DE"},
+				.covered_to_us = world.now_us};
+		command = world_command(&world, COMMAND_PURCHASE, 1);
+		command.purchase = (struct command_purchase){.instrument = 1, .maximum_micros = 100 * UNIT};
+		command.lists = (struct record_lists){.lines = lines, .line_count = 2};
+		execute_at_last(&world, &command);
+	}
 	for (int hours = 1; hours <= 2; hours++) {
 		world.now_us += CLOCK_US_PER_HOUR;
 		command = (struct command){

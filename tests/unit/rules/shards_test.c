@@ -416,6 +416,13 @@ static void the_registrys_work_is_done_at_home(void **state)
 		struct command command = world_command(market_of(&pair), kinds[i], 0);
 		pair_refused(&pair, SHARD, &command, ERR_SHARD_OTHER);
 	}
+	/* a purchase is the market's, but for what it retires */
+	struct retirement_line line = {.kg = 1, .beneficiary_hash = {{1}}, .country = {"DE"}, .covered_to_us = 1};
+	struct command purchase = world_command(market_of(&pair), COMMAND_PURCHASE, 0);
+	purchase.purchase = (struct command_purchase){.instrument = 9, .maximum_micros = UNIT};
+	pair_refused(&pair, SHARD, &purchase, ERR_NOT_FOUND);
+	purchase.lists = (struct record_lists){.lines = &line, .line_count = 1};
+	pair_refused(&pair, SHARD, &purchase, ERR_SHARD_OTHER);
 	/* nor is an event of theirs in its journal */
 	struct event event = {.header = {.type = EVENT_MONEY_DEPOSITED,
 				      .number = rules_position(market_of(&pair)->replica) + 1,
