@@ -1,6 +1,6 @@
-/* engine: the single writer: on a store that several daemons share, the one of them that leads, while the others follow by replay.
+/* engine: the single writer of a shard: on a store that several daemons share, the one of them that leads, while the others follow by replay.
  * One thread drains a bounded mailbox, executes a batch of commands, appends their events once to
- * `journal.0` with guard keys and vault rows, and only then answers (group commit); meanwhile it executes the next batch, of
+ * `journal.<shard>` with guard keys and vault rows, and only then answers (group commit); meanwhile it executes the next batch, of
  * which nothing is appended or answered before. Further threads: the appender (one append at a time), the replayer (writes
  * snapshots from a second copy of the state) and one per consumer. Views are projected by one consumer. */
 #ifndef CARBOND_ENGINE_H
@@ -21,6 +21,7 @@
 
 struct engine;
 
+/* Home: the registry's own shard, which a daemon runs, and whose journal others read (docs/SHARDS.md). */
 #define ENGINE_SHARD  0u
 #define ENGINE_STREAM "journal.0"
 
@@ -56,6 +57,7 @@ struct engine_options {
 	const char *node;        /* name of this daemon, for the batches */
 	const char *address;     /* where other daemons on the same store reach this one; NULL: nowhere */
 	struct id registry;      /* the registry's id: part of every issuanceId; fixed at the first start */
+	uint32_t shard;          /* 0: home. A market shard has no views and shows no metrics of its own */
 	size_t mailbox_capacity; /* 0: LIMIT_ENGINE_MAILBOX */
 	int64_t snapshot_events; /* a snapshot after so many events; 0: LIMIT_ENGINE_SNAPSHOT_EVENTS */
 	/* Called once, on the engine thread, when it must stop the process: ERR_POSITION_TAKEN (another writer where there may be
@@ -216,6 +218,20 @@ enum err engine_consumer_start(struct engine *engine, const struct engine_consum
 /* Last event handled and stored. Any thread. */
 int64_t engine_consumer_position(const struct engine_consumer *consumer);
 void engine_consumer_stop(struct engine_consumer **consumer);
+
+/* ---- the carrier between two shards of one store (docs/SHARDS.md): a consumer of the one's journal that submits to the other. It
+ * goes on from its stored cursor, and whatever it submits again is a repeat. What is refused is tried again and again, and logged; nothing
+ * behind it is carried meanwhile. ---- */
+
+struct engine_carrier;
+
+/* Both run, and outlive it. ERR_NO_MEMORY, ERR_STORE_… . Main thread. */
+enum err engine_carrier_start(
+	struct engine *from, struct engine *to, struct engine_carrier **ret_carrier, struct err_info *info) MUST_CHECK;
+/* Number of the last event of `from` that has been carried and stored. Any thread. */
+int64_t engine_carrier_position(const struct engine_carrier *carrier);
+/* Before the engines. NULL is allowed; the pointer becomes NULL. */
+void engine_carrier_stop(struct engine_carrier **carrier);
 
 /* ---- views (class STORE_VIEWS): rows carry the position of the last event applied; those of the rooms are in
  * carbond/engine/views_<room>.h ---- */

@@ -156,7 +156,7 @@ static enum err cursor_begin_now(struct engine_consumer *consumer, struct err_in
 {
 	struct store_batch head;
 	consumer->cursor.position = atomic_load(&consumer->engine->position);
-	enum err err = store_log_head(consumer->engine->store, STORE_VALUE, ENGINE_STREAM, &head, info);
+	enum err err = store_log_head(consumer->engine->store, STORE_VALUE, consumer->engine->stream, &head, info);
 	consumer->cursor.seq = (int64_t)head.seq;
 	return err;
 }
@@ -217,7 +217,7 @@ enum err consumer_turn(struct engine_consumer *consumer)
 	chunk_clear(consumer);
 	uint64_t from = consumer->cursor.seq > 0 ? (uint64_t)consumer->cursor.seq : 1;
 	enum err err = store_log_read(
-		consumer->engine->store, STORE_VALUE, ENGINE_STREAM, from, consume_batch, consumer, &info);
+		consumer->engine->store, STORE_VALUE, consumer->engine->stream, from, consume_batch, consumer, &info);
 	if (!err)
 		err = hand_over(consumer);
 	if (err && err != ERR_STOPPING) {

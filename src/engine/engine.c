@@ -157,9 +157,11 @@ void engine_show_totals(struct engine *engine, const struct totals *totals)
 		atomic_store(&engine->state_kg[state], totals->state_kg[state]);
 		sum_kg += totals->state_kg[state];
 	}
+	atomic_store(&engine->position, totals->position);
+	if (engine->shard)
+		return;
 	metric_set(METRIC_ENGINE_ISSUED_KILOGRAMS, totals->issued_kg);
 	metric_set(METRIC_ENGINE_UNBALANCED_KILOGRAMS, totals->issued_kg - sum_kg);
-	atomic_store(&engine->position, totals->position);
 	metric_set(METRIC_ENGINE_POSITION, totals->position);
 }
 
@@ -170,11 +172,12 @@ enum err engine_load(struct engine *engine, struct err_info *info)
 	struct store_batch head;
 	bool alone = !store_is_shared(engine->store);
 	rules_free(&engine->state.rules);
-	enum err err = snapshot_load(engine->store, engine->registry, alone && !engine->thread, &engine->state, info);
+	enum err err = snapshot_load(
+		engine->store, engine->registry, engine->shard, alone && !engine->thread, &engine->state, info);
 	if (!err)
 		err = journal_replay(engine->store, &engine->state, 0, info);
 	if (!err)
-		err = store_log_head(engine->store, STORE_VALUE, ENGINE_STREAM, &head, info);
+		err = store_log_head(engine->store, STORE_VALUE, engine->stream, &head, info);
 	if (!err && alone && (head.seq != engine->state.seq || !hash_equal(head.hash, engine->state.hash)))
 		err = err_set(
 			info, ERR_POSITION_TAKEN, "", "the journal moved while it was read: another writer leads");
@@ -214,6 +217,8 @@ enum err engine_make(const struct engine_options *options, struct engine **ret_e
 	engine->store = options->store;
 	snprintf(engine->node, sizeof engine->node, "%s", options->node);
 	engine->registry = options->registry;
+	engine->shard = options->shard;
+	journal_name(engine->shard, engine->stream);
 	engine->snapshot_events = options->snapshot_events ? options->snapshot_events : LIMIT_ENGINE_SNAPSHOT_EVENTS;
 	engine->on_stop = options->on_stop;
 	engine->on_lead = options->on_lead;
@@ -233,8 +238,10 @@ enum err engine_make(const struct engine_options *options, struct engine **ret_e
 	struct totals totals = totals_of(engine->state.rules);
 	engine_show_totals(engine, &totals);
 	engine->snapshot_position = (int64_t)engine->state.snapshot_position;
-	metric_set(METRIC_ENGINE_SNAPSHOT_POSITION, engine->snapshot_position);
-	err = metric_source_add(kilograms_write, engine);
+	if (!engine->shard) {
+		metric_set(METRIC_ENGINE_SNAPSHOT_POSITION, engine->snapshot_position);
+		err = metric_source_add(kilograms_write, engine);
+	}
 out:
 	if (err)
 		engine_stop(&engine);
@@ -251,7 +258,7 @@ static enum err threads_start(struct engine *engine, const struct engine_options
 		err = thread_start("engine", engine_run, engine, &engine->thread);
 	if (!err)
 		err = thread_start("replayer", replayer_run, engine, &engine->replayer);
-	if (!err && !options->no_views)
+	if (!err && !options->no_views && !engine->shard)
 		err = views_make(engine, info);
 	if (!err && engine->views)
 		err = consumer_run_on_thread(engine->views);

@@ -71,7 +71,7 @@ void flight_begin(struct engine *engine, const struct commit *commit)
 		.written_at_us = rules_time_us(engine->state.rules),
 		.payload = commit->output.bytes,
 		.payload_size = commit->output.size};
-	memcpy(batch->stream, ENGINE_STREAM, sizeof ENGINE_STREAM);
+	memcpy(batch->stream, engine->stream, sizeof batch->stream);
 	memcpy(batch->node, engine->node, sizeof batch->node);
 	for (size_t i = 0; i < commit->output.guard_count; i++)
 		commit->guards[i] = (struct store_guard){

@@ -1,8 +1,14 @@
 /* Decides how the journal is read: in order, checked, from a position or into a state. Blocks on the store. */
 #include "parts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+void journal_name(uint32_t shard, char ret_stream[STORE_STREAM_SIZE])
+{
+	snprintf(ret_stream, STORE_STREAM_SIZE, "journal.%u", shard);
+}
 
 /* ---- replay ---- */
 
@@ -46,10 +52,12 @@ static enum err replay_batch(void *context, const struct store_batch *batch)
 enum err journal_replay(struct store *store, struct loaded *loaded, size_t most, struct err_info *info)
 {
 	struct replay replay = {.loaded = loaded, .info = info, .left = most, .bounded = most > 0};
+	char stream[STORE_STREAM_SIZE];
+	journal_name(rules_shard(loaded->rules), stream);
 	replay.scratch = malloc(sizeof *replay.scratch);
 	if (!replay.scratch)
 		return ERR_NO_MEMORY;
-	enum err err = store_log_read(store, STORE_VALUE, ENGINE_STREAM, loaded->seq + 1, replay_batch, &replay, info);
+	enum err err = store_log_read(store, STORE_VALUE, stream, loaded->seq + 1, replay_batch, &replay, info);
 	free(replay.scratch);
 	return replay.full ? ERR_OK : err;
 }

@@ -139,7 +139,7 @@ static enum err keeper_turn(struct engine *engine, struct err_info *info)
 	else if (!lead_taken(engine) || atomic_load(&engine->stop_reason)) /* what was in hand is finished */
 		err = lease_release(lead->lease, info);
 	if (!err)
-		err = lease_read(engine->store, ENGINE_STREAM, arena, &row, info);
+		err = lease_read(engine->store, engine->stream, arena, &row, info);
 	if (!err)
 		leader_note(engine, &row);
 	arena_free(&arena);
@@ -186,7 +186,7 @@ static enum err state_follow(struct engine *engine, struct err_info *info)
 	bool anew = !engine->state.rules;
 	enum err err = ERR_OK;
 	if (anew) {
-		err = snapshot_load(engine->store, engine->registry, false, &engine->state, info);
+		err = snapshot_load(engine->store, engine->registry, engine->shard, false, &engine->state, info);
 		metric_add(METRIC_ENGINE_RELOADS, 1);
 	}
 	if (!err)
@@ -225,7 +225,7 @@ static enum err led_append(struct engine *engine, const struct store_batch *head
 		.written_at_us = event.header.time_us,
 		.payload = bytes,
 		.payload_size = size};
-	memcpy(batch.stream, ENGINE_STREAM, sizeof ENGINE_STREAM);
+	memcpy(batch.stream, engine->stream, sizeof batch.stream);
 	memcpy(batch.node, engine->node, sizeof batch.node);
 	struct store_append append = {.class = STORE_VALUE, .batch = &batch};
 	return err ? err : store_log_append(engine->store, &append, NULL, info);
@@ -236,7 +236,7 @@ static enum err lead_take(struct engine *engine, struct err_info *info)
 {
 	struct lead *lead = engine->lead;
 	struct store_batch head;
-	enum err err = store_log_head(engine->store, STORE_VALUE, ENGINE_STREAM, &head, info);
+	enum err err = store_log_head(engine->store, STORE_VALUE, engine->stream, &head, info);
 	if (err || head.seq != engine->state.seq || !hash_equal(head.hash, engine->state.hash))
 		return err; /* there is more to follow */
 	err = led_append(engine, &head, info);
@@ -347,7 +347,7 @@ enum err lead_start(struct engine *engine, const struct engine_options *options)
 	if (!lead)
 		return ERR_NO_MEMORY;
 	struct lease_options lease = {.store = engine->store,
-		.name = ENGINE_STREAM,
+		.name = engine->stream,
 		.holder = engine->node,
 		.address = options->address,
 		.clock_us = options->monotonic_us,

@@ -12,8 +12,10 @@
 #include "carbond/engine.h"
 #include "carbond/rules.h"
 
-#define SNAPSHOT_PREFIX "snapshot.0."
-#define NODE_SIZE       32
+#define NODE_SIZE 32
+
+/* The log of a shard's events. */
+void journal_name(uint32_t shard, char ret_stream[STORE_STREAM_SIZE]);
 
 /* ---- a submitted command: one block of memory with copies of all that it cites ---- */
 
@@ -65,8 +67,8 @@ struct loaded {
 
 /* The newest valid snapshot, else an empty state. `discards`: deletes those that are not valid; only at a start, when none is
  * being written. ERR_NO_MEMORY. */
-enum err snapshot_load(struct store *store, struct id registry, bool discards, struct loaded *ret_loaded,
-	struct err_info *info) MUST_CHECK;
+enum err snapshot_load(struct store *store, struct id registry, uint32_t shard, bool discards,
+	struct loaded *ret_loaded, struct err_info *info) MUST_CHECK;
 /* Applies the journal behind `loaded` up to its head, or to at most `most` batches (0: all). */
 enum err journal_replay(struct store *store, struct loaded *loaded, size_t most, struct err_info *info) MUST_CHECK;
 /* The journal batch that holds event `position` (or the one behind the head). */
@@ -118,6 +120,8 @@ struct engine {
 	struct store *store;
 	char node[NODE_SIZE];
 	struct id registry;
+	uint32_t shard;
+	char stream[STORE_STREAM_SIZE]; /* its journal */
 	int64_t snapshot_events;
 	void (*on_stop)(void *context, enum err reason, const struct err_info *info);
 	void *context;

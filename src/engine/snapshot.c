@@ -55,22 +55,25 @@ static enum err batch_hash_take(void *context, const struct store_batch *batch)
 }
 
 /* True where the journal has this batch: a restored, older journal does not. */
-static bool journal_has(struct store *store, const struct event_state_end *end)
+static bool journal_has(struct store *store, uint32_t shard, const struct event_state_end *end)
 {
+	char stream[STORE_STREAM_SIZE];
 	struct store_batch batch = {0};
 	struct err_info info;
-	(void)!store_log_read(store, STORE_VALUE, ENGINE_STREAM, end->journal_seq, batch_hash_take, &batch, &info);
+	journal_name(shard, stream);
+	(void)!store_log_read(store, STORE_VALUE, stream, end->journal_seq, batch_hash_take, &batch, &info);
 	return batch.seq == end->journal_seq && hash_equal(batch.hash, end->journal_hash);
 }
 
-static enum err snapshot_read(struct store *store, const char *stream, struct id registry, struct loaded *ret_loaded,
+/* Takes `rules`, new ones; NULL: there was no memory for them. */
+static enum err snapshot_read(struct store *store, const char *stream, struct rules *rules, struct loaded *ret_loaded,
 	struct hash *ret_hash, struct err_info *info)
 {
-	struct restore restore = {.rules = rules_new(registry, random_seed()), .info = info};
+	struct restore restore = {.rules = rules, .info = info};
 	if (!restore.rules)
 		return ERR_NO_MEMORY;
 	enum err err = store_log_read(store, STORE_VIEWS, stream, 1, restore_batch, &restore, info);
-	if (!err && (!restore.end.journal_seq || !journal_has(store, &restore.end)))
+	if (!err && (!restore.end.journal_seq || !journal_has(store, rules_shard(rules), &restore.end)))
 		err = err_set(info, ERR_JOURNAL_INVALID, "", "the snapshot is incomplete or of another journal");
 	if (err) {
 		rules_free(&restore.rules);
@@ -89,30 +92,38 @@ static int names_compare(const void *a, const void *b)
 	return strcmp(*(const char *const *)b, *(const char *const *)a); /* newest first: positions have 20 digits */
 }
 
-/* Streams of snapshots, newest first, in the arena. */
-static enum err snapshots_list(
-	struct store *store, struct arena *arena, const char ***ret_names, size_t *ret_count, struct err_info *info)
+static void prefix_of(uint32_t shard, char ret_prefix[STORE_STREAM_SIZE])
 {
-	enum err err = store_log_streams(store, STORE_VIEWS, SNAPSHOT_PREFIX, arena, ret_names, ret_count, info);
+	snprintf(ret_prefix, STORE_STREAM_SIZE, "snapshot.%u.", shard);
+}
+
+/* Streams of a shard's snapshots, newest first, in the arena. */
+static enum err snapshots_list(struct store *store, uint32_t shard, struct arena *arena, const char ***ret_names,
+	size_t *ret_count, struct err_info *info)
+{
+	char prefix[STORE_STREAM_SIZE];
+	prefix_of(shard, prefix);
+	enum err err = store_log_streams(store, STORE_VIEWS, prefix, arena, ret_names, ret_count, info);
 	if (!err && *ret_count > 1)
 		qsort(*ret_names, *ret_count, sizeof **ret_names, names_compare);
 	return err;
 }
 
-enum err snapshot_load(
-	struct store *store, struct id registry, bool discards, struct loaded *ret_loaded, struct err_info *info)
+enum err snapshot_load(struct store *store, struct id registry, uint32_t shard, bool discards,
+	struct loaded *ret_loaded, struct err_info *info)
 {
 	const char **names = NULL;
 	size_t count = 0;
 	struct arena *arena = arena_new(0);
 	if (!arena)
 		return ERR_NO_MEMORY;
-	enum err err = snapshots_list(store, arena, &names, &count, info);
+	enum err err = snapshots_list(store, shard, arena, &names, &count, info);
 	*ret_loaded = (struct loaded){0};
 	for (size_t i = 0; i < count && !err && !ret_loaded->rules; i++) {
 		struct err_info why = {0};
 		struct hash hash;
-		if (snapshot_read(store, names[i], registry, ret_loaded, &hash, &why) == ERR_OK)
+		struct rules *rules = rules_new_shard(registry, shard, random_seed());
+		if (snapshot_read(store, names[i], rules, ret_loaded, &hash, &why) == ERR_OK)
 			break;
 		log_failure("snapshot_not_used", &why, "snapshot", names[i], NULL);
 		if (discards)
@@ -120,7 +131,7 @@ enum err snapshot_load(
 	}
 	arena_free(&arena);
 	if (!err && !ret_loaded->rules)
-		ret_loaded->rules = rules_new(registry, random_seed());
+		ret_loaded->rules = rules_new_shard(registry, shard, random_seed());
 	return err ? err : ret_loaded->rules ? ERR_OK : ERR_NO_MEMORY;
 }
 
@@ -169,29 +180,29 @@ static enum err writer_put(void *context, const uint8_t *record, size_t size)
 	return ERR_OK;
 }
 
-static enum err snapshots_prune(struct store *store, struct err_info *info)
+static enum err snapshots_prune(struct store *store, uint32_t shard, struct err_info *info)
 {
 	const char **names = NULL;
 	size_t count = 0;
 	struct arena *arena = arena_new(0);
 	if (!arena)
 		return ERR_NO_MEMORY;
-	enum err err = snapshots_list(store, arena, &names, &count, info);
+	enum err err = snapshots_list(store, shard, arena, &names, &count, info);
 	for (size_t i = SNAPSHOTS_KEPT; i < count && !err; i++)
 		err = store_log_delete(store, names[i], info);
 	arena_free(&arena);
 	return err;
 }
 
-static void name_of(uint64_t position, char ret_name[STORE_STREAM_SIZE])
+static void name_of(uint32_t shard, uint64_t position, char ret_name[STORE_STREAM_SIZE])
 {
-	snprintf(ret_name, STORE_STREAM_SIZE, SNAPSHOT_PREFIX "%020llu", (unsigned long long)position);
+	snprintf(ret_name, STORE_STREAM_SIZE, "snapshot.%u.%020llu", shard, (unsigned long long)position);
 }
 
 enum err snapshot_write(struct store *store, const char *node, const struct loaded *loaded, struct err_info *info)
 {
 	struct snapshot_writer writer = {.store = store, .capacity = LIMIT_ENGINE_BATCH_BYTES, .info = info};
-	name_of(rules_position(loaded->rules), writer.batch.stream);
+	name_of(rules_shard(loaded->rules), rules_position(loaded->rules), writer.batch.stream);
 	snprintf(writer.batch.node, sizeof writer.batch.node, "%s", node);
 	writer.batch.term = 1;
 	writer.batch.written_at_us = clock_wall_us();
@@ -205,18 +216,20 @@ enum err snapshot_write(struct store *store, const char *node, const struct load
 	if (!err)
 		err = writer_flush(&writer);
 	free(writer.bytes);
-	return err ? err : snapshots_prune(store, info);
+	return err ? err : snapshots_prune(store, rules_shard(loaded->rules), info);
 }
 
 /* Whether what was written leads to the state whose hash it bears; else it is deleted. */
-static enum err snapshot_prove(struct store *store, struct id registry, uint64_t position, struct err_info *info)
+static enum err snapshot_prove(const struct engine *engine, uint64_t position, struct err_info *info)
 {
+	struct store *store = engine->store;
 	char stream[STORE_STREAM_SIZE];
 	struct loaded again = {0};
 	struct hash said, found;
 	struct err_info ignored;
-	name_of(position, stream);
-	enum err err = snapshot_read(store, stream, registry, &again, &said, info);
+	name_of(engine->shard, position, stream);
+	enum err err = snapshot_read(
+		store, stream, rules_new_shard(engine->registry, engine->shard, random_seed()), &again, &said, info);
 	if (!err)
 		err = rules_state_hash(again.rules, &found, info);
 	if (!err && !hash_equal(found, said))
@@ -233,7 +246,7 @@ static enum err snapshot_prove(struct store *store, struct id registry, uint64_t
 static enum err snapshot_make(struct engine *engine, struct err_info *info)
 {
 	struct loaded loaded = {0};
-	enum err err = snapshot_load(engine->store, engine->registry, false, &loaded, info);
+	enum err err = snapshot_load(engine->store, engine->registry, engine->shard, false, &loaded, info);
 	while (!err && !atomic_load(&engine->stopping) &&
 		(int64_t)rules_position(loaded.rules) < atomic_load(&engine->position))
 		err = journal_replay(engine->store, &loaded, REPLAY_BATCHES, info);
@@ -242,11 +255,12 @@ static enum err snapshot_make(struct engine *engine, struct err_info *info)
 		err = snapshot_write(engine->store, engine->node, &loaded, info);
 		rules_free(&loaded.rules);
 		if (!err)
-			err = snapshot_prove(engine->store, engine->registry, position, info);
+			err = snapshot_prove(engine, position, info);
 		if (!err) {
 			engine->snapshot_position = (int64_t)position;
 			metric_add(METRIC_ENGINE_SNAPSHOTS, 1);
-			metric_set(METRIC_ENGINE_SNAPSHOT_POSITION, engine->snapshot_position);
+			if (!engine->shard)
+				metric_set(METRIC_ENGINE_SNAPSHOT_POSITION, engine->snapshot_position);
 		}
 	}
 	rules_free(&loaded.rules);

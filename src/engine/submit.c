@@ -64,7 +64,7 @@ struct pending *pending_new(
 		pending->rows[i].command_id = command->id;
 	}
 	pending->reply = reply;
-	pending->result = (struct engine_result){.kind = command->kind, .shard = ENGINE_SHARD, .command = command->id};
+	pending->result = (struct engine_result){.kind = command->kind, .command = command->id};
 	pending->code = ERR_OK;
 	pending->refusal = NULL;
 	return pending;
@@ -118,6 +118,7 @@ enum err engine_submit(struct engine *engine, const struct command *command, con
 	struct pending *pending = pending_new(command, rows, row_count, reply);
 	if (!pending)
 		return ERR_NO_MEMORY;
+	pending->result.shard = engine->shard;
 	enum err err = mailbox_put(engine->mailbox, pending);
 	if (err)
 		free(pending);

@@ -159,6 +159,8 @@ static void kill_9_loses_nothing_acknowledged_and_doubles_nothing(void **state)
 
 /* ---- snapshots ---- */
 
+#define SNAPSHOT_PREFIX "snapshot.0." /* home's */
+
 static struct hash hash_of(const struct loaded *loaded)
 {
 	struct hash hash;
@@ -247,7 +249,7 @@ static void p8_snapshot_and_replay_make_the_same_state(void **state)
 	struct command more = transfer_command(&world, 0, 1, 1, 3);
 	assert_int_equal(place_command(&place, &world, &more, NULL), ERR_OK);
 	struct hash wanted = replayed_from_the_beginning(&place);
-	assert_int_equal(snapshot_load(place.store, place.registry, true, &loaded, &info), ERR_OK);
+	assert_int_equal(snapshot_load(place.store, place.registry, 0, true, &loaded, &info), ERR_OK);
 	assert_int_equal(loaded.snapshot_position, newest);
 	assert_int_equal(journal_replay(place.store, &loaded, 0, &info), ERR_OK);
 	struct hash found = hash_of(&loaded);
@@ -266,7 +268,7 @@ static void p8_snapshot_and_replay_make_the_same_state(void **state)
 			&place, newest + 1 + (uint64_t)spoiled, copy.bytes, copy.size - (spoiled == 0 ? end : 0));
 		if (spoiled == 1)
 			copy.bytes[copy.size - 1] ^= 1;
-		assert_int_equal(snapshot_load(place.store, place.registry, true, &loaded, &info), ERR_OK);
+		assert_int_equal(snapshot_load(place.store, place.registry, 0, true, &loaded, &info), ERR_OK);
 		assert_int_equal(loaded.snapshot_position, newest); /* what the records say, not the name */
 		assert_int_equal(journal_replay(place.store, &loaded, 0, &info), ERR_OK);
 		found = hash_of(&loaded);
@@ -278,7 +280,7 @@ static void p8_snapshot_and_replay_make_the_same_state(void **state)
 	}
 	free(copy.bytes);
 	/* another registry's snapshot is not ours */
-	assert_int_equal(snapshot_load(place.store, (struct id){{99}}, true, &loaded, &info), ERR_OK);
+	assert_int_equal(snapshot_load(place.store, (struct id){{99}}, 0, true, &loaded, &info), ERR_OK);
 	assert_int_equal(loaded.snapshot_position, 0);
 	rules_free(&loaded.rules);
 	place_stop(&place);

@@ -164,7 +164,8 @@ static void money_that_may_not_go(void **state)
 	pair_must(&pair, SHARD, &command);
 	carry(&pair);
 	assert_int_equal(money_at(&pair, 0, home_of(&pair)->orgs[1], KG_HELD), 100000 * UNIT);
-	/* who has sent something stays */
+	/* who has sent something stays, also in a snapshot */
+	pair_round_trip(&pair);
 	command = world_command(home_of(&pair), COMMAND_ACCOUNT_CLOSE, -1);
 	command.account_close = (struct command_account_close){
 		.org = home_of(&pair)->orgs[1], .reason_hash = world_hash(home_of(&pair))};
@@ -203,6 +204,20 @@ static void kilograms_are_traded_there_and_retired_here(void **state)
 	assert_int_equal(kg_at(&pair, SHARD, 0, KG_LISTED), 4000);
 	assert_int_equal(money_at(&pair, SHARD, home_of(&pair)->orgs[0], KG_HELD), 800 * UNIT);
 	assert_int_equal(money_at(&pair, SHARD, pair.house, KG_HELD), 4 * UNIT);
+
+	/* whose verifiers attested a batch is known there, too */
+	for (int verifier = 4; verifier >= 3; verifier--) {
+		command = world_command(market_of(&pair), COMMAND_INSTRUMENT_LIST, -1);
+		command.instrument_list.market = 1;
+		assert_true(code32_set(&command.instrument_list.code, verifier == 3 ? "ATTESTED" : "OTHERS"));
+		command.lists =
+			(struct record_lists){.verifiers = &home_of(&pair)->orgs[verifier], .verifier_count = 1};
+		pair_must(&pair, SHARD, &command);
+		command = pair_order(&pair, 1, ORDER_BUY, 100 * UNIT, 1000);
+		command.order_place.instrument = market_of(&pair)->result.number;
+		pair_must(&pair, SHARD, &command);
+		assert_int_equal(kg_at(&pair, SHARD, 1, KG_HELD), verifier == 3 ? 9000 : 8000);
+	}
 
 	command = kg_out(&pair, SHARD, 0, pair.removal, 3001); /* what is listed is not held */
 	pair_refused(&pair, SHARD, &command, ERR_INSUFFICIENT_KG);
@@ -246,7 +261,8 @@ static void kilograms_that_may_not_go(void **state)
 	pair_refused(&pair, 0, &command, ERR_INSUFFICIENT_KG);
 	command.lists = (struct record_lists){.ranges = twice, .range_count = 2};
 	pair_refused(&pair, 0, &command, ERR_INSUFFICIENT_KG);
-	command.lists.range_count = EVENTS_RANGES_MAX + 1;
+	static const struct serial_range many[EVENTS_RANGES_MAX + 1];
+	command.lists = (struct record_lists){.ranges = many, .range_count = EVENTS_RANGES_MAX + 1};
 	pair_refused(&pair, 0, &command, ERR_COMMAND_TOO_LARGE);
 	command = world_command(home_of(&pair), COMMAND_BATCH_HOLD, -1);
 	command.batch_hold =
@@ -463,6 +479,7 @@ static void what_was_not_sent_shows(void **state)
 	assert_int_equal(rules_check(market_of(&pair)->rules, &info), ERR_OK);
 	assert_int_equal(
 		rules_shards_check(home_of(&pair)->rules, market_of(&pair)->rules, &is, &info), ERR_JOURNAL_INVALID);
+	assert_non_null(strstr(info.detail, "what was not sent"));
 	/* the same serials a second time, to another: this shard sees it */
 	made.shard_sent.org = home_of(&pair)->orgs[0];
 	made.shard_sent.transfer = world_id(home_of(&pair));
@@ -478,6 +495,32 @@ static void what_was_not_sent_shows(void **state)
 	}
 }
 
+static void money_that_was_not_sent_shows(void **state)
+{
+	(void)state;
+	static struct pair pair;
+	struct rules_under_way is;
+	struct err_info info;
+	pair_start(&pair, 40);
+	pair_open(&pair);
+	struct event made = {.header = {.type = EVENT_SHARD_SENT, .number = 50},
+		.shard_sent = {.transfer = world_id(home_of(&pair)),
+			.org = home_of(&pair)->orgs[0],
+			.to_shard = SHARD,
+			.currency = pair.currency,
+			.amount_micros = 1}};
+	struct command command;
+	assert_true(rules_carried(0, &made, SHARD, &command));
+	assert_int_equal(world_execute(market_of(&pair), &command), ERR_OK);
+	assert_int_equal(rules_check(market_of(&pair)->rules, &info), ERR_OK);
+	assert_int_equal(
+		rules_shards_check(home_of(&pair)->rules, market_of(&pair)->rules, &is, &info), ERR_JOURNAL_INVALID);
+	for (int i = 0; i < SHARDS; i++) {
+		world_stop(&pair.worlds[i]);
+		free(pair.journal[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(a_shard_is_opened_once),
@@ -485,6 +528,7 @@ int main(void)
 		cmocka_unit_test(kilograms_are_traded_there_and_retired_here),
 		cmocka_unit_test(kilograms_that_may_not_go), cmocka_unit_test(what_is_held_at_home_is_held_there),
 		cmocka_unit_test(an_account_that_is_held_at_home_is_held_there),
-		cmocka_unit_test(the_registrys_work_is_done_at_home), cmocka_unit_test(what_was_not_sent_shows)};
+		cmocka_unit_test(the_registrys_work_is_done_at_home), cmocka_unit_test(what_was_not_sent_shows),
+		cmocka_unit_test(money_that_was_not_sent_shows)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
