@@ -17,6 +17,9 @@
 #define MAJORITY_MS  10000 /* then a write says that it cannot tell, and is read back */
 #define HEARTBEAT_MS 1000  /* a new primary is found that fast */
 #define CLIENTS_MAX  100
+#define DROPPED_MOST 1000 /* collections of a database that is dropped; the rest goes with it */
+
+#define NO_SUCH_COLLECTION 26
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 
@@ -315,12 +318,42 @@ static enum err check_back(const struct store_options *options, const char *plac
 	return err;
 }
 
+/* The collections go one by one, each in a command that is short, also on a server that takes its time; what is left of a database is
+ * then dropped. Doing it twice does no harm. */
+static enum err drop_database(struct mongo_use *use, struct err_info *info)
+{
+	bson_t *list = BCON_NEW("listCollections", BCON_INT32(1), "nameOnly", BCON_BOOL(true), "cursor", "{",
+		"batchSize", BCON_INT32(DROPPED_MOST), "}");
+	bson_t reply;
+	bson_error_t error;
+	bson_iter_t top, names, item, name;
+	enum err err = mongo_command(use, list, true, &reply, &error, info);
+	bson_destroy(list);
+	bool any = !err && bson_iter_init(&top, &reply) &&
+		   bson_iter_find_descendant(&top, "cursor.firstBatch", &names) && bson_iter_recurse(&names, &item);
+	while (any && !err && bson_iter_next(&item)) {
+		if (!bson_iter_recurse(&item, &name) || !bson_iter_find(&name, "name") || !BSON_ITER_HOLDS_UTF8(&name))
+			continue;
+		bson_t *drop = BCON_NEW("drop", BCON_UTF8(bson_iter_utf8(&name, NULL)));
+		err = mongo_command(use, drop, true, NULL, &error, info);
+		bson_destroy(drop);
+		if (err && error.code == NO_SUCH_COLLECTION)
+			err = ERR_OK; /* dropped by an attempt whose answer was lost */
+	}
+	bson_destroy(&reply);
+	if (err)
+		return err;
+	bson_t *command = BCON_NEW("dropDatabase", BCON_INT32(1), "writeConcern", "{", "w", BCON_UTF8("majority"), "}");
+	err = mongo_command(use, command, true, NULL, &error, info);
+	bson_destroy(command);
+	return err;
+}
+
 static enum err drop_back(const struct store_options *options, const char *place, struct err_info *info)
 {
 	(void)place;
 	struct mongo *back = NULL;
 	struct mongo_use use;
-	bson_error_t error;
 	enum err err = connect_back(options, &back, info);
 	if (err)
 		return err;
@@ -330,10 +363,7 @@ static enum err drop_back(const struct store_options *options, const char *place
 	if (!err)
 		err = mongo_use_start(back, &use, info);
 	if (!err) {
-		bson_t *command =
-			BCON_NEW("dropDatabase", BCON_INT32(1), "writeConcern", "{", "w", BCON_UTF8("majority"), "}");
-		err = mongo_command(&use, command, true, NULL, &error, info);
-		bson_destroy(command);
+		err = drop_database(&use, info);
 		mongo_use_end(&use);
 	}
 	close_back(back);
