@@ -24,7 +24,7 @@ import threading
 import time
 import traceback
 
-from harness import CARBOND, CARBONCTL, Broker, Daemon, scratch, wait_until
+from harness import CARBOND, CARBONCTL, PATIENCE, Broker, Daemon, scratch, wait_until
 from story import Story, uuid7
 
 SECOND, HOUR = 1_000_000, 3_600_000_000
@@ -418,7 +418,7 @@ class Load:
         for idle in self.idle:
             idle.clear()
         for idle in self.idle:
-            assert idle.wait(60), "the load does not come to rest"
+            assert idle.wait(60 * PATIENCE), "the load does not come to rest"
         self.check()
 
     def check(self):

@@ -6,6 +6,8 @@ import json
 import threading
 import traceback
 
+from harness import wait_until
+
 SILENCE_SECONDS = 3  # longer, and the daemon is given up
 
 
@@ -72,9 +74,22 @@ class Watcher:
         """[(position, data)] of those names, as they came."""
         return [(position, data) for position, name, data in list(self.frames) if name in names]
 
+    def __str__(self):
+        counts = {name: sum(told == name for _, told, _ in self.frames) for name in sorted({name for _, name, _ in self.frames})}
+        return f"{self.path} at {self.node.name}, last {self.last}, resumed {self.resumed} times, refused {self.refused}, has {counts} {self.failure or ''}"
+
     def end(self):
         self.ended = True
         with contextlib.suppress(OSError, AttributeError):
             self.connection.sock.shutdown(2)
         self.thread.join(2 * SILENCE_SECONDS)
         assert not self.failure, self.failure
+
+
+def wait_told(watchers, condition, what):
+    """As wait_until, and says what was told instead."""
+    try:
+        wait_until(lambda: any(watcher.failure for watcher in watchers) or condition(), what)
+        assert not any(watcher.failure for watcher in watchers), "a watcher has failed"
+    except AssertionError as error:
+        raise AssertionError("\n".join([str(error), *map(str, watchers)])) from None
