@@ -276,6 +276,11 @@ static void own_orders_are_not_bought_and_those_with_a_minimum_are_passed_over(v
 	command = purchase(BUYER, 1000, 9 * PRICE);
 	command.purchase.limit_micros = PRICE;
 	assert_int_equal(refusal(command), ERR_NOT_FILLABLE);
+	command = purchase(SELLER, 3000, 9 * PRICE); /* whose are the book and the listing, but for one order */
+	buys(&command, SELLER);
+	for (uint32_t i = 0; i < whole()->parts; i++)
+		assert_true(part((int)i)->source == ROUTE_POOL ||
+			    (part((int)i)->source == ROUTE_BOOK && part((int)i)->price_micros == PRICE));
 }
 
 static void who_may_not_trade_does_not_buy(void **state)
