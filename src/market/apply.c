@@ -389,6 +389,8 @@ static void link_add(struct market *market, uint32_t class_item, uint32_t instru
 		return;
 	market->links[market->link_used] = (struct link){.class_item = class_item,
 		.instrument_item = instrument_item,
+		.asks = class->asks,
+		.bids = instrument->bids,
 		.next_of_class = class->first_link,
 		.next_of_instrument = instrument->first_link};
 	class->first_link = instrument->first_link = market->link_used++;

@@ -348,6 +348,8 @@ static uint32_t level_open(struct book *book, uint32_t number, int64_t key, uint
 	}
 	book->levels[opened] = (struct book_level){.key = key, .ladder = number, .previous = before, .next = behind};
 	*(before ? &book->levels[before].next : &ladder->best) = opened;
+	if (!before)
+		ladder->best_key = key;
 	if (behind)
 		book->levels[behind].previous = opened;
 	node_insert(leaf, rank, key, opened);
@@ -361,6 +363,8 @@ static void level_close(struct book *book, uint32_t closed)
 	struct book_level *level = &book->levels[closed];
 	struct book_ladder *ladder = &book->ladders[level->ladder];
 	*(level->previous ? &book->levels[level->previous].next : &ladder->best) = level->next;
+	if (!level->previous)
+		ladder->best_key = level->next ? book->levels[level->next].key : INT64_MAX;
 	if (level->next)
 		book->levels[level->next].previous = level->previous;
 	tree_remove(book, ladder, level->key);
@@ -431,7 +435,8 @@ uint32_t book_ladder_add(struct book *book, enum book_side side)
 {
 	assert(book->ladder_room > 0);
 	book->ladder_room--;
-	book->ladders[book->ladder_count] = (struct book_ladder){.root = node_new(book, 0), .side = side};
+	book->ladders[book->ladder_count] =
+		(struct book_ladder){.best_key = INT64_MAX, .root = node_new(book, 0), .side = side};
 	return book->ladder_count++;
 }
 

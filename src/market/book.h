@@ -43,8 +43,9 @@ struct book_level {
 };
 
 struct book_ladder {
-	uint32_t best; /* its first level; 0: none */
-	uint32_t root; /* of its tree */
+	int64_t best_key; /* of its first level, as book_level has it; INT64_MAX: none */
+	uint32_t best;    /* that level; 0: none */
+	uint32_t root;    /* of its tree */
 	enum book_side side;
 };
 
@@ -136,6 +137,12 @@ static inline uint32_t book_best(const struct book *book, uint32_t ladder)
 {
 	uint32_t level = book->ladders[ladder].best;
 	return level ? book->levels[level].head : 0;
+}
+
+/* The best price of a ladder, negative on the bid side; INT64_MAX: it is empty. */
+static inline int64_t book_best_key(const struct book *book, uint32_t ladder)
+{
+	return book->ladders[ladder].best_key;
 }
 
 /* The slot of the order that comes after this one in its ladder, or 0. */

@@ -117,20 +117,24 @@ uint32_t link_next(const struct market *market, const struct event_state_order *
 
 uint32_t link_best(const struct market *market, const struct event_state_order *is, uint32_t link)
 {
-	return book_best(market->book, is->side == ORDER_BUY
-					       ? market->classes[market->links[link].class_item].asks
-					       : market->instruments[market->links[link].instrument_item].bids);
+	return book_best(market->book, is->side == ORDER_BUY ? market->links[link].asks : market->links[link].bids);
 }
 
 /* The order that this one trades with next, or 0. */
 static uint32_t crossing_next(const struct crossing *crossing)
 {
 	const struct market *market = crossing->market;
+	const bool buys = crossing->is->side == ORDER_BUY;
+	int64_t limit = buys ? crossing->is->price_micros : -crossing->is->price_micros; /* as a ladder's key */
 	uint32_t best = 0;
 	for (uint32_t link = link_first(market, crossing->is); link; link = link_next(market, crossing->is, link)) {
+		if (book_best_key(market->book, buys ? market->links[link].asks : market->links[link].bids) > limit)
+			continue; /* mostly: it does not cross, or is worse than what was found */
 		uint32_t slot = ladder_next(crossing, link_best(market, crossing->is, link));
-		if (slot && (!best || order_is_before(market, (enum order_side)crossing->is->side, slot, best)))
+		if (slot && (!best || order_is_before(market, (enum order_side)crossing->is->side, slot, best))) {
 			best = slot;
+			limit = buys ? book_at(market->book, best)->price : -book_at(market->book, best)->price;
+		}
 	}
 	return best;
 }

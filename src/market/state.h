@@ -72,6 +72,7 @@ struct instrument {
 /* An instrument takes a class. */
 struct link {
 	uint32_t class_item, instrument_item;
+	uint32_t asks, bids; /* their ladders, at hand since an order that comes looks at all of them */
 	uint32_t next_of_class, next_of_instrument; /* 0: none */
 };
 
