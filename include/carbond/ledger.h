@@ -20,11 +20,10 @@ struct undo *undo_new(void);
 void undo_free(struct undo **undo);
 /* Room for `steps` further steps of any size, so that recording cannot fail. ERR_NO_MEMORY. */
 enum err undo_reserve(struct undo *undo, size_t steps) MUST_CHECK;
-/* Where the log stands; undo_back reverts all that came after. */
-size_t undo_mark(const struct undo *undo);
 /* Records how to revert a change: revert(owner, payload). The payload is copied. undo NULL (replay): nothing. */
 void undo_push(struct undo *undo, void (*revert)(void *owner, const void *payload), void *owner, const void *payload,
 	size_t size);
+/* Reverts steps, the newest first, until `mark` bytes of the log are left; 0: all. */
 void undo_back(struct undo *undo, size_t mark);
 /* Another number after each undo_clear and undo_back, never 0: what was recorded whole under it need not be recorded again. */
 uint64_t undo_era(const struct undo *undo);

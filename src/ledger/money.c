@@ -2,6 +2,7 @@
  * (the table in docs/LEDGER.md). The state's thread. */
 #include "money.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -273,8 +274,9 @@ enum err ledger_decide(struct ledger *ledger, struct decision *call, struct err_
 	case COMMAND_ACCOUNT_LIMIT: err = decide_account_limit(ledger, call, info); break;
 	case COMMAND_ACCOUNT_CLOSE: err = decide_account_close(ledger, call, info); break;
 	case COMMAND_RATE_OFFER: err = decide_rate_offer(ledger, call, info); break;
-	case COMMAND_MONEY_CONVERT: err = decide_money_convert(ledger, call, info); break;
-	default: return err_set(info, ERR_INVALID_FIELD, "", "a command is not the ledger's");
+	default: /* there are no others */
+		assert(call->command->kind == COMMAND_MONEY_CONVERT);
+		err = decide_money_convert(ledger, call, info);
 	}
 	return err == ERR_OVERFLOW ? err_set(info, ERR_MONEY_OVERFLOW, "/amount", "that is more than can be counted")
 				   : err;

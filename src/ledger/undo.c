@@ -48,11 +48,6 @@ enum err undo_reserve(struct undo *undo, size_t steps)
 	return ERR_OK;
 }
 
-size_t undo_mark(const struct undo *undo)
-{
-	return undo->size;
-}
-
 /* A step lies as payload (padded to 16) ‖ struct step. */
 void undo_push(struct undo *undo, void (*revert)(void *owner, const void *payload), void *owner, const void *payload,
 	size_t size)

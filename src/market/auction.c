@@ -546,12 +546,11 @@ static enum err bid_win(
 	size_t count = 0;
 	enum err err =
 		ledger_pick(at->ledger, is->batch, auction_place(is->auction), won->sold_kg, ranges, *room, &count);
-	if (err == ERR_COMMAND_TOO_LARGE && *room < EVENTS_RANGES_MAX) {
+	if (err) { /* it holds what it sells, in no more ranges than one command may touch */
+		assert(err == ERR_COMMAND_TOO_LARGE && *room < EVENTS_RANGES_MAX);
 		*room = 0;
 		return ERR_OK;
 	}
-	if (err)
-		return err_set(at->info, err, "", "an auction has sold more than it holds");
 	*room -= count;
 	int64_t price = is->clearing_micros ? is->clearing_micros : won->price_micros;
 	int64_t amount = market_amount(price, won->sold_kg), fee = market_fee(amount, is->taker_ppm);

@@ -41,10 +41,13 @@ static bool is_closed(
 	       (released_kg && ledger_account_closed(ledger, is->payer));
 }
 
-/* A prepayment is settled while its contract is under way, and nothing into a closed account. */
+/* A prepayment is settled while its contract is under way and can count it, and nothing into a closed account. */
 static bool is_void(const struct contracts *contracts, const struct ledger *ledger, const struct event_state_escrow *is)
 {
-	return (!id_is_none(is->contract) && !offtake_find(contracts, is->contract)) ||
+	const struct offtake *offtake = offtake_find(contracts, is->contract);
+	int64_t credit = 0;
+	return (!id_is_none(is->contract) && !offtake) ||
+	       (offtake && !add_checked(offtake->is.credit_micros, is->amount_micros, &credit)) ||
 	       is_closed(ledger, is, is->amount_micros, is->kg);
 }
 
@@ -562,10 +565,13 @@ static enum err apply_ended(struct contracts *contracts, struct ledger *ledger, 
 	const struct event_escrow_ended *said = &event->escrow_ended;
 	struct escrow *escrow = escrow_find(contracts, said->escrow);
 	const struct event_state_escrow *is = escrow ? &escrow->is : NULL;
+	struct offtake *offtake = is ? offtake_find(contracts, is->contract) : NULL;
+	int64_t credit_micros = 0;
 	if (!is || said->paid_micros < 0 || said->refunded_micros < 0 || said->released_kg < 0 ||
 		said->returned_kg < 0 || is->funded_micros - said->paid_micros != said->refunded_micros ||
 		is->delivered_kg - said->released_kg != said->returned_kg || !id_equal(is->payer, said->payer) ||
-		!id_equal(is->payee, said->payee))
+		!id_equal(is->payee, said->payee) ||
+		(offtake && !add_checked(offtake->is.credit_micros, said->paid_micros, &credit_micros)))
 		return invalid(info, "an escrow ends with what is not in it");
 	enum err err = pay(ledger, undo, is->currency, said->paid_micros, in_escrow(is->payer), held(is->payee), info);
 	if (!err)
@@ -575,11 +581,9 @@ static enum err apply_ended(struct contracts *contracts, struct ledger *ledger, 
 		err = ranges_end(ledger, undo, event, info);
 	if (err)
 		return err;
-	struct offtake *offtake = offtake_find(contracts, is->contract);
 	if (offtake && said->paid_micros) {
 		struct event_state_offtake became = offtake->is;
-		if (!add_checked(became.credit_micros, said->paid_micros, &became.credit_micros))
-			return invalid(info, "a credit is more than can be counted");
+		became.credit_micros = credit_micros;
 		offtake_become(contracts, undo, offtake, &became, 0, NULL);
 	}
 	escrow_drop(contracts, undo, escrow);

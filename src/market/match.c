@@ -319,8 +319,7 @@ enum err order_reduce(struct market *market, struct ledger *ledger, struct decis
 	size_t count = 0;
 	if (is->side == ORDER_SELL) {
 		enum err err = serials_pick(ledger, order, *room, &picked_kg, ranges, &count);
-		if (err)
-			return err_set(info, err, "", "an order has listed more than it holds");
+		assert(err == ERR_OK); /* what is left of an order is listed */
 		if (picked_kg < kg && reason == ORDER_AMENDED)
 			return REFUSE(info, ERR_COMMAND_TOO_LARGE, "/kg",
 				"so many kilograms lie in more than %d ranges: lower it in steps", EVENTS_RANGES_MAX);
@@ -368,8 +367,7 @@ enum err order_trade(struct market *market, struct ledger *ledger, struct decisi
 		picked_kg = kg;
 		err = serials_pick(ledger, gives, *room, &picked_kg, ranges, &count);
 	}
-	if (err)
-		return err_set(info, err, "", "an order has listed more than it holds");
+	assert(err == ERR_OK); /* what is left of an order is listed */
 	*room -= count;
 	int64_t amount = market_amount(deal->price_micros, kg);
 	int64_t buyer_fee = market_fee(amount, buys || deal->at_auction ? buy->taker_ppm : buy->maker_ppm);

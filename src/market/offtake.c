@@ -112,9 +112,8 @@ static int64_t affordable_kg(
 		lowest = limit.lowest_micros > limit.own_lowest_micros ? limit.lowest_micros : limit.own_lowest_micros;
 	if (lowest > 0)
 		money = money > lowest ? money - lowest : 0;
-	if (!add_checked(money, is->credit_micros, &money) || !muldiv_floor(money, 1000, price_micros, &kg))
-		return most;
-	return kg < most ? kg : most;
+	bool counts = add_checked(money, is->credit_micros, &money) && muldiv_floor(money, 1000, price_micros, &kg);
+	return counts && kg < most ? kg : most;
 }
 
 /* Delivers up to `kg` of what the seller holds of the batch to the contract's first open row, as far as the buyer can pay and

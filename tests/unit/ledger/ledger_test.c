@@ -291,6 +291,46 @@ static void p1_is_checked_from_the_ground(void **state)
 	ledger_free(&ledger);
 }
 
+/* What cannot be counted, and what a snapshot may not say. */
+static void what_cannot_be_is_refused(void **state)
+{
+	(void)state;
+	struct ledger *ledger = ledger_new(1);
+	struct undo *undo = undo_new();
+	struct err_info info = {0};
+	struct code8 currency;
+	assert_true(code8_set(&currency, "EUR"));
+	uint64_t euro = ledger_money_asset(currency);
+	assert_int_equal(ledger_reserve(ledger), ERR_OK);
+	assert_int_equal(undo_reserve(undo, 8), ERR_OK);
+	assert_int_equal(ledger_issue(ledger, undo, 1, place(0, KG_HELD).org, KG_HELD, INT64_MAX), ERR_OK);
+	assert_int_equal(ledger_issue(ledger, undo, 1, place(0, KG_HELD).org, KG_HELD, 1), ERR_OVERFLOW);
+	assert_int_equal(ledger_issue(ledger, undo, 2, place(0, KG_HELD).org, KG_HELD, 1), ERR_OVERFLOW);
+	assert_int_equal(ledger_state_kg(ledger, 1, KG_HELD), INT64_MAX);
+	assert_int_equal(ledger_state_kg(ledger, 1, KG_RETIRED), 0);
+	assert_int_equal(ledger_state_kg(ledger, 9, KG_HELD), 0);
+	assert_int_equal(ledger_issued_kg(ledger, 1), INT64_MAX);
+	assert_int_equal(ledger_issued_kg(ledger, 9), 0);
+	undo_back(undo, 0);
+	check(ledger);
+	const struct serial_range parts[] = {
+		{1, 100, 100}, {1, 50, 60}, {1, 150, 10}, {2, 0, 10}, {1, -1, 10}, {1, 0, 0}};
+	struct ledger_entry entry = {.place = place(0, KG_HELD), .asset = 1, .ranges = parts, .range_count = 1};
+	assert_int_equal(ledger_restore(ledger, &entry), ERR_OK);
+	for (int i = 1; i < 6; i++) { /* over another, from either side; of another batch; below zero; of nothing */
+		entry.ranges = &parts[i];
+		assert_int_equal(ledger_restore(ledger, &entry), ERR_JOURNAL_INVALID);
+	}
+	entry.place.org = (struct id){{0}}; /* the outside world has no serials */
+	assert_int_equal(ledger_restore(ledger, &entry), ERR_JOURNAL_INVALID);
+	entry = (struct ledger_entry){.place = place(1, KG_HELD), .asset = euro, .amount = 5};
+	assert_int_equal(ledger_restore(ledger, &entry), ERR_OK);
+	assert_int_equal(ledger_restore(ledger, &entry), ERR_JOURNAL_INVALID); /* there twice */
+	assert_int_equal(ledger_check(ledger, &info), ERR_JOURNAL_INVALID);    /* and from nowhere: P3 */
+	undo_free(&undo);
+	ledger_free(&ledger);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(p1_p2_p3_hold_after_any_sequence),
@@ -298,6 +338,6 @@ int main(void)
 		cmocka_unit_test(a_split_partitions_and_neighbours_merge),
 		cmocka_unit_test(serials_that_are_not_held_do_not_move),
 		cmocka_unit_test(money_sums_to_zero_and_only_the_outside_goes_below_it),
-		cmocka_unit_test(a_picture_makes_the_same_ledger)};
+		cmocka_unit_test(a_picture_makes_the_same_ledger), cmocka_unit_test(what_cannot_be_is_refused)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

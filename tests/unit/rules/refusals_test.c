@@ -243,6 +243,21 @@ static void places_of_orders(void **state)
 	must(&all);
 }
 
+static void limits_of_traders(void **state)
+{
+	(void)state;
+	struct command good = world_command(&at.world, COMMAND_TRADER_LIMIT, -1);
+	good.trader_limit = (struct command_trader_limit){
+		.org = at.world.orgs[BUYER], .market = 1, .orders_most = 1, .by_registry = 1};
+	REFUSED(good, trader_limit, is->org = nobody, INVALID_FIELD, "/org_id");
+	REFUSED(good, trader_limit, is->by_registry = 2, INVALID_FIELD, "/org_id");
+	REFUSED(good, trader_limit, is->market = 9, NOT_FOUND, "/market");
+	REFUSED(good, trader_limit, is->orders_most = -1, INVALID_FIELD, "/orders_most");
+	REFUSED(good, trader_limit, is->kg_most = -1, INVALID_FIELD, "/kg_most");
+	REFUSED(good, trader_limit, is->notional_micros_most = -1, INVALID_FIELD, "/notional_most");
+	must(&good);
+}
+
 /* What the engine gives itself is refused when it is not due. */
 static void work_that_is_not_due(void **state)
 {
@@ -280,6 +295,20 @@ static void work_that_is_not_due(void **state)
 		.expires_us = at.world.now_us + CLOCK_US_PER_DAY};
 	must(&open_escrow);
 	REFUSED(work, escrow_work, is->item = open_escrow.id, ESCROW_DONE, "");
+	struct command dispute = world_command(&at.world, COMMAND_ESCROW_DISPUTE, BUYER);
+	dispute.escrow_dispute =
+		(struct command_escrow_dispute){.escrow = open_escrow.id, .reason_hash = world_hash(&at.world)};
+	must(&dispute);
+	REFUSED(work, escrow_work, is->item = open_escrow.id, ESCROW_DONE, ""); /* nothing happens to it by itself */
+	work.kind = COMMAND_ORDER_WORK;
+	struct command stop = order(OTHER, ORDER_SELL, 0, 1000);
+	stop.order_place.type = ORDER_STOP;
+	stop.order_place.stop_micros = PRICE / 2;
+	must(&stop);
+	REFUSED(work, order_work, is->order = stop.id, ORDER_DONE, ""); /* its stop is not reached */
+	halt(true);
+	REFUSED(work, order_work, is->order = buy.id, ORDER_DONE, "");
+	halt(false);
 }
 
 /* ---- docs/AUCTIONS.md ---- */
@@ -823,8 +852,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 	const struct CMUnitTest tests[] = {TEST(markets), TEST(schedules), TEST(instruments), TEST(forms_of_orders),
-		TEST(places_of_orders), TEST(work_that_is_not_due), TEST(terms_of_auctions), TEST(takes_and_bids),
-		TEST(an_auction_whose_time_is_over), TEST(pools), TEST(escrows), TEST(escrows_of_closed_accounts),
-		TEST(offers_of_offtake), TEST(contracts_of_offtake)};
+		TEST(places_of_orders), TEST(limits_of_traders), TEST(work_that_is_not_due), TEST(terms_of_auctions),
+		TEST(takes_and_bids), TEST(an_auction_whose_time_is_over), TEST(pools), TEST(escrows),
+		TEST(escrows_of_closed_accounts), TEST(offers_of_offtake), TEST(contracts_of_offtake)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
