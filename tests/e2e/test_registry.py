@@ -1,5 +1,6 @@
 """What the registry does to credits over REST, through the real daemon: cancellations, disputes, credits of other registries, reversals and
 their notices, methodologies and projects; and that the journal of all of it verifies offline. The rules are the tables of docs/REGISTRY.md."""
+import datetime
 import json
 import subprocess
 
@@ -8,6 +9,8 @@ import pytest
 from harness import CARBONCTL, wait_until
 from story import uuid7
 from test_main_job import END, MIDDLE, issued_world, iso
+
+NOON = MIDDLE + datetime.timedelta(hours=10)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +150,7 @@ def test_periods_keep_to_admitted_methodologies_and_registered_projects(world):
         return wait_until(lambda: (lambda j: j if j["state"] in ("done", "failed") else None)(
             world.daemon.get(f"/v1/jobs/{job['id']}", key=world.keys["operator"])), "the job has ended")
 
-    period = world.period(iso(MIDDLE), iso(END))
+    period = world.period(iso(MIDDLE), iso(NOON))
     job = submit()
     assert job["state"] == "failed" and "not valid any more" in json.dumps(job), job
     world.post("/v1/admissions", {**admit, "valid_to": "2036-01-01T00:00:00Z"}, key="compliance")
@@ -163,8 +166,6 @@ def test_periods_keep_to_admitted_methodologies_and_registered_projects(world):
     assert submit()["state"] == "done"
 
 
-
-
 def verify_chain(world, document, trust="keys.json", code=0):
     path = world.folder / "chain.json"
     path.write_text(json.dumps(document))
@@ -172,6 +173,35 @@ def verify_chain(world, document, trust="keys.json", code=0):
                           *(["--trust", str(world.folder / trust)] if trust else [])], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
     assert run.returncode == code, (run.returncode, run.stdout, run.stderr)
     return run.stdout
+
+
+def test_what_is_issued_goes_at_once_to_who_contracted_for_it(world):
+    """docs/ESCROW.md, Delivery: the seller does nothing; the buyer's money is what limits it; the buffer is not called."""
+    world.post("/v1/money/deposits", {"org_id": world.orgs["globex"], "currency": "EUR", "amount": "12", "reference": "offtake"})
+    day = lambda days: iso(NOON + datetime.timedelta(days=days))
+    terms = {"seller_org_id": world.orgs["acme"], "buyer_org_id": world.orgs["globex"], "unit_id": world.unit, "currency": "EUR",
+             "expires_at": day(9), "deliveries": [{"due": day(20), "kg": 100, "price": "100"}, {"due": day(30), "kg": 100, "price": "100"}]}
+    contract = world.post("/v1/offtakes", terms, key="trader")["id"]
+    world.post(f"/v1/offtakes/{contract}/accept", key="buyer")
+    submission = world.submit(world.period(iso(NOON), iso(END)))[0]
+    issued = world.issue(submission["id"])
+    supplied = submission["kg"] - submission["buffer_kg"]
+    assert supplied > 200
+    rows = lambda: at(world, f"/v1/offtakes/{contract}", issued["position"], key="buyer")["deliveries"]
+    wait_until(lambda: rows()[0]["state"] == "delivered" and rows()[1]["delivered_kg"], "what was issued is delivered")
+    assert [row["delivered_kg"] for row in rows()] == [100, 20]  # 10 and 2 of the 12 that the buyer had
+    assert rows()[1]["tendered_kg"] == 80
+    got = holding(world, "globex", issued["position"], issued["number"])
+    kept = holding(world, "acme", issued["position"], issued["number"])
+    assert (got["held_kg"], kept["held_kg"], kept["buffer_kg"]) == (120, supplied - 120, submission["buffer_kg"])
+    money = at(world, f"/v1/money/balances?org_id={world.orgs['globex']}", issued["position"], key="buyer")["items"]
+    assert [float(row["amounts"]["held"]) for row in money if row["currency"] == "EUR"] == [0]
+    row = world.daemon.get(f"/v1/offtakes/{contract}", key=world.keys["buyer"])
+    serial = world.daemon.get(f"/v1/batches/{issued['number']}")["serial"]
+    world.ctl("checkpoint", "--socket", world.daemon.data / "admin.sock")
+    chain = at(world, f"/v1/serials/{serial}/trust-chain", row["position"] if "position" in row else issued["position"])
+    assert [event["event"] for event in chain["events"]].count("offtake_delivered") == 2
+    assert "FAIL" not in verify_chain(world, chain)
 
 
 def test_nobody_takes_anothers_certificate_over(world):
