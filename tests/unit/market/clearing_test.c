@@ -54,8 +54,8 @@ static void every_member_is_in_the_document(void **state)
 	/* what was not revealed has neither kilograms nor price nor nonce */
 	json_t *item;
 	size_t i, revealed = 0;
-	json_array_foreach(json_object_get(document, "bids"), i, item)
-		revealed += json_object_get(item, "nonce") != NULL;
+	json_array_foreach(json_object_get(document, "bids"), i, item) revealed +=
+		json_object_get(item, "nonce") != NULL;
 	assert_int_equal(revealed, 2);
 	free(text);
 	json_decref(document);

@@ -3,7 +3,8 @@
  * refused where it could not be done whole, and goes on by itself where it can. */
 #include "trading.h"
 
-static enum err quickly(struct command *command) /* without a fault at each event: for what is done thousands of times */
+static enum err quickly(
+	struct command *command) /* without a fault at each event: for what is done thousands of times */
 {
 	at.world.now_us += 1000;
 	command->id = world_id(&at.world);
@@ -311,8 +312,7 @@ static struct command pool_open(void)
 static struct command pool_add(int org, uint64_t batch, int64_t kg)
 {
 	struct command command = world_command(&at.world, COMMAND_POOL_ADD, org);
-	command.pool_add =
-		(struct command_pool_add){.pool = 1, .batch = batch, .kg = kg, .maximum_micros = 10 * PRICE};
+	command.pool_add = (struct command_pool_add){.pool = 1, .batch = batch, .kg = kg, .maximum_micros = 10 * PRICE};
 	return command;
 }
 
@@ -333,8 +333,7 @@ static void pools_of_more_ranges(void **state)
 	command = world_command(&at.world, COMMAND_POOL_REDEEM, OTHER);
 	command.pool_redeem = (struct command_pool_redeem){.pool = 1, .shares = 1};
 	struct ledger_place place = {.org = at.world.orgs[OTHER]};
-	command.pool_redeem.shares =
-		ledger_amount(rules_ledger(at.world.rules), market_pool_shares(1), place);
+	command.pool_redeem.shares = ledger_amount(rules_ledger(at.world.rules), market_pool_shares(1), place);
 	must_be_too_large(command, "/kg");
 	for (int i = 0; i < 2; i++)
 		scatter(OTHER, 740000 + 20000 * i, 200, 4);
@@ -403,8 +402,7 @@ static struct delivery rows[1];
 
 static struct id contract(int seller, int buyer, int64_t kg)
 {
-	rows[0] = (struct delivery){
-		.due_us = at.world.now_us + 2 * CLOCK_US_PER_DAY, .kg = kg, .price_micros = PRICE};
+	rows[0] = (struct delivery){.due_us = at.world.now_us + 2 * CLOCK_US_PER_DAY, .kg = kg, .price_micros = PRICE};
 	struct command command = world_command(&at.world, COMMAND_OFFTAKE_OFFER, seller);
 	command.offtake_offer = (struct command_offtake_offer){.seller = at.world.orgs[seller],
 		.buyer = at.world.orgs[buyer],
@@ -443,8 +441,8 @@ static void a_buyer_whose_account_is_closed(void **state)
 	(void)state;
 	struct id id = contract(SELLER, 4, 100);
 	struct command command = world_command(&at.world, COMMAND_ACCOUNT_CLOSE, -1);
-	command.account_close = (struct command_account_close){
-		.org = at.world.orgs[4], .reason_hash = world_hash(&at.world)};
+	command.account_close =
+		(struct command_account_close){.org = at.world.orgs[4], .reason_hash = world_hash(&at.world)};
 	must(&command);
 	command = world_command(&at.world, COMMAND_OFFTAKE_DELIVER, SELLER);
 	command.offtake_deliver = (struct command_offtake_deliver){.contract = id, .batch = at.batch, .kg = 100};
@@ -564,12 +562,15 @@ static void rates_and_conversions(void **state)
 			.quoted_us = at.world.now_us,
 			.expires_us = at.world.now_us + CLOCK_US_PER_DAY};
 		assert_true(code8_set(&offer.rate_offer.from, pairs[i][0]) &&
-			    code8_set(&offer.rate_offer.to, pairs[i][1]) && code32_set(&offer.rate_offer.source, "test"));
+			    code8_set(&offer.rate_offer.to, pairs[i][1]) &&
+			    code32_set(&offer.rate_offer.source, "test"));
 		must(&offer);
 	}
 	struct command convert = world_command(&at.world, COMMAND_MONEY_CONVERT, BUYER);
-	convert.money_convert = (struct command_money_convert){
-		.provider = at.world.orgs[SELLER], .from = offer.rate_offer.from, .to = offer.rate_offer.to, .amount_micros = MOST};
+	convert.money_convert = (struct command_money_convert){.provider = at.world.orgs[SELLER],
+		.from = offer.rate_offer.from,
+		.to = offer.rate_offer.to,
+		.amount_micros = MOST};
 	assert_int_equal(give(&convert), ERR_MONEY_OVERFLOW);
 	convert.org = (struct id){{0}};
 	assert_int_equal(give(&convert), ERR_FORBIDDEN);
@@ -586,12 +587,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {TEST(orders_of_more_ranges), TEST(a_fok_order_of_more_trades),
 		TEST(a_fok_order_of_more_ranges), TEST(a_part_trades_first),
 		TEST(an_order_that_ends_in_parts_is_seen_to_end),
-		TEST(what_the_kill_switch_leaves_over_trades_with_nobody), TEST(nor_in_an_auction), TEST(auctions_of_more_ranges),
-		TEST(bids_are_settled_in_parts), TEST(auctions_and_bids_that_are_too_many), TEST(pools_of_more_ranges),
-		TEST(pools_that_are_too_many), TEST(a_reserve_that_is_suspended), TEST(a_pool_that_is_nearly_empty),
-		TEST(deliveries_of_more_ranges), TEST(a_buyer_whose_account_is_closed),
-		TEST(an_issue_is_undone_with_its_call), TEST(a_credit_that_cannot_be_counted),
-		TEST(a_day_of_more_than_can_be_counted), TEST(a_currency_of_more_than_can_be_counted),
-		TEST(rates_and_conversions)};
+		TEST(what_the_kill_switch_leaves_over_trades_with_nobody), TEST(nor_in_an_auction),
+		TEST(auctions_of_more_ranges), TEST(bids_are_settled_in_parts),
+		TEST(auctions_and_bids_that_are_too_many), TEST(pools_of_more_ranges), TEST(pools_that_are_too_many),
+		TEST(a_reserve_that_is_suspended), TEST(a_pool_that_is_nearly_empty), TEST(deliveries_of_more_ranges),
+		TEST(a_buyer_whose_account_is_closed), TEST(an_issue_is_undone_with_its_call),
+		TEST(a_credit_that_cannot_be_counted), TEST(a_day_of_more_than_can_be_counted),
+		TEST(a_currency_of_more_than_can_be_counted), TEST(rates_and_conversions)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
