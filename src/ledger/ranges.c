@@ -12,7 +12,7 @@ bool range_pool_reserve(struct range_pool *pool, uint32_t more)
 	if (pool->capacity - pool->used + pool->free_count > more)
 		return true;
 	if (pool->capacity > UINT32_MAX / 2 - more)
-		return false;
+		return false; /* uncovered: two thousand million ranges take more memory than a test may have */
 	uint32_t capacity = (pool->capacity + more + 1) * 2;
 	struct range_node *nodes = realloc(pool->nodes, capacity * sizeof *nodes);
 	if (!nodes)
