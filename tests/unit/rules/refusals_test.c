@@ -557,6 +557,34 @@ static void pools(void **state)
 	must(&sell);
 }
 
+/* ---- docs/ROUTING.md ---- */
+
+static void purchases(void **state)
+{
+	(void)state;
+	list("OLD", 0, 0);
+	list("OLD", 0, 2026);
+	place(SELLER, ORDER_SELL, PRICE, 1000);
+	struct command buy = world_command(&at.world, COMMAND_PURCHASE, BUYER);
+	buy.purchase = (struct command_purchase){.instrument = 1, .kg = 1000, .maximum_micros = 2 * PRICE};
+	REFUSED(buy, purchase, *org = nobody, FORBIDDEN, "");
+	REFUSED(buy, purchase, is->instrument = 9, NOT_FOUND, "/instrument");
+	REFUSED(buy, purchase, is->instrument = 2, INVALID_FIELD, "/instrument");
+	REFUSED(buy, purchase, is->kg = -1, INVALID_FIELD, "/kg");
+	REFUSED(buy, purchase, is->kg = MARKET_KG_MAX + 1, INVALID_FIELD, "/kg");
+	REFUSED(buy, purchase, is->partial = 2, INVALID_FIELD, "/partial");
+	REFUSED(buy, purchase, is->maximum_micros = 0, INVALID_FIELD, "/maximum");
+	REFUSED(buy, purchase, is->maximum_micros = POOL_MICROS_MAX + 1, INVALID_FIELD, "/maximum");
+	REFUSED(buy, purchase, is->limit_micros = -1, INVALID_FIELD, "/limit");
+	REFUSED(buy, purchase, is->limit_micros = INT64_MAX, INVALID_FIELD, "/limit");
+	REFUSED(buy, purchase, is->expires_us = at.world.now_us, QUOTE_EXPIRED, "/expires_at");
+	kill_switch(BUYER, 1);
+	REFUSED(buy, purchase, (void)0, TRADER_STOPPED, "");
+	kill_switch(BUYER, 2);
+	must(&buy);
+	assert_int_equal(kg_of(BUYER, KG_HELD), 101000);
+}
+
 /* ---- docs/ESCROW.md ---- */
 
 static struct command escrow(void)
@@ -853,7 +881,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 	const struct CMUnitTest tests[] = {TEST(markets), TEST(schedules), TEST(instruments), TEST(forms_of_orders),
 		TEST(places_of_orders), TEST(limits_of_traders), TEST(work_that_is_not_due), TEST(terms_of_auctions),
-		TEST(takes_and_bids), TEST(an_auction_whose_time_is_over), TEST(pools), TEST(escrows),
+		TEST(takes_and_bids), TEST(an_auction_whose_time_is_over), TEST(pools), TEST(purchases), TEST(escrows),
 		TEST(escrows_of_closed_accounts), TEST(offers_of_offtake), TEST(contracts_of_offtake)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
