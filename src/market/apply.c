@@ -6,7 +6,7 @@
 
 #include "state.h"
 
-static enum err invalid(struct err_info *info, const char *reason)
+enum err market_invalid(struct err_info *info, const char *reason)
 {
 	return err_set(info, ERR_JOURNAL_INVALID, "", "%s", reason);
 }
@@ -273,289 +273,6 @@ static enum err money_becomes(struct ledger *ledger, struct undo *undo, uint32_t
 	return err ? err_set(info, err, "/price", "the account does not hold this amount") : ERR_OK;
 }
 
-/* ---- markets, classes, instruments ---- */
-
-struct array_step {
-	uint32_t *count;
-};
-
-static void array_revert(void *owner, const void *payload)
-{
-	(void)owner;
-	struct array_step step;
-	memcpy(&step, payload, sizeof step);
-	--*step.count;
-}
-
-static void array_grew(struct market *market, struct undo *undo, uint32_t *count)
-{
-	struct array_step step = {count};
-	undo_push(undo, array_revert, market, &step, sizeof step);
-	++*count;
-}
-
-static enum err apply_market_opened(
-	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
-{
-	const struct event_market_opened *said = &event->market_opened;
-	struct venue venue = {.is = {.market = said->market,
-				      .currency = said->currency,
-				      .tick_micros = said->tick_micros,
-				      .lot_kg = said->lot_kg,
-				      .maker_ppm = said->maker_ppm,
-				      .taker_ppm = said->taker_ppm,
-				      .collar_ppm = said->collar_ppm,
-				      .house = said->house,
-				      .kind = said->kind},
-		.asset = ledger_money_asset(said->currency),
-		.session = {.market = said->market}};
-	if (said->market != market->venue_count + 1ull || !venue.asset)
-		return invalid(info, "markets are out of order");
-	market->venues[market->venue_count] = venue;
-	array_grew(market, undo, &market->venue_count);
-	return ERR_OK;
-}
-
-/* A market's state and session as they were. */
-struct session_step {
-	uint32_t state;
-	struct event_state_session session;
-};
-
-static void session_revert(void *owner, const void *payload)
-{
-	struct session_step step;
-	memcpy(&step, payload, sizeof step);
-	struct venue *venue = venue_find(owner, step.session.market);
-	venue->is.state = step.state;
-	venue->session = step.session;
-}
-
-static void session_keep(struct market *market, struct undo *undo, const struct venue *venue)
-{
-	struct session_step step = {venue->is.state, venue->session};
-	undo_push(undo, session_revert, market, &step, sizeof step);
-}
-
-static enum err apply_market_halted(
-	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
-{
-	const struct event_market_halted *said = &event->market_halted;
-	struct venue *venue = venue_find(market, said->market);
-	if (!venue)
-		return invalid(info, "there is no such market");
-	session_keep(market, undo, venue);
-	venue->is.state = said->state;
-	venue->session.until_us = said->until_us;
-	venue->session.closes_us = said->closes_us;
-	venue->session.clearing_class = 0;
-	venue->session.clearing_micros = 0;
-	market->look = market->auctions.look = true;
-	return ERR_OK;
-}
-
-#define HOURS_OF(record) (&(record)->mon_open) /* fourteen minutes of the day, in order */
-_Static_assert(offsetof(struct event_state_session, sun_close) - offsetof(struct event_state_session, mon_open) ==
-		       13 * sizeof(uint32_t),
-	"trading hours lie in order");
-
-static enum err apply_market_scheduled(
-	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
-{
-	const struct event_market_scheduled *said = &event->market_scheduled;
-	struct venue *venue = venue_find(market, said->market);
-	if (!venue || said->schedule_version != venue->session.schedule_version + 1)
-		return invalid(info, "schedules are out of order");
-	session_keep(market, undo, venue);
-	struct event_state_session *is = &venue->session;
-	is->schedule_version = said->schedule_version;
-	is->closes_us = said->closes_us;
-	is->static_ppm = said->static_ppm;
-	is->dynamic_ppm = said->dynamic_ppm;
-	is->interruption_us = said->interruption_us;
-	is->auction_us = said->auction_us;
-	is->calendar = said->calendar;
-	memcpy(HOURS_OF(is), HOURS_OF(said), 14 * sizeof(uint32_t));
-	return ERR_OK;
-}
-
-/* ---- which instrument takes which class ---- */
-
-static void link_add(struct market *market, uint32_t class_item, uint32_t instrument_item)
-{
-	struct class *class = &market->classes[class_item];
-	struct instrument *instrument = &market->instruments[instrument_item];
-	if (!instrument_takes(market, instrument, &class->is, &market->class_verifiers[class_item]))
-		return;
-	market->links[market->link_used] = (struct link){.class_item = class_item,
-		.instrument_item = instrument_item,
-		.asks = class->asks,
-		.bids = instrument->bids,
-		.next_of_class = class->first_link,
-		.next_of_instrument = instrument->first_link};
-	class->first_link = instrument->first_link = market->link_used++;
-}
-
-/* Takes the links of the newest class or instrument back. */
-static void links_drop(struct market *market, uint32_t count)
-{
-	for (; count > 0; count--) {
-		const struct link *link = &market->links[--market->link_used];
-		market->classes[link->class_item].first_link = link->next_of_class;
-		market->instruments[link->instrument_item].first_link = link->next_of_instrument;
-	}
-}
-
-static void verifiers_put(struct verifier_set *set, const struct record_lists *lists)
-{
-	set->count = (uint32_t)lists->verifier_count;
-	if (set->count)
-		memcpy(set->orgs, lists->verifiers, set->count * sizeof set->orgs[0]);
-}
-
-static void class_put(struct market *market, const struct event_state_class *is, const struct record_lists *lists)
-{
-	uint32_t item = market->class_count++;
-	struct class *class = &market->classes[item];
-	if (item == market->class_made) {
-		market->class_made++;
-		class->asks = book_ladder_add(market->book, BOOK_ASK);
-		class->sell_stops = book_ladder_add(market->book, BOOK_BID);
-		class->sell_trails = book_ladder_add(market->book, BOOK_ASK);
-	}
-	class->is = *is;
-	class->first_link = 0;
-	verifiers_put(&market->class_verifiers[item], lists);
-	for (uint32_t i = 0; i < market->instrument_count; i++)
-		link_add(market, item, i);
-}
-
-static void class_revert(void *owner, const void *payload)
-{
-	struct market *market = owner;
-	uint32_t links;
-	memcpy(&links, payload, sizeof links);
-	links_drop(market, links);
-	market->class_count--;
-}
-
-static enum err apply_class_opened(
-	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
-{
-	const struct event_class_opened *said = &event->class_opened;
-	if (said->class_number != market->class_count + 1ull || !venue_find(market, said->market) ||
-		!verifiers_are_sorted(event->lists.verifiers, event->lists.verifier_count))
-		return invalid(info, "classes are out of order");
-	uint32_t links = market->link_used;
-	class_put(market,
-		&(struct event_state_class){.class_number = said->class_number,
-			.market = said->market,
-			.methodology = said->methodology,
-			.country = said->country,
-			.durability = said->durability,
-			.vintage = said->vintage},
-		&event->lists);
-	links = market->link_used - links;
-	undo_push(undo, class_revert, market, &links, sizeof links);
-	return ERR_OK;
-}
-
-static void instrument_put(
-	struct market *market, const struct event_state_instrument *is, const struct record_lists *lists)
-{
-	uint32_t item = market->instrument_count++;
-	struct instrument *instrument = &market->instruments[item];
-	if (item == market->instrument_made) {
-		market->instrument_made++;
-		instrument->bids = book_ladder_add(market->book, BOOK_BID);
-		instrument->buy_stops = book_ladder_add(market->book, BOOK_ASK);
-		instrument->buy_trails = book_ladder_add(market->book, BOOK_BID);
-	}
-	instrument->is = *is;
-	instrument->first_link = 0;
-	verifiers_put(&market->instrument_verifiers[item], lists);
-	for (uint32_t i = 0; i < market->class_count; i++)
-		link_add(market, i, item);
-}
-
-static void instrument_revert(void *owner, const void *payload)
-{
-	struct market *market = owner;
-	uint32_t links;
-	memcpy(&links, payload, sizeof links);
-	links_drop(market, links);
-	market->instrument_count--;
-}
-
-static enum err apply_instrument_listed(
-	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
-{
-	const struct event_instrument_listed *said = &event->instrument_listed;
-	if (said->instrument != market->instrument_count + 1ull || !venue_find(market, said->market) ||
-		!verifiers_are_sorted(event->lists.verifiers, event->lists.verifier_count))
-		return invalid(info, "instruments are out of order");
-	uint32_t links = market->link_used;
-	instrument_put(market,
-		&(struct event_state_instrument){.instrument = said->instrument,
-			.market = said->market,
-			.code = said->code,
-			.batch = said->batch,
-			.methodology = said->methodology,
-			.country = said->country,
-			.durabilities = said->durabilities,
-			.vintage_from = said->vintage_from,
-			.vintage_to = said->vintage_to,
-			.version = said->version,
-			.verifiers_least = said->verifiers_least},
-		&event->lists);
-	links = market->link_used - links;
-	undo_push(undo, instrument_revert, market, &links, sizeof links);
-	return ERR_OK;
-}
-
-/* ---- who may trade ---- */
-
-static uint32_t stopped_at(const struct market *market, struct id org)
-{
-	uint32_t at = 0;
-	while (at < market->stopped_count && id_compare(market->stopped[at], org) < 0)
-		at++;
-	return at;
-}
-
-bool trader_is_stopped(const struct market *market, struct id org)
-{
-	uint32_t at = stopped_at(market, org);
-	return at < market->stopped_count && id_equal(market->stopped[at], org);
-}
-
-static void trader_flip(void *owner, const void *payload)
-{
-	struct market *market = owner;
-	struct id org;
-	memcpy(&org, payload, sizeof org);
-	uint32_t at = stopped_at(market, org), behind = market->stopped_count - at;
-	if (trader_is_stopped(market, org)) {
-		memmove(&market->stopped[at], &market->stopped[at + 1], (behind - 1) * sizeof org);
-		market->stopped_count--;
-		return;
-	}
-	memmove(&market->stopped[at + 1], &market->stopped[at], behind * sizeof org);
-	market->stopped[at] = org;
-	market->stopped_count++;
-}
-
-static enum err apply_trader_stopped(
-	struct market *market, struct undo *undo, const struct event *event, struct err_info *info)
-{
-	const struct event_trader_stopped *said = &event->trader_stopped;
-	if (trader_is_stopped(market, said->org) == (said->stopped != 0))
-		return invalid(info, "a trader is stopped twice");
-	trader_flip(market, &said->org);
-	undo_push(undo, trader_flip, market, &said->org, sizeof said->org);
-	return ERR_OK;
-}
-
 /* ---- orders ---- */
 
 static enum err apply_order_placed(struct market *market, struct ledger *ledger, struct undo *undo,
@@ -566,7 +283,7 @@ static enum err apply_order_placed(struct market *market, struct ledger *ledger,
 	if (said->number != market->order_number + 1 || !venue_find(market, said->market) || said->kg <= 0 ||
 		id_is_none(said->org) || order_find(market, said->order) ||
 		(sells ? !class_find(market, said->class_number) : !instrument_find(market, said->instrument)))
-		return invalid(info, "an order is out of order");
+		return market_invalid(info, "an order is out of order");
 	struct event_state_order is = {.order = said->order,
 		.org = said->org,
 		.number = said->number,
@@ -595,7 +312,7 @@ static enum err apply_order_placed(struct market *market, struct ledger *ledger,
 		.hidden = said->hidden,
 		.state = said->state};
 	if (!order_can_be(&is))
-		return invalid(info, "an order cannot be");
+		return market_invalid(info, "an order cannot be");
 	uint32_t account =
 		ledger_account(ledger, said->org, sells ? said->batch : market->venues[said->market - 1].asset);
 	enum err err =
@@ -694,7 +411,7 @@ static enum err apply_traded(struct market *market, struct ledger *ledger, struc
 		!venue_find(market, said->market) ||
 		!id_equal(said->taker_side == ORDER_BUY ? said->buyer : said->seller, taker->is.org) ||
 		!id_equal(said->taker_side == ORDER_BUY ? said->seller : said->buyer, maker->is.org))
-		return invalid(info, "a trade names orders that cannot trade");
+		return market_invalid(info, "a trade names orders that cannot trade");
 	enum err err = settle(market, ledger, undo, event, info);
 	if (err)
 		return err;
@@ -711,7 +428,7 @@ static enum err apply_traded(struct market *market, struct ledger *ledger, struc
 	if (said->refreshed)
 		makes->rank = event->header.number;
 	if (!change_can_be(maker, &maker_was) || !change_can_be(taker, &taker_was))
-		return invalid(info, "a trade leaves an order that cannot be");
+		return market_invalid(info, "a trade leaves an order that cannot be");
 	number_set(market, undo, &market->trade_number, said->trade);
 	change_end(market, maker, &maker_was);
 	change_end(market, taker, &taker_was);
@@ -738,7 +455,7 @@ static enum err apply_trade_busted(struct market *market, struct ledger *ledger,
 	if (!venue || said->trade == 0 || said->trade > market->trade_number ||
 		said->trade + MARKET_TRADES_KEPT <= market->trade_number ||
 		!hash_equal(market->seals[(said->trade - 1) % MARKET_TRADES_KEPT], trade_seal(said, &event->lists)))
-		return invalid(info, "a trade is undone that is not known");
+		return market_invalid(info, "a trade is undone that is not known");
 	struct ledger_place seller = held(said->seller), buyer = held(said->buyer), house = held(venue->is.house);
 	int64_t fees[] = {said->seller_fee_micros, said->buyer_fee_micros};
 	struct ledger_place payers[] = {seller, buyer};
@@ -768,8 +485,8 @@ static enum err apply_class_cleared(
 	struct venue *venue = class ? venue_find(market, class->is.market) : NULL;
 	if (!venue || venue->is.state != MARKET_CLEARING || said->price_micros <= 0 ||
 		venue->session.clearing_class >= said->class_number)
-		return invalid(info, "a class is cleared out of order");
-	session_keep(market, undo, venue);
+		return market_invalid(info, "a class is cleared out of order");
+	venue_keep(market, undo, venue);
 	venue->session.clearing_class = said->class_number;
 	venue->session.clearing_micros = said->price_micros;
 	struct last_step step = {
@@ -821,7 +538,7 @@ static enum err apply_order_rested(
 {
 	struct order *order = order_find(market, event->order_rested.order);
 	if (!order || order->is.state != ORDER_TAKES || order->is.left_kg != event->order_rested.kg)
-		return invalid(info, "an order rests that did not come");
+		return market_invalid(info, "an order rests that did not come");
 	struct before was = change_begin(market, undo, order);
 	order->is.state = ORDER_RESTS;
 	order->is.rank = event->header.number;
@@ -836,7 +553,7 @@ static enum err apply_order_reduced(struct market *market, struct ledger *ledger
 	struct order *order = order_find(market, said->order);
 	if (!order || !id_equal(order->is.org, said->org) || said->kg <= 0 ||
 		order->is.left_kg - said->kg != said->left_kg || said->left_kg < 0)
-		return invalid(info, "an order loses what it does not have");
+		return market_invalid(info, "an order loses what it does not have");
 	struct event_state_order *is = &order->is;
 	enum err err = is->side == ORDER_SELL
 			       ? ledger_move_within(ledger, undo, order->account, &event->lists, said->kg, KG_LISTED,
@@ -853,7 +570,7 @@ static enum err apply_order_reduced(struct market *market, struct ledger *ledger
 	if (order_is_ending(market, is))
 		is->state = ORDER_TAKES; /* it leaves the book, and an order_work takes the rest */
 	if (!change_can_be(order, &was))
-		return invalid(info, "an order that is left cannot be");
+		return market_invalid(info, "an order that is left cannot be");
 	change_end(market, order, &was);
 	return ERR_OK;
 }
@@ -864,7 +581,7 @@ static enum err apply_order_amended(struct market *market, struct ledger *ledger
 	const struct event_order_amended *said = &event->order_amended;
 	struct order *order = order_find(market, said->order);
 	if (!order || !id_equal(order->is.org, said->org) || said->kg < order->is.left_kg || said->kg > MARKET_KG_MAX)
-		return invalid(info, "an amendment lowers what order_reduced lowers");
+		return market_invalid(info, "an amendment lowers what order_reduced lowers");
 	struct event_state_order *is = &order->is;
 	int64_t more_kg = said->kg - is->left_kg;
 	enum err err = ERR_OK;
@@ -888,7 +605,7 @@ static enum err apply_order_amended(struct market *market, struct ledger *ledger
 	if (is->state == ORDER_RESTS)
 		is->state = ORDER_TAKES;
 	if (!change_can_be(order, &was))
-		return invalid(info, "an amended order cannot be");
+		return market_invalid(info, "an amended order cannot be");
 	change_end(market, order, &was);
 	return ERR_OK;
 }
@@ -898,12 +615,12 @@ static enum err apply_order_woken(
 {
 	struct order *order = order_find(market, event->order_woken.order);
 	if (!order || order->is.state != ORDER_SLEEPS)
-		return invalid(info, "an order wakes that does not sleep");
+		return market_invalid(info, "an order wakes that does not sleep");
 	struct before was = change_begin(market, undo, order);
 	order->is.state = ORDER_TAKES;
 	order->is.price_micros = event->order_woken.price_micros;
 	if (!change_can_be(order, &was))
-		return invalid(info, "a woken order cannot be");
+		return market_invalid(info, "a woken order cannot be");
 	change_end(market, order, &was);
 	return ERR_OK;
 }
@@ -913,46 +630,16 @@ static enum err apply_order_trailed(
 {
 	struct order *order = order_find(market, event->order_trailed.order);
 	if (!order || order->is.state != ORDER_SLEEPS || !order->is.trail_micros)
-		return invalid(info, "an order trails that does not");
+		return market_invalid(info, "an order trails that does not");
 	struct before was = change_begin(market, undo, order);
 	order->is.stop_micros = event->order_trailed.stop_micros;
 	if (!change_can_be(order, &was))
-		return invalid(info, "a stop trails to where it cannot be");
+		return market_invalid(info, "a stop trails to where it cannot be");
 	change_end(market, order, &was);
 	return ERR_OK;
 }
 
 /* ---- snapshots ---- */
-
-static enum err take_market(struct market *market, const struct event *event, struct err_info *info)
-{
-	const struct event_state_market *is = &event->state_market;
-	struct venue venue = {.is = *is, .asset = ledger_money_asset(is->currency), .session = {.market = is->market}};
-	if (is->market != market->venue_count + 1ull || !venue.asset)
-		return invalid(info, "markets are out of order");
-	market->venues[market->venue_count++] = venue;
-	return ERR_OK;
-}
-
-static enum err take_class(struct market *market, const struct event *event, struct err_info *info)
-{
-	if (event->state_class.class_number != market->class_count + 1ull ||
-		!venue_find(market, event->state_class.market) ||
-		!verifiers_are_sorted(event->lists.verifiers, event->lists.verifier_count))
-		return invalid(info, "classes are out of order");
-	class_put(market, &event->state_class, &event->lists);
-	return ERR_OK;
-}
-
-static enum err take_instrument(struct market *market, const struct event *event, struct err_info *info)
-{
-	if (event->state_instrument.instrument != market->instrument_count + 1ull ||
-		!venue_find(market, event->state_instrument.market) ||
-		!verifiers_are_sorted(event->lists.verifiers, event->lists.verifier_count))
-		return invalid(info, "instruments are out of order");
-	instrument_put(market, &event->state_instrument, &event->lists);
-	return ERR_OK;
-}
 
 static enum err take_order(
 	struct market *market, struct ledger *ledger, const struct event *event, struct err_info *info)
@@ -963,7 +650,7 @@ static enum err take_order(
 		order_find(market, is->order) ||
 		(sells ? !class_find(market, is->class_number) : !instrument_find(market, is->instrument)) ||
 		is->left_kg == 0 || !order_can_be(is) || is->number <= market->taken) /* they come by number */
-		return invalid(info, "an order cannot be");
+		return market_invalid(info, "an order cannot be");
 	market->taken = is->number;
 	order_add(
 		market, is, ledger_account(ledger, is->org, sells ? is->batch : market->venues[is->market - 1].asset));
@@ -978,20 +665,11 @@ static enum err take_trading(struct market *market, const struct event *event)
 	return ERR_OK;
 }
 
-static enum err take_session(struct market *market, const struct event *event, struct err_info *info)
-{
-	struct venue *venue = venue_find(market, event->state_session.market);
-	if (!venue)
-		return invalid(info, "there is no such market");
-	venue->session = event->state_session;
-	return ERR_OK;
-}
-
 static enum err take_trade(struct market *market, const struct event *event, struct err_info *info)
 {
 	uint64_t trade = event->state_trade.trade;
 	if (trade == 0 || trade > market->trade_number || trade + MARKET_TRADES_KEPT <= market->trade_number)
-		return invalid(info, "a trade is too old");
+		return market_invalid(info, "a trade is too old");
 	market->seals[(trade - 1) % MARKET_TRADES_KEPT] = event->state_trade.seal;
 	return ERR_OK;
 }
@@ -999,14 +677,6 @@ static enum err take_trade(struct market *market, const struct event *event, str
 static enum err take_watch(struct market *market, const struct event *event)
 {
 	watch_put(market, &(struct watch){event->state_cancel_after.org, event->state_cancel_after.deadline_us});
-	return ERR_OK;
-}
-
-static enum err take_trader(struct market *market, const struct event *event, struct err_info *info)
-{
-	if (trader_is_stopped(market, event->state_trader.org))
-		return invalid(info, "a trader is stopped twice");
-	trader_flip(market, &event->state_trader.org);
 	return ERR_OK;
 }
 
@@ -1022,12 +692,6 @@ enum err market_apply(struct market *market, struct ledger *ledger, struct undo 
 	if (!is_trading(event->header.type))
 		market->has_room = false;
 	switch (event->header.type) {
-	case EVENT_MARKET_OPENED: return apply_market_opened(market, undo, event, info);
-	case EVENT_MARKET_HALTED: return apply_market_halted(market, undo, event, info);
-	case EVENT_CLASS_OPENED: return apply_class_opened(market, undo, event, info);
-	case EVENT_INSTRUMENT_LISTED: return apply_instrument_listed(market, undo, event, info);
-	case EVENT_TRADER_LIMITED: return trader_limit_apply(market, undo, event, info);
-	case EVENT_TRADER_STOPPED: return apply_trader_stopped(market, undo, event, info);
 	case EVENT_ORDER_PLACED: return apply_order_placed(market, ledger, undo, event, info);
 	case EVENT_TRADED: return apply_traded(market, ledger, undo, event, info);
 	case EVENT_ORDER_RESTED: return apply_order_rested(market, undo, event, info);
@@ -1035,24 +699,17 @@ enum err market_apply(struct market *market, struct ledger *ledger, struct undo 
 	case EVENT_ORDER_AMENDED: return apply_order_amended(market, ledger, undo, event, info);
 	case EVENT_ORDER_WOKEN: return apply_order_woken(market, undo, event, info);
 	case EVENT_ORDER_TRAILED: return apply_order_trailed(market, undo, event, info);
-	case EVENT_MARKET_SCHEDULED: return apply_market_scheduled(market, undo, event, info);
 	case EVENT_CLASS_CLEARED: return apply_class_cleared(market, undo, event, info);
 	case EVENT_TRADE_BUSTED: return apply_trade_busted(market, ledger, undo, event, info);
 	case EVENT_CANCEL_AFTER_SET: return apply_cancel_after_set(market, undo, event);
-	case EVENT_STATE_SESSION: return take_session(market, event, info);
 	case EVENT_STATE_TRADE: return take_trade(market, event, info);
 	case EVENT_STATE_CANCEL_AFTER: return take_watch(market, event);
-	case EVENT_STATE_MARKET: return take_market(market, event, info);
-	case EVENT_STATE_CLASS: return take_class(market, event, info);
-	case EVENT_STATE_INSTRUMENT: return take_instrument(market, event, info);
 	case EVENT_STATE_ORDER: return take_order(market, ledger, event, info);
 	case EVENT_STATE_TRADING: return take_trading(market, event);
-	case EVENT_STATE_TRADER_LIMIT: return trader_limit_take(market, event, info);
-	case EVENT_STATE_TRADER: return take_trader(market, event, info);
 	default:
 		if (auction_applies(event->header.type))
 			return auction_apply(market, ledger, undo, event, info);
 		return pool_applies(event->header.type) ? pool_apply(market, ledger, undo, event, info)
-							: invalid(info, "an event is not the market's");
+							: venue_apply(market, undo, event, info);
 	}
 }

@@ -6,11 +6,6 @@
 
 #include "state.h"
 
-static enum err invalid(struct err_info *info, const char *reason)
-{
-	return err_set(info, ERR_JOURNAL_INVALID, "", "%s", reason);
-}
-
 /* ---- life cycle, finding ---- */
 
 void pools_free(struct pools *pools)
@@ -203,9 +198,9 @@ static enum err reserves_set(struct market *market, struct undo *undo, struct po
 	unsigned __int128 sum = pool_price_time(&is, time_us);
 	if (after->kg < 0 || after->micros < 0 || after->shares < 0 || after->kg > POOL_KG_MAX ||
 		after->micros > POOL_MICROS_MAX || (uint64_t)(sum >> 64) != after->high || (uint64_t)sum != after->low)
-		return invalid(info, "a pool's reserves or its price × time are not what they must be");
+		return market_invalid(info, "a pool's reserves or its price × time are not what they must be");
 	if (!suspends && !keeps_value(&is, after))
-		return invalid(info, "a pool's value for a share falls");
+		return market_invalid(info, "a pool's value for a share falls");
 	undo_push(undo, pool_revert, market, &is, sizeof is);
 	is.reserve_kg = after->kg;
 	is.reserve_micros = after->micros;
@@ -232,7 +227,7 @@ static enum err motion_make(struct market *market, struct ledger *ledger, struct
 	bool comes = motion->kg > 0;
 	if (after->kg != is->reserve_kg + motion->kg || after->micros != is->reserve_micros + motion->micros ||
 		after->shares != is->shares + motion->shares + motion->locked_shares)
-		return invalid(info, "a pool's reserves do not add up");
+		return market_invalid(info, "a pool's reserves do not add up");
 	enum err err = motion->kg ? ledger_move_all(ledger, undo, &event->lists, comes ? motion->kg : -motion->kg,
 					    comes ? theirs : reserve, comes ? reserve : theirs, info)
 				  : ERR_OK;
@@ -263,7 +258,7 @@ static enum err apply_pool_opened(
 	if (said->pool != market->pools.count + 1ull || !instrument || instrument->is.market != said->market ||
 		said->fee_ppm < 0 || said->fee_ppm > MARKET_FEE_MAX_PPM || said->chosen_ppm < 0 ||
 		said->chosen_ppm > MARKET_FEE_MAX_PPM)
-		return invalid(info, "pools are out of order");
+		return market_invalid(info, "pools are out of order");
 	market->pools.items[market->pools.count++] = (struct pool){.is = {.pool = said->pool,
 									   .market = said->market,
 									   .instrument = said->instrument,
@@ -286,7 +281,7 @@ static enum err apply_pool_added(struct market *market, struct ledger *ledger, s
 		.shares = said->shares,
 		.locked_shares = said->locked_shares};
 	if (!motion.pool || said->kg <= 0 || said->micros <= 0 || said->shares <= 0 || said->locked_shares < 0)
-		return invalid(info, "nothing is added to a pool");
+		return market_invalid(info, "nothing is added to a pool");
 	enum err err = motion_make(market, ledger, undo, &motion, event, &after, info);
 	if (!err)
 		batch_comes(market, undo, said->pool, said->batch, event->header.number);
@@ -304,7 +299,7 @@ static enum err apply_pool_redeemed(struct market *market, struct ledger *ledger
 		.micros = -said->micros,
 		.shares = -said->shares};
 	if (!motion.pool || said->kg < 0 || said->micros < 0 || said->shares <= 0)
-		return invalid(info, "nothing is redeemed of a pool");
+		return market_invalid(info, "nothing is redeemed of a pool");
 	enum err err = motion_make(market, ledger, undo, &motion, event, &after, info);
 	if (!err)
 		batches_leave(market, ledger, undo, said->pool, &event->lists);
@@ -319,7 +314,7 @@ static enum err apply_pool_bought(struct market *market, struct ledger *ledger, 
 	struct motion motion = {
 		.pool = pool_find(market, said->pool), .org = said->org, .kg = -said->kg, .micros = said->micros};
 	if (!motion.pool || said->kg <= 0 || said->micros <= 0 || motion.pool->is.state != POOL_OPEN)
-		return invalid(info, "nothing is bought of a pool");
+		return market_invalid(info, "nothing is bought of a pool");
 	enum err err = motion_make(market, ledger, undo, &motion, event, &after, info);
 	if (!err)
 		batches_leave(market, ledger, undo, said->pool, &event->lists);
@@ -334,7 +329,7 @@ static enum err apply_pool_sold(struct market *market, struct ledger *ledger, st
 	struct motion motion = {
 		.pool = pool_find(market, said->pool), .org = said->org, .kg = said->kg, .micros = -said->micros};
 	if (!motion.pool || said->kg <= 0 || said->micros <= 0 || motion.pool->is.state != POOL_OPEN)
-		return invalid(info, "nothing is sold to a pool");
+		return market_invalid(info, "nothing is sold to a pool");
 	enum err err = motion_make(market, ledger, undo, &motion, event, &after, info);
 	if (!err)
 		batch_comes(market, undo, said->pool, said->batch, event->header.number);
@@ -365,7 +360,7 @@ static enum err apply_pool_paused(
 	const struct event_pool_paused *said = &event->pool_paused;
 	struct pool_batch *batch = pool_batch_find(market, said->pool, said->batch);
 	if (!batch || batch->is.leaving)
-		return invalid(info, "a pool pauses for a batch that it does not hold");
+		return market_invalid(info, "a pool pauses for a batch that it does not hold");
 	state_set(market, undo, pool_find(market, said->pool), POOL_PAUSED);
 	leaving_set(market, undo, batch, true, batch->is.since);
 	return ERR_OK;
@@ -380,7 +375,7 @@ static enum err apply_reserve_suspended(struct market *market, struct ledger *le
 	struct pool_batch *batch = pool_batch_find(market, said->pool, said->batch);
 	if (!pool || !batch || !batch->is.leaving || after.kg != pool->is.reserve_kg - said->kg ||
 		after.micros != pool->is.reserve_micros || after.shares != pool->is.shares)
-		return invalid(info, "a reserve is suspended that cannot be");
+		return market_invalid(info, "a reserve is suspended that cannot be");
 	enum err err = ledger_move_all(
 		ledger, undo, &event->lists, said->kg, pool_place(said->pool), pool_aside(said->pool), info);
 	market->pools.look = true;
@@ -396,7 +391,7 @@ static enum err apply_reserve_restored(struct market *market, struct ledger *led
 	struct pool_batch *batch = pool_batch_find(market, said->pool, said->batch);
 	if (!pool || !batch || after.kg != pool->is.reserve_kg + said->kg || after.micros != pool->is.reserve_micros ||
 		after.shares != pool->is.shares)
-		return invalid(info, "a reserve is restored that cannot be");
+		return market_invalid(info, "a reserve is restored that cannot be");
 	enum err err = ledger_move_all(
 		ledger, undo, &event->lists, said->kg, pool_aside(said->pool), pool_place(said->pool), info);
 	if (!err)
@@ -411,7 +406,7 @@ static enum err apply_pool_resumed(
 {
 	struct pool *pool = pool_find(market, event->pool_resumed.pool);
 	if (!pool || pool->is.state != POOL_PAUSED)
-		return invalid(info, "a pool goes on that is not paused");
+		return market_invalid(info, "a pool goes on that is not paused");
 	state_set(market, undo, pool, POOL_OPEN);
 	return ERR_OK;
 }
@@ -441,7 +436,7 @@ static enum err take_pool(struct market *market, const struct event *event, stru
 	const struct event_state_pool *is = &event->state_pool;
 	if (is->pool != market->pools.count + 1ull || !venue_find(market, is->market) ||
 		!instrument_find(market, is->instrument))
-		return invalid(info, "pools are out of order");
+		return market_invalid(info, "pools are out of order");
 	market->pools.items[market->pools.count++] = (struct pool){.is = *is};
 	return ERR_OK;
 }
@@ -450,7 +445,7 @@ static enum err take_pool_batch(struct market *market, const struct event *event
 {
 	const struct event_state_pool_batch *is = &event->state_pool_batch;
 	if (!pool_find(market, is->pool) || pool_batch_find(market, is->pool, is->batch))
-		return invalid(info, "a batch in a pool cannot be");
+		return market_invalid(info, "a batch in a pool cannot be");
 	batch_put(market, is);
 	return ERR_OK;
 }
@@ -475,6 +470,6 @@ enum err pool_apply(struct market *market, struct ledger *ledger, struct undo *u
 	case EVENT_POOL_RESUMED: return apply_pool_resumed(market, undo, event, info);
 	case EVENT_STATE_POOL: return take_pool(market, event, info);
 	case EVENT_STATE_POOL_BATCH: return take_pool_batch(market, event, info);
-	default: return invalid(info, "an event is not a pool's");
+	default: return market_invalid(info, "an event is not a pool's");
 	}
 }

@@ -257,6 +257,14 @@ enum err trader_limits_put(const struct market *market,
 	enum err (*emit)(void *context, struct event *event, struct err_info *info), void *context,
 	struct err_info *info) MUST_CHECK;
 
+/* apply.c, venue_apply.c, auction_apply.c, pool_apply.c and the contracts make events true. ERR_JOURNAL_INVALID: */
+enum err market_invalid(struct err_info *info, const char *reason);
+/* Markets, classes, instruments, and who may trade. */
+enum err venue_apply(
+	struct market *market, struct undo *undo, const struct event *event, struct err_info *info) MUST_CHECK;
+/* A market's state and session can be taken back to what they are now. */
+void venue_keep(struct market *market, struct undo *undo, const struct venue *venue);
+
 /* match.c: trades an order that takes until it is done or rests, or as much as one command may. `comes`: it has traded nothing yet,
  * so that its minimum must be there. */
 enum err order_take(struct market *market, struct ledger *ledger, const struct market_register *batches,
