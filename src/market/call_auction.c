@@ -317,7 +317,7 @@ static enum err ask_come(const struct deciding *at, const struct event_state_ord
 	return err ? err : order_take(at->market, at->ledger, at->batches, at->call, order, true, at->info);
 }
 
-/* Settles a class, or as much of it as the command may. */
+/* Makes the trades of a class's auction, or as many of them as the command may. */
 static enum err class_clear(struct settling *settling, uint64_t number)
 {
 	const struct deciding *at = settling->at;
@@ -336,15 +336,7 @@ static enum err class_clear(struct settling *settling, uint64_t number)
 		if (found.price_micros)
 			err = decision_emit(at->call, EVENT_CLASS_CLEARED, &event, at->info);
 	}
-	if (!err && session->clearing_class == number)
-		err = class_trade(settling, class, session->clearing_micros);
-	if (err || settling->full)
-		return err;
-	const struct event_state_order *ask = ask_that_crosses(at, class);
-	settling->full = ask != NULL;
-	if (!ask || settling->trades) /* by a command of its own: it may take as much as any that comes */
-		return ERR_OK;
-	return ask_come(at, ask);
+	return err || session->clearing_class != number ? err : class_trade(settling, class, session->clearing_micros);
 }
 
 enum err decide_market_work(const struct deciding *at)
@@ -361,6 +353,15 @@ enum err decide_market_work(const struct deciding *at)
 			err = class_clear(&settling, class);
 	if (err || settling.full)
 		return err;
+	/* each by a command of its own, for it may take as much as any that comes; then again from the first class, whose orders may
+	 * have been waiting for one that is smaller now */
+	for (uint64_t class = 1; class <= at->market->class_count; class ++) {
+		const struct class *crossed = class_find(at->market, class);
+		const struct event_state_order *ask =
+			crossed->is.market == number ? ask_that_crosses(at, crossed) : NULL;
+		if (ask)
+			return settling.trades ? ERR_OK : ask_come(at, ask);
+	}
 	struct event event = {
 		.market_halted = {.market = number, .closes_us = venue->session.closes_us, .state = MARKET_OPEN}};
 	return decision_emit(at->call, EVENT_MARKET_HALTED, &event, at->info);

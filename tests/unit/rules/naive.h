@@ -458,9 +458,9 @@ static inline void naive_clear(struct naive *naive)
 		naive->auctions += price > 0;
 		while (price && naive_pair(naive, class, price))
 			naive->auction_trades++;
-		while (naive_cross(naive, class))
-			continue;
 	}
+	for (uint64_t class = 1; class < NAIVE_CLASSES;)
+		class = naive_cross(naive, class) ? 1 : class + 1;
 	naive->state = MARKET_OPEN;
 }
 

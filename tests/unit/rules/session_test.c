@@ -143,6 +143,25 @@ static void what_takes_no_part_in_an_auction_trades_when_it_is_over(void **state
 	assert_int_equal(open_orders(), 0);
 }
 
+/* What a trade makes of an order's minimum may be what one of a class before was waiting for. */
+static void what_crosses_after_an_auction_is_looked_for_in_all_classes(void **state)
+{
+	(void)state;
+	uint64_t second = another_class();
+	struct command command = order(BUYER, ORDER_BUY, PRICE, 4000);
+	command.order_place.minimum_kg = 3000;
+	must(&command);
+	auction();
+	place(SELLER, ORDER_SELL, PRICE, 2000); /* too little for the minimum */
+	place(BUYER, ORDER_BUY, PRICE - TICK, 1000);
+	command = order(OTHER, ORDER_SELL, PRICE - TICK, 4000);
+	command.order_place.batch = second;
+	must(&command);
+	auction_ends(); /* of the second class 1,000 in the auction and 3,000 afterwards; then the minimum is 1,000 */
+	assert_int_equal(kg_of(SELLER, KG_LISTED), 1000);
+	assert_int_equal(open_orders(), 1);
+}
+
 static void nobody_trades_with_itself_in_an_auction(void **state)
 {
 	(void)state;
@@ -401,6 +420,7 @@ int main(void)
 		CASE(an_auction_of_many_trades_goes_on_by_itself),
 		CASE(an_iceberg_takes_part_in_an_auction_with_all_it_has),
 		CASE(what_takes_no_part_in_an_auction_trades_when_it_is_over),
+		CASE(what_crosses_after_an_auction_is_looked_for_in_all_classes),
 		CASE(nobody_trades_with_itself_in_an_auction), CASE(stops_wait_until_an_auction_is_over),
 		CASE(a_trade_out_of_its_band_begins_an_auction),
 		CASE(a_limit_beyond_the_static_band_is_refused_to_who_would_pay_for_it),
