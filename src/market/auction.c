@@ -3,12 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "carbond/base/clock.h"
 #include "carbond/base/decimal.h"
 #include "state.h"
 
 #define INTERVAL_LEAST_US CLOCK_US_PER_SECOND
-#define INTERVAL_MOST_US  (366 * CLOCK_US_PER_DAY)
 
 /* ---- opening ---- */
 
@@ -24,7 +22,7 @@ static enum err dutch_check(
 		return REFUSE(info, ERR_INVALID_FIELD, "/floor", "/floor must be a price not above /price");
 	if (!is_price(rules, asked->step_micros))
 		return REFUSE(info, ERR_INVALID_FIELD, "/step", "/step must be a multiple of the tick");
-	if (asked->interval_us < INTERVAL_LEAST_US || asked->interval_us > INTERVAL_MOST_US)
+	if (asked->interval_us < INTERVAL_LEAST_US || asked->interval_us > AUCTION_INTERVAL_MOST_US)
 		return REFUSE(info, ERR_INVALID_FIELD, "/interval_s", "/interval_s must be a second to a year");
 	if (asked->ends_us == 0)
 		return REFUSE(info, ERR_MISSING_FIELD, "/ends_at", "a dutch auction has an end");

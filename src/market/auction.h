@@ -2,8 +2,11 @@
 #ifndef MARKET_AUCTION_H
 #define MARKET_AUCTION_H
 
+#include "carbond/base/clock.h"
 #include "carbond/base/map.h"
 #include "carbond/market.h"
+
+#define AUCTION_INTERVAL_MOST_US (366 * CLOCK_US_PER_DAY) /* between two steps of a Dutch auction's price */
 
 struct auction {
 	struct event_state_auction is; /* auction 0: the place is free */

@@ -235,6 +235,15 @@ static struct venue *venue_of(const struct market *market, const struct auction 
 	return venue_find(market, auction->is.market);
 }
 
+static bool auction_can_be(const struct event_state_auction *is)
+{
+	bool falls = is->kind == AUCTION_DUTCH;
+	return is->kg > 0 && is->kg <= MARKET_KG_MAX && is->left_kg >= 0 && is->left_kg <= is->kg && is->lot_kg > 0 &&
+	       is->price_micros > 0 && is->price_micros <= MARKET_PRICE_MAX && is->next_us >= 0 &&
+	       (!falls || (is->step_micros > 0 && is->floor_micros > 0 && is->interval_us > 0 &&
+				  is->interval_us <= AUCTION_INTERVAL_MOST_US));
+}
+
 static enum err apply_auction_opened(struct market *market, struct ledger *ledger, struct undo *undo,
 	const struct event *event, struct err_info *info)
 {
@@ -242,14 +251,8 @@ static enum err apply_auction_opened(struct market *market, struct ledger *ledge
 	bool falls = said->kind == AUCTION_DUTCH;
 	if (said->auction != market->auctions.number + 1 || !venue_find(market, said->market))
 		return market_invalid(info, "auctions are out of order");
-	if (said->kg <= 0 || said->kg > MARKET_KG_MAX || said->lot_kg <= 0 || said->price_micros <= 0 ||
-		said->price_micros > MARKET_PRICE_MAX ||
-		(falls && (said->step_micros <= 0 || said->interval_us <= 0 || said->floor_micros <= 0)))
-		return market_invalid(info, "an auction cannot be of this quantity or price");
-	enum err err = ledger_move_all(
-		ledger, undo, &event->lists, said->kg, held(said->seller), auction_place(said->auction), info);
-	if (err)
-		return err;
+	if (falls && (said->interval_us <= 0 || said->interval_us > AUCTION_INTERVAL_MOST_US))
+		return market_invalid(info, "a price cannot fall in such steps");
 	struct event_state_auction is = {.auction = said->auction,
 		.seller = said->seller,
 		.market = said->market,
@@ -269,6 +272,12 @@ static enum err apply_auction_opened(struct market *market, struct ledger *ledge
 		.taker_ppm = said->taker_ppm,
 		.kind = said->kind,
 		.phase = said->kind <= AUCTION_DUTCH ? AUCTION_TAKES : AUCTION_COMMITS};
+	if (!auction_can_be(&is))
+		return market_invalid(info, "an auction cannot be of this quantity or price");
+	enum err err = ledger_move_all(
+		ledger, undo, &event->lists, said->kg, held(said->seller), auction_place(said->auction), info);
+	if (err)
+		return err;
 	number_set(market, undo, &market->auctions.number, said->auction);
 	auction_add(market, &is);
 	undo_push(undo, auction_add_revert, market, &is.auction, sizeof is.auction);
@@ -281,7 +290,7 @@ static enum err apply_auction_stepped(
 	const struct event_auction_stepped *said = &event->auction_stepped;
 	struct auction *auction = auction_find(market, said->auction);
 	if (!auction || auction->is.kind != AUCTION_DUTCH || said->price_micros < auction->is.floor_micros ||
-		said->price_micros >= auction->is.price_micros)
+		said->price_micros >= auction->is.price_micros || said->next_us < 0)
 		return market_invalid(info, "a price falls that cannot");
 	struct event_state_auction is = auction->is;
 	is.price_micros = said->price_micros;
@@ -416,7 +425,8 @@ static enum err apply_bid_settled(struct market *market, struct ledger *ledger, 
 	if (!bid || !id_equal(bid->is.org, said->buyer) || !id_equal(auction->is.seller, said->seller) ||
 		said->kg < 0 || said->kg > auction->is.left_kg || said->released_micros < 0 ||
 		said->forfeited_micros < 0 ||
-		said->amount_micros + said->buyer_fee_micros + said->forfeited_micros + said->released_micros !=
+		(__int128)said->amount_micros + said->buyer_fee_micros + said->forfeited_micros +
+				said->released_micros !=
 			bid->is.reserved_micros)
 		return market_invalid(info, "a bid is settled for what it did not reserve");
 	const struct venue *venue = venue_of(market, auction);
@@ -517,7 +527,7 @@ static enum err take_auction(struct market *market, const struct event *event, s
 {
 	const struct event_state_auction *is = &event->state_auction;
 	if (is->auction == 0 || auction_find(market, is->auction) || !venue_find(market, is->market) ||
-		is->left_kg < 0 || is->left_kg > is->kg || is->phase >= AUCTION_OVER)
+		!auction_can_be(is) || is->phase >= AUCTION_OVER)
 		return market_invalid(info, "an auction cannot be");
 	auction_add(market, is);
 	return ERR_OK;

@@ -225,8 +225,9 @@ static enum err motion_make(struct market *market, struct ledger *ledger, struct
 	struct event_state_pool *is = &motion->pool->is;
 	struct ledger_place reserve = pool_place(is->pool), theirs = held(motion->org), outside = {.state = KG_HELD};
 	bool comes = motion->kg > 0;
-	if (after->kg != is->reserve_kg + motion->kg || after->micros != is->reserve_micros + motion->micros ||
-		after->shares != is->shares + motion->shares + motion->locked_shares)
+	if (after->kg != (__int128)is->reserve_kg + motion->kg ||
+		after->micros != (__int128)is->reserve_micros + motion->micros ||
+		after->shares != (__int128)is->shares + motion->shares + motion->locked_shares)
 		return market_invalid(info, "a pool's reserves do not add up");
 	enum err err = motion->kg ? ledger_move_all(ledger, undo, &event->lists, comes ? motion->kg : -motion->kg,
 					    comes ? theirs : reserve, comes ? reserve : theirs, info)
