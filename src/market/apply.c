@@ -253,8 +253,11 @@ enum err leg_pay(struct ledger *ledger, struct undo *undo, uint64_t asset, int64
 {
 	if (micros == 0)
 		return ERR_OK;
-	enum err err = micros > 0 ? ledger_pay(ledger, undo, asset, micros, from, to)
-				  : ledger_pay(ledger, undo, asset, -micros, to, from);
+	enum err err = ERR_INSUFFICIENT_FUNDS;
+	if (micros > 0)
+		err = ledger_pay(ledger, undo, asset, micros, from, to);
+	else if (micros > INT64_MIN)
+		err = ledger_pay(ledger, undo, asset, -micros, to, from);
 	return err ? err_set(info, err, "/price", "the account does not hold this amount") : ERR_OK;
 }
 
@@ -552,7 +555,8 @@ static enum err apply_order_reduced(struct market *market, struct ledger *ledger
 	const struct event_order_reduced *said = &event->order_reduced;
 	struct order *order = order_find(market, said->order);
 	if (!order || !id_equal(order->is.org, said->org) || said->kg <= 0 ||
-		order->is.left_kg - said->kg != said->left_kg || said->left_kg < 0)
+		order->is.left_kg - said->kg != said->left_kg || said->left_kg < 0 ||
+		(order->is.side == ORDER_SELL && said->released_micros))
 		return market_invalid(info, "an order loses what it does not have");
 	struct event_state_order *is = &order->is;
 	enum err err = is->side == ORDER_SELL

@@ -294,13 +294,11 @@ static enum err apply_pool_redeemed(struct market *market, struct ledger *ledger
 {
 	const struct event_pool_redeemed *said = &event->pool_redeemed;
 	const struct after after = AFTER(said);
-	struct motion motion = {.pool = pool_find(market, said->pool),
-		.org = said->org,
-		.kg = -said->kg,
-		.micros = -said->micros,
-		.shares = -said->shares};
-	if (!motion.pool || said->kg < 0 || said->micros < 0 || said->shares <= 0)
+	struct pool *pool = pool_find(market, said->pool);
+	if (!pool || said->kg < 0 || said->micros < 0 || said->shares <= 0)
 		return market_invalid(info, "nothing is redeemed of a pool");
+	struct motion motion = {
+		.pool = pool, .org = said->org, .kg = -said->kg, .micros = -said->micros, .shares = -said->shares};
 	enum err err = motion_make(market, ledger, undo, &motion, event, &after, info);
 	if (!err)
 		batches_leave(market, ledger, undo, said->pool, &event->lists);
@@ -312,10 +310,10 @@ static enum err apply_pool_bought(struct market *market, struct ledger *ledger, 
 {
 	const struct event_pool_bought *said = &event->pool_bought;
 	const struct after after = AFTER(said);
-	struct motion motion = {
-		.pool = pool_find(market, said->pool), .org = said->org, .kg = -said->kg, .micros = said->micros};
-	if (!motion.pool || said->kg <= 0 || said->micros <= 0 || motion.pool->is.state != POOL_OPEN)
+	struct pool *pool = pool_find(market, said->pool);
+	if (!pool || said->kg <= 0 || said->micros <= 0 || pool->is.state != POOL_OPEN)
 		return market_invalid(info, "nothing is bought of a pool");
+	struct motion motion = {.pool = pool, .org = said->org, .kg = -said->kg, .micros = said->micros};
 	enum err err = motion_make(market, ledger, undo, &motion, event, &after, info);
 	if (!err)
 		batches_leave(market, ledger, undo, said->pool, &event->lists);
@@ -327,10 +325,10 @@ static enum err apply_pool_sold(struct market *market, struct ledger *ledger, st
 {
 	const struct event_pool_sold *said = &event->pool_sold;
 	const struct after after = AFTER(said);
-	struct motion motion = {
-		.pool = pool_find(market, said->pool), .org = said->org, .kg = said->kg, .micros = -said->micros};
-	if (!motion.pool || said->kg <= 0 || said->micros <= 0 || motion.pool->is.state != POOL_OPEN)
+	struct pool *pool = pool_find(market, said->pool);
+	if (!pool || said->kg <= 0 || said->micros <= 0 || pool->is.state != POOL_OPEN)
 		return market_invalid(info, "nothing is sold to a pool");
+	struct motion motion = {.pool = pool, .org = said->org, .kg = said->kg, .micros = -said->micros};
 	enum err err = motion_make(market, ledger, undo, &motion, event, &after, info);
 	if (!err)
 		batch_comes(market, undo, said->pool, said->batch, event->header.number);
@@ -374,7 +372,7 @@ static enum err apply_reserve_suspended(struct market *market, struct ledger *le
 	const struct after after = AFTER(said);
 	struct pool *pool = pool_find(market, said->pool);
 	struct pool_batch *batch = pool_batch_find(market, said->pool, said->batch);
-	if (!pool || !batch || !batch->is.leaving || after.kg != pool->is.reserve_kg - said->kg ||
+	if (!pool || !batch || !batch->is.leaving || after.kg != (__int128)pool->is.reserve_kg - said->kg ||
 		after.micros != pool->is.reserve_micros || after.shares != pool->is.shares)
 		return market_invalid(info, "a reserve is suspended that cannot be");
 	enum err err = ledger_move_all(
@@ -390,8 +388,8 @@ static enum err apply_reserve_restored(struct market *market, struct ledger *led
 	const struct after after = AFTER(said);
 	struct pool *pool = pool_find(market, said->pool);
 	struct pool_batch *batch = pool_batch_find(market, said->pool, said->batch);
-	if (!pool || !batch || after.kg != pool->is.reserve_kg + said->kg || after.micros != pool->is.reserve_micros ||
-		after.shares != pool->is.shares)
+	if (!pool || !batch || after.kg != (__int128)pool->is.reserve_kg + said->kg ||
+		after.micros != pool->is.reserve_micros || after.shares != pool->is.shares)
 		return market_invalid(info, "a reserve is restored that cannot be");
 	enum err err = ledger_move_all(
 		ledger, undo, &event->lists, said->kg, pool_aside(said->pool), pool_place(said->pool), info);

@@ -111,14 +111,14 @@ static void altered(const uint8_t *record, size_t at, const char *of)
 	rules_free(&rules);
 }
 
-/* What a word may become: nothing, one more or less, most, less than nothing; either half of it one more. */
+/* What a word may become: nothing, one more or less, most, less than nothing, least; either half of it one more. */
 static const struct change {
 	const char *name;
 	bool sets;
 	uint64_t value;
 } changes[] = {{"0", true, 0}, {"+1", false, 1}, {"-1", false, UINT64_MAX}, {"most", true, INT64_MAX},
 	{"below 0", true, UINT64_MAX - 999}, {"high half +1", false, UINT64_C(1) << 32},
-	{"bit 62", true, UINT64_C(1) << 62}};
+	{"bit 62", true, UINT64_C(1) << 62}, {"least", true, UINT64_C(1) << 63}};
 
 static bool change_word(uint8_t *record, size_t word, const struct change *change)
 {
