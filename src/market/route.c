@@ -6,6 +6,8 @@
 
 typedef unsigned __int128 wide;
 
+#define BEYOND (POOL_MICROS_MAX + 1) /* more than any maximum; sums of it still fit */
+
 /* ---- a source ---- */
 
 /* y × x × 1,000 ÷ (1 − fee) ÷ `divisor`, rounded up: of a pool that has x kilograms for y micros. It fits: the product is below 2^100. */
@@ -57,7 +59,7 @@ static void source_price(struct market_source *source)
 	source->micros = source->fee_micros = 0;
 	if (source->pool && source->taken_kg) {
 		if (market_pool_cost(source->pool, source->taken_kg, false, &source->micros))
-			source->micros = POOL_MICROS_MAX;
+			source->micros = BEYOND;
 	} else if (source->taken_kg) {
 		int64_t amount = market_amount(source->price_micros, source->taken_kg);
 		source->fee_micros = market_fee(amount, source->fee_ppm);
@@ -132,8 +134,8 @@ static void split(struct market_source *sources, size_t count, struct market_rou
 	for (size_t i = 0; i < count; i++) {
 		source_price(&sources[i]);
 		route->micros += sources[i].micros;
-		if (route->micros > POOL_MICROS_MAX) /* so that the sum fits; it is beyond any maximum */
-			route->micros = POOL_MICROS_MAX;
+		if (route->micros > POOL_MICROS_MAX)
+			route->micros = BEYOND;
 		route->fee_micros += sources[i].fee_micros;
 	}
 }

@@ -244,6 +244,26 @@ static void no_other_split_costs_less(void **state)
 	assert_true(whole > 50 && short_of > 50 && by_money > 200);
 }
 
+/* A whole order at the dearest price costs with its fee more than any maximum; and a pool may not take in more than can be counted. */
+static void what_costs_more_than_any_maximum_is_not_bought(void **state)
+{
+	(void)state;
+	start();
+	struct market_source *dear = fixed(ROUTE_LISTING, MARKET_PRICE_MAX, MARKET_KG_MAX, 1);
+	dear->fee_ppm = MARKET_FEE_MAX_PPM;
+	split(MARKET_KG_MAX, POOL_MICROS_MAX, 0);
+	assert_in_range(route.taken_kg, MARKET_KG_MAX / 11 * 10, MARKET_KG_MAX / 11 * 10 + 10); /* a tenth is its fee */
+	start();
+	struct market_source *full = pool(2 * MARKET_KG_MAX, POOL_MICROS_MAX, 0);
+	split(1000, POOL_MICROS_MAX, 0);
+	assert_int_equal(full->taken_kg, 0);
+	pools[0].reserve_micros -= 1000 * EURO * 1000;
+	split(1000, POOL_MICROS_MAX, 0);
+	assert_int_equal(full->taken_kg, 1000);
+	start();
+	assert_int_equal(market_fee(POOL_MICROS_MAX, -MARKET_FEE_MAX_PPM), -POOL_MICROS_MAX / 10);
+}
+
 static struct verifier_set wide_any, narrow_any, attested;
 
 static bool covers(const struct event_state_instrument *wide, const struct event_state_instrument *narrow)
@@ -304,6 +324,7 @@ int main(void)
 		cmocka_unit_test(a_maximum_buys_as_much_as_it_can),
 		cmocka_unit_test(reserves_at_their_bounds_are_split_without_overflow),
 		cmocka_unit_test(no_other_split_costs_less),
+		cmocka_unit_test(what_costs_more_than_any_maximum_is_not_bought),
 		cmocka_unit_test(instruments_cover_what_lies_within_them),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
