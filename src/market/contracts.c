@@ -57,7 +57,7 @@ bool contracts_reserve(struct contracts *contracts)
 	       map_reserve(&contracts->escrow_map, 1) && map_reserve(&contracts->offtake_map, 1) &&
 	       map_reserve(&contracts->seller_map, 1) && timers_reserve(&contracts->timers, 2 * (most + 2)) &&
 	       waits_reserve(contracts, 2 * (most + 2)) &&
-	       ROOM(contracts, waiting, contracts->waiting_count + 1, waiting_capacity);
+	       ROOM(contracts, waiting, 2 * (most + 2), waiting_capacity); /* all of them may wait */
 }
 
 /* ---- finding ---- */
@@ -462,18 +462,17 @@ static void waiting_wake(struct contracts *contracts)
 }
 
 /* Waits for a release; an escrow at most until its timeout. */
-static bool wait(struct contracts *contracts, uint32_t number)
+static void wait(struct contracts *contracts, uint32_t number)
 {
 	const struct escrow *escrow = number % 2 ? NULL : &contracts->escrows[number / 2];
 	const struct timer *timer = &contracts->timers.timers[number];
 	bool ends = escrow && escrow->is.expires_us > contracts->due_us;
-	if (!contracts->waits[number] && !ROOM(contracts, waiting, contracts->waiting_count, waiting_capacity))
-		return false;
 	timers_set(&contracts->timers, number, timer->id, ends ? escrow->is.expires_us : TIMER_NEVER);
-	if (!contracts->waits[number])
-		contracts->waiting[contracts->waiting_count++] = number;
+	if (contracts->waits[number])
+		return;
+	assert(contracts->waiting_count < contracts->waiting_capacity);
+	contracts->waiting[contracts->waiting_count++] = number;
 	contracts->waits[number] = true;
-	return true;
 }
 
 bool market_contract_due(struct market *market, const struct ledger *ledger, const struct market_register *batches,
@@ -494,8 +493,7 @@ bool market_contract_due(struct market *market, const struct ledger *ledger, con
 		if (number % 2 ? offtake_is_due(contracts, batches, &contracts->offtakes[number / 2])
 			       : escrow_is_due(contracts, ledger, batches, &contracts->escrows[number / 2]))
 			return true;
-		if (!wait(contracts, number))
-			return false;
+		wait(contracts, number);
 	}
 	return false;
 }

@@ -429,7 +429,17 @@ static void escrows(void **state)
 		if (round % 7 == 3)
 			execute_at_last(&world, &command);
 	}
-	tick_at_last(&world, CLOCK_US_PER_HOUR + CLOCK_US_PER_MINUTE); /* dated, and settled */
+	struct command hold = world_command(&world, COMMAND_BATCH_HOLD, -1);
+	hold.batch_hold = (struct command_batch_hold){.batch = batch, .reason_hash = statement};
+	execute_at_last(&world, &hold);
+	int64_t had = world_kg(&world, 1, batch, KG_HELD);
+	tick_at_last(&world, CLOCK_US_PER_HOUR + CLOCK_US_PER_MINUTE); /* dated; their settlements wait */
+	assert_int_equal(world_kg(&world, 1, batch, KG_HELD), had);
+	hold = world_command(&world, COMMAND_BATCH_RELEASE, -1);
+	hold.batch_release = (struct command_batch_release){.batch = batch, .reason_hash = statement};
+	execute_at_last(&world, &hold);
+	works_at_last(&world); /* settled */
+	assert_true(world_kg(&world, 1, batch, KG_HELD) > had);
 	tick_at_last(&world, CLOCK_US_PER_DAY);
 	assert_true(world_kg(&world, 1, batch, KG_HELD) > 0);
 	world_stop(&world);
