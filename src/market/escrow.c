@@ -1,4 +1,5 @@
 /* Decides what may happen to an escrow, and when it is settled or goes back (the table in docs/ESCROW.md). The state's thread. */
+#include <assert.h>
 #include <string.h>
 
 #include "carbond/base/decimal.h"
@@ -601,8 +602,9 @@ static bool step_takes(const struct event *event, struct event_state_escrow *is)
 		return true;
 	case EVENT_ESCROW_DATED: return !is->dated && (is->dated = 1);
 	case EVENT_ESCROW_DISPUTED: return !is->disputed && (is->disputed = 1);
-	case EVENT_ESCROW_RESUMED: return is->disputed && !(is->disputed = 0);
-	default: return false;
+	default: /* there are no others */
+		assert(event->header.type == EVENT_ESCROW_RESUMED);
+		return is->disputed && !(is->disputed = 0);
 	}
 }
 

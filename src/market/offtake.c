@@ -217,7 +217,9 @@ enum err market_issued(struct market *market, const struct market_register *batc
 {
 	const struct contracts *contracts = market_contracts(market);
 	struct market_attributes attributes;
-	if (kg <= 0 || !batches->attributes(batches->context, batch, &attributes))
+	bool known = batches->attributes(batches->context, batch, &attributes);
+	assert(known);
+	if (kg <= 0)
 		return ERR_OK;
 	for (uint32_t i = offtake_first(contracts, attributes.org); i; i = contracts->offtakes[i].next) {
 		if (contracts->offtakes[i].is.state != OFFTAKE_IN_FORCE)
@@ -673,11 +675,11 @@ static bool step_takes(const struct event *event, struct event_state_offtake *is
 	case EVENT_OFFTAKE_ACCEPTED: is->state = OFFTAKE_IN_FORCE; return from == OFFTAKE_OFFERED;
 	case EVENT_OFFTAKE_DISPUTED: is->state = OFFTAKE_DISPUTED; return from == OFFTAKE_IN_FORCE;
 	case EVENT_OFFTAKE_RESUMED: is->state = OFFTAKE_IN_FORCE; return from == OFFTAKE_DISPUTED;
-	case EVENT_OFFTAKE_END_PROPOSED:
+	default: /* there are no others */
+		assert(event->header.type == EVENT_OFFTAKE_END_PROPOSED);
 		is->end_by = event->offtake_end_proposed.org;
 		is->end_refund_micros = event->offtake_end_proposed.refund_micros;
 		return from != OFFTAKE_OFFERED;
-	default: return false;
 	}
 }
 

@@ -383,25 +383,23 @@ bool pools_due(struct market *market, const struct ledger *ledger, uint64_t *ret
 	return false;
 }
 
-/* The lowest serials of a batch in a place, in as many ranges as a command may touch. */
-static enum err serials_most(
-	const struct deciding *at, uint64_t batch, struct ledger_place place, struct change *change, int64_t *ret_kg)
+/* The lowest serials of a batch in a place that has some, in as many ranges as a command may touch; how many kilograms. */
+static int64_t serials_most(const struct deciding *at, uint64_t batch, struct ledger_place place, struct change *change)
 {
-	*ret_kg = ledger_amount(at->ledger, batch, place);
-	enum err err =
-		ledger_pick(at->ledger, batch, place, *ret_kg, change->ranges, EVENTS_RANGES_MAX, &change->count);
-	if (err != ERR_COMMAND_TOO_LARGE)
-		return err;
-	*ret_kg = 0;
+	int64_t kg = ledger_amount(at->ledger, batch, place);
+	enum err err = ledger_pick(at->ledger, batch, place, kg, change->ranges, EVENTS_RANGES_MAX, &change->count);
+	assert(err == ERR_OK || err == ERR_COMMAND_TOO_LARGE);
+	if (err == ERR_OK)
+		return kg;
+	kg = 0;
 	for (change->count = 0; change->count < EVENTS_RANGES_MAX; change->count++)
-		*ret_kg += change->ranges[change->count].length;
-	return ERR_OK;
+		kg += change->ranges[change->count].length;
+	return kg;
 }
 
 enum err decide_pool_work(const struct deciding *at)
 {
 	struct change change;
-	int64_t kg = 0;
 	enum err err = pool_named(at, at->call->command->pool_work.pool, &change);
 	if (err)
 		return err;
@@ -409,9 +407,7 @@ enum err decide_pool_work(const struct deciding *at)
 	if (!leaving)
 		return REFUSE(at->info, ERR_POOL_PAUSED, "", "nothing leaves the pool");
 	uint64_t batch = leaving->is.batch;
-	err = serials_most(at, batch, pool_place(change.pool->is.pool), &change, &kg);
-	if (err)
-		return err;
+	int64_t kg = serials_most(at, batch, pool_place(change.pool->is.pool), &change);
 	struct event event = {.reserve_suspended = {.pool = change.pool->is.pool,
 				      .batch = batch,
 				      .kg = kg,
@@ -432,13 +428,10 @@ enum err decide_pool_resume(const struct deciding *at)
 	for (uint32_t item = change.pool->first; item; item = pools->batches[item].next) {
 		const struct event_state_pool_batch is = pools->batches[item].is;
 		struct err_info why;
-		int64_t kg = 0;
 		if (ledger_amount(at->ledger, is.batch, aside) == 0 ||
 			at->batches->movable(at->batches->context, aside.org, is.batch, &why))
 			continue;
-		err = serials_most(at, is.batch, aside, &change, &kg);
-		if (err)
-			return err;
+		int64_t kg = serials_most(at, is.batch, aside, &change);
 		struct event event = {
 			.reserve_restored = {.pool = number, .batch = is.batch, .kg = kg, AFTER(&change, kg, 0, 0)},
 			.lists = moved(&change)};

@@ -342,6 +342,40 @@ static void test_memory_follows_what_rests(void **state)
 	book_free(&book);
 }
 
+/* A tree of so many prices that inner nodes divide, too: all of them are there in their order, and an inner node's place is found. */
+static void test_a_ladder_of_many_prices(void **state)
+{
+	(void)state;
+	struct random random = {.seed = 5};
+	struct book *book = book_new(3, true);
+	uint32_t ladder, slot;
+	const int64_t count = 40000;
+	assert_true(book_reserve(book, 1, 1));
+	ladder = book_ladder_add(book, BOOK_ASK);
+	for (int64_t i = 0; i < count; i++) { /* 7,919 is prime to the count: each price once, all over the range */
+		assert_true(book_reserve(book, 1, 0));
+		book_put(book, &(struct book_order){.number = (uint64_t)i + 1,
+				       .rank = (uint64_t)i + 1,
+				       .price = 1 + i * 7919 % count,
+				       .kg = 1,
+				       .ladder = ladder});
+	}
+	int64_t price = 0;
+	for (slot = book_best(book, ladder); slot; slot = book_next(book, slot))
+		assert_int_equal(book_at(book, slot)->price, ++price);
+	assert_int_equal(price, count);
+	for (; price > 0; price--) {
+		uint64_t number = 1 + next_random(&random, (uint64_t)count);
+		if ((slot = book_find(book, number)) != 0)
+			book_take(book, slot);
+	}
+	for (slot = book_best(book, ladder); slot; slot = book_next(book, slot)) {
+		assert_true(book_at(book, slot)->price > price);
+		price = book_at(book, slot)->price;
+	}
+	book_free(&book);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +383,7 @@ int main(void)
 		cmocka_unit_test(test_an_undo_puts_back_what_stood_in_between),
 		cmocka_unit_test(test_an_empty_book_answers),
 		cmocka_unit_test(test_memory_follows_what_rests),
+		cmocka_unit_test(test_a_ladder_of_many_prices),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

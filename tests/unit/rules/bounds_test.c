@@ -123,34 +123,122 @@ static void a_part_trades_first(void **state)
 	assert_int_equal(kg_of(BUYER, KG_HELD), 100000 + 3000);
 }
 
+/* An order of OTHER that lies in 257 ranges, of which the first 256 make 1,000 kg of its 2,000; its serials begin at `first`. */
+static struct id order_in_parts(int64_t first)
+{
+	scatter(OTHER, first, 1, 237);
+	scatter(OTHER, first + 1000, 254, 3);
+	scatter(OTHER, first + 9000, 1, 1);
+	struct id id = place(OTHER, ORDER_SELL, PRICE, 1000);
+	scatter(OTHER, first + 10000, 1, 1000);
+	struct command raise = amendment(OTHER, id, 2000);
+	must(&raise);
+	follow();
+	return id;
+}
+
+static struct command cancelling(int org, struct id order)
+{
+	struct command command = world_command(&at.world, COMMAND_ORDER_CANCEL, org);
+	command.order_cancel.order = order;
+	return command;
+}
+
 /* What is left of an order that ends in parts is no multiple of the lot, so that it is seen to end. */
 static void an_order_that_ends_in_parts_is_seen_to_end(void **state)
 {
 	(void)state;
 	empty_other();
-	scatter(OTHER, 600000, 1, 232);
-	scatter(OTHER, 700000, 256, 3); /* 1,000 kg in 257 ranges, the first 256 make … */
-	scatter(OTHER, 800000, 1, 1000);
-	struct command first = order(OTHER, ORDER_SELL, PRICE, 1000);
-	must_be_too_large(first, "/kg");
-	scatter(OTHER, 590000, 1, 3); /* … 1,000 now: 235 and 255 × 3 */
-	first = order(OTHER, ORDER_SELL, PRICE, 1000);
-	must_be_too_large(first, "/kg"); /* in 257 */
-	struct command merge = world_command(&at.world, COMMAND_TRANSFER, SELLER);
-	struct serial_range gap = {at.batch, 700003, 3}; /* three ranges become one */
-	merge.transfer.to = at.world.orgs[OTHER];
-	merge.lists = (struct record_lists){.ranges = &gap, .range_count = 1};
-	must(&merge);
-	struct id id = place(OTHER, ORDER_SELL, PRICE, 1000);
-	struct command raise = amendment(OTHER, id, 2000);
-	must(&raise);
-	follow();
-	struct command cancel = world_command(&at.world, COMMAND_ORDER_CANCEL, OTHER);
-	cancel.order_cancel.order = id;
+	struct id id = order_in_parts(600000);
+	struct command cancel = cancelling(OTHER, id);
 	must(&cancel);
+	assert_int_equal(kg_of(OTHER, KG_LISTED), 1001);
 	follow();
 	assert_int_equal(open_orders(), 0);
 	assert_int_equal(kg_of(OTHER, KG_LISTED), 0);
+}
+
+/* And where that leaves a command nothing to take of it, the next takes all. */
+static void what_ends_in_parts_waits_where_no_range_is_left(void **state)
+{
+	(void)state;
+	empty_other();
+	const uint64_t batch = at.batch;
+	at.batch = world_issue(&at.world, SELLER, 24, 100000, NULL); /* another's serials are picked for themselves */
+	scatter(OTHER, 0, 1, 238);
+	scatter(OTHER, 1000, 254, 3);
+	place(OTHER, ORDER_SELL, PRICE, 1000); /* in 255 ranges */
+	at.batch = batch;
+	struct id second = order_in_parts(600000);
+	struct command cancel = cancelling(OTHER, second);
+	must(&cancel);
+	struct command all = world_command(&at.world, COMMAND_ORDER_CANCEL_ALL, OTHER);
+	all.order_cancel_all.org = at.world.orgs[OTHER];
+	must(&all); /* the one range that is left to it is of one kilogram, without which 1,000 were left */
+	assert_int_equal(open_orders(), 1);
+	assert_int_equal(kg_of(OTHER, KG_LISTED), 1001);
+	follow();
+	assert_int_equal(open_orders(), 0);
+	assert_int_equal(kg_of(OTHER, KG_LISTED), 0);
+}
+
+/* A mass cancellation ends as many orders as one command may take out, the oldest first. */
+static void orders_that_are_too_many_to_cancel_at_once(void **state)
+{
+	(void)state;
+	struct command command = order(BUYER, ORDER_BUY, TICK, 1000);
+	for (int i = 0; i < MARKET_CANCEL_MOST + 1; i++)
+		assert_int_equal(quickly(&command), ERR_OK);
+	struct command newest = cancelling(BUYER, command.id);
+	command = world_command(&at.world, COMMAND_ORDER_CANCEL_ALL, BUYER);
+	command.order_cancel_all.org = at.world.orgs[BUYER];
+	assert_int_equal(quickly(&command), ERR_OK);
+	assert_int_equal(open_orders(), 1);
+	assert_int_equal(quickly(&newest), ERR_OK);
+	assert_int_equal(open_orders(), 0);
+}
+
+/* What a copy of the state says to a record that nobody has decided. */
+static enum err forged(uint16_t type, struct event event)
+{
+	struct err_info info;
+	struct hash none = {{0}};
+	struct rules *copy = rules_new(registry_id(rules_registry(at.world.rules)), 3);
+	assert_int_equal(rules_snapshot(at.world.rules, 1, none, record_take, copy, NULL, &info), ERR_OK);
+	event.header.type = type;
+	event.header.number = rules_position(copy) + 1;
+	event.header.time_us = at.world.now_us;
+	enum err err = rules_apply(copy, &event, &info);
+	rules_free(&copy);
+	return err;
+}
+
+/* A record leaves no order that shows nothing, more than it has or less than nothing, nor moves what does not sleep. */
+static void records_of_orders_that_cannot_be(void **state)
+{
+	(void)state;
+	struct id rests = place(BUYER, ORDER_BUY, PRICE, 2000);
+	struct command stop_ = order(BUYER, ORDER_BUY, 2 * PRICE, 1000);
+	stop_.order_place.type = ORDER_STOP_LIMIT;
+	stop_.order_place.stop_micros = 2 * PRICE;
+	must(&stop_);
+	struct event event = {
+		.order_reduced = {
+			.order = rests, .org = at.world.orgs[BUYER], .kg = 1000, .left_kg = 1000, .shown_kg = 1000}};
+	assert_int_equal(forged(EVENT_ORDER_REDUCED, event), ERR_OK);
+	event.order_reduced.shown_kg = 0;
+	assert_int_equal(forged(EVENT_ORDER_REDUCED, event), ERR_JOURNAL_INVALID);
+	event.order_reduced.shown_kg = 1001;
+	assert_int_equal(forged(EVENT_ORDER_REDUCED, event), ERR_JOURNAL_INVALID);
+	event.order_reduced.kg = 3000;
+	event.order_reduced.left_kg = -1000;
+	assert_int_equal(forged(EVENT_ORDER_REDUCED, event), ERR_JOURNAL_INVALID);
+	event = (struct event){.order_trailed = {.order = rests, .stop_micros = PRICE}};
+	assert_int_equal(forged(EVENT_ORDER_TRAILED, event), ERR_JOURNAL_INVALID);
+	event.order_trailed.order = stop_.id; /* it sleeps, and does not trail */
+	assert_int_equal(forged(EVENT_ORDER_TRAILED, event), ERR_JOURNAL_INVALID);
+	event = (struct event){.order_woken = {.order = stop_.id, .price_micros = PRICE}};
+	assert_int_equal(forged(EVENT_ORDER_WOKEN, event), ERR_OK);
 }
 
 /* Sell orders of SELLER, of which a kill switch leaves some over: it ends as many as lie in 256 ranges. */
@@ -452,13 +540,12 @@ static void a_buyer_whose_account_is_closed(void **state)
 	assert_int_equal(give(&work), ERR_ESCROW_DONE); /* its make-good is not over */
 }
 
-/* An issue calls the contracts of the seller, and is undone with them. */
-static void an_issue_is_undone_with_its_call(void **state)
+/* A batch of SELLER, issued with a fault at each of its events first. */
+static uint64_t issued(int64_t kg, int64_t buffer_kg)
 {
-	(void)state;
-	(void)contract(SELLER, BUYER, 100);
 	struct claim_run run;
-	struct command command = world_submission(&at.world, SELLER, at.world.next_hour[SELLER], 24, 10000, &run);
+	struct command command = world_submission(&at.world, SELLER, at.world.next_hour[SELLER], 24, kg, &run);
+	command.period_submit.buffer_kg = buffer_kg;
 	struct id period = command.period_submit.period;
 	struct hash root = command.period_submit.evidence_root;
 	must(&command);
@@ -466,10 +553,29 @@ static void an_issue_is_undone_with_its_call(void **state)
 	must(&command);
 	command = world_command(&at.world, COMMAND_PERIOD_ISSUE, -1);
 	command.period_issue.period = period;
-	must(&command); /* with a fault at each of its events first */
-	uint64_t batch = at.world.result.number;
+	must(&command);
+	return at.world.result.number;
+}
+
+/* An issue calls the contracts of the seller, and is undone with them. */
+static void an_issue_is_undone_with_its_call(void **state)
+{
+	(void)state;
+	(void)contract(SELLER, BUYER, 100);
+	const uint64_t batch = issued(10000, 200);
 	follow();
 	assert_int_equal(world_kg(&at.world, BUYER, batch, KG_HELD), 100);
+}
+
+/* An issue of which the supplier gets nothing calls nothing: all of it is the buffer's. */
+static void an_issue_of_nothing_calls_nothing(void **state)
+{
+	(void)state;
+	(void)contract(SELLER, BUYER, 100);
+	const uint64_t batch = issued(100, 100);
+	struct command work;
+	assert_false(rules_due(at.world.rules, &work));
+	assert_int_equal(world_kg(&at.world, SELLER, batch, KG_HELD), 0);
 }
 
 /* ---- money ---- */
@@ -586,13 +692,15 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 	const struct CMUnitTest tests[] = {TEST(orders_of_more_ranges), TEST(a_fok_order_of_more_trades),
 		TEST(a_fok_order_of_more_ranges), TEST(a_part_trades_first),
-		TEST(an_order_that_ends_in_parts_is_seen_to_end),
+		TEST(an_order_that_ends_in_parts_is_seen_to_end), TEST(what_ends_in_parts_waits_where_no_range_is_left),
+		TEST(records_of_orders_that_cannot_be), TEST(orders_that_are_too_many_to_cancel_at_once),
 		TEST(what_the_kill_switch_leaves_over_trades_with_nobody), TEST(nor_in_an_auction),
 		TEST(auctions_of_more_ranges), TEST(bids_are_settled_in_parts),
 		TEST(auctions_and_bids_that_are_too_many), TEST(pools_of_more_ranges), TEST(pools_that_are_too_many),
 		TEST(a_reserve_that_is_suspended), TEST(a_pool_that_is_nearly_empty), TEST(deliveries_of_more_ranges),
 		TEST(a_buyer_whose_account_is_closed), TEST(an_issue_is_undone_with_its_call),
-		TEST(a_credit_that_cannot_be_counted), TEST(a_day_of_more_than_can_be_counted),
-		TEST(a_currency_of_more_than_can_be_counted), TEST(rates_and_conversions)};
+		TEST(an_issue_of_nothing_calls_nothing), TEST(a_credit_that_cannot_be_counted),
+		TEST(a_day_of_more_than_can_be_counted), TEST(a_currency_of_more_than_can_be_counted),
+		TEST(rates_and_conversions)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

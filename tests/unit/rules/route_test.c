@@ -325,6 +325,73 @@ static void what_goes_on_in_another_command_is_not_bought(void **state)
 	assert_int_equal(refusal(command), ERR_COMMAND_TOO_LARGE);
 }
 
+/* Orders of OTHER at `prices`, each of 1,000 kg in 250 ranges. */
+static void scattered_orders(const int64_t prices[2])
+{
+	assert_int_equal(world_transfer(&at.world, OTHER, 5, at.batch, kg_of(OTHER, KG_HELD)), ERR_OK);
+	for (int i = 0; i < 2; i++) {
+		struct serial_range ranges[250];
+		struct command give_ = world_command(&at.world, COMMAND_TRANSFER, SELLER);
+		for (int r = 0; r < 250; r++)
+			ranges[r] = (struct serial_range){at.batch, 700000 + 20000 * i + 8 * r, 4};
+		give_.transfer.to = at.world.orgs[OTHER];
+		give_.lists = (struct record_lists){.ranges = ranges, .range_count = 250};
+		must(&give_);
+		place(OTHER, ORDER_SELL, prices[i], 1000);
+	}
+}
+
+static void what_lies_in_too_many_ranges_is_not_bought(void **state)
+{
+	(void)state;
+	scattered_orders((int64_t[]){PRICE / 2, PRICE / 2}); /* one part: its order would go on in another command */
+	assert_int_equal(refusal(purchase(BUYER, 2000, 9 * PRICE)), ERR_NOT_FILLABLE);
+	struct command command = purchase(BUYER, 1000, 9 * PRICE);
+	buys(&command, BUYER);
+}
+
+static void nor_what_does_so_in_all_its_parts(void **state)
+{
+	(void)state;
+	scattered_orders((int64_t[]){PRICE / 2, PRICE / 2 + TICK});
+	assert_int_equal(refusal(purchase(BUYER, 2000, 9 * PRICE)), ERR_COMMAND_TOO_LARGE);
+	struct command command = purchase(BUYER, 1000, 9 * PRICE);
+	buys(&command, BUYER);
+}
+
+/* An order with a minimum is no source, and yet met by a part that is large enough: two fees are rounded up in place of one. */
+static void the_maximum_holds_to_the_last_rounding(void **state)
+{
+	(void)state;
+	struct command command = world_command(&at.world, COMMAND_MARKET_OPEN, -1);
+	command.market_open = (struct command_market_open){
+		.tick_micros = 1000, .lot_kg = 1000, .taker_ppm = 333, .collar_ppm = 50000, .kind = CREDIT_REMOVAL};
+	assert_true(code8_set(&command.market_open.currency, "USD"));
+	must(&command);
+	command = world_command(&at.world, COMMAND_INSTRUMENT_LIST, -1);
+	command.instrument_list.market = 2;
+	assert_true(code32_set(&command.instrument_list.code, "DOLLARS"));
+	must(&command);
+	uint64_t dollars = at.world.result.number;
+	command = world_command(&at.world, COMMAND_MONEY_DEPOSIT, -1);
+	command.money_deposit = (struct command_money_deposit){.to = at.world.orgs[BUYER], .amount_micros = PRICE};
+	assert_true(code8_set(&command.money_deposit.currency, "USD"));
+	must(&command);
+	for (int i = 0; i < 2; i++) { /* first 1,000 kg, all or none; then 2,000 */
+		command = order(SELLER, ORDER_SELL, 100000, 1000 * (i + 1));
+		command.order_place.market = 2;
+		command.order_place.minimum_kg = i ? 0 : 1000;
+		must(&command);
+	}
+	command = purchase(BUYER, 2000, 200000 + 67); /* 66.6 rounded up; twice 33.3 are 68 */
+	command.purchase.instrument = dollars;
+	assert_int_equal(refusal(command), ERR_PRICE_LIMIT);
+	command.purchase.maximum_micros++;
+	must(&command);
+	explain();
+	assert_int_equal(whole()->micros, 200000 + 68);
+}
+
 /* ---- retiring ---- */
 
 static struct retirement_line line(int64_t kg)
@@ -485,6 +552,9 @@ int main(void)
 			own_orders_are_not_bought_and_those_with_a_minimum_are_passed_over, start_sources, stop),
 		cmocka_unit_test_setup_teardown(who_may_not_trade_does_not_buy, start_sources, stop),
 		cmocka_unit_test_setup_teardown(what_goes_on_in_another_command_is_not_bought, start_sources, stop),
+		cmocka_unit_test_setup_teardown(what_lies_in_too_many_ranges_is_not_bought, start_sources, stop),
+		cmocka_unit_test_setup_teardown(nor_what_does_so_in_all_its_parts, start_sources, stop),
+		cmocka_unit_test_setup_teardown(the_maximum_holds_to_the_last_rounding, start, stop),
 		cmocka_unit_test_setup_teardown(one_command_buys_and_retires, start_sources, stop),
 		cmocka_unit_test_setup_teardown(a_list_is_retired_line_by_line_or_not_at_all, start_sources, stop),
 		cmocka_unit_test_setup_teardown(a_line_is_refused_with_its_place, start_sources, stop),
