@@ -620,6 +620,13 @@ static void a_suspended_batch_keeps_a_settlement_waiting(void **state)
 	must(&command);
 	follow();
 	assert_int_equal(escrows(), 1); /* all conditions hold */
+	command = dispute(PAYER, escrow);
+	must(&command);
+	command = decision(-1, escrow, 0, 0);
+	command.escrow_decide.dismissed = 1;
+	must(&command);
+	follow(); /* it is due again, and waits still */
+	assert_int_equal(escrows(), 1);
 	hold_batch(false);
 	assert_int_equal(escrows(), 0);
 	assert_int_equal(kg_of(PAYER, KG_HELD), 1000);
