@@ -342,11 +342,10 @@ static void test_memory_follows_what_rests(void **state)
 	book_free(&book);
 }
 
-/* A tree of so many prices that inner nodes divide, too: all of them are there in their order, and an inner node's place is found. */
+/* A tree of so many prices that inner nodes divide, too: all of them are there in their order, whatever goes and comes. */
 static void test_a_ladder_of_many_prices(void **state)
 {
 	(void)state;
-	struct random random = {.seed = 5};
 	struct book *book = book_new(3, true);
 	uint32_t ladder, slot;
 	const int64_t count = 40000;
@@ -364,15 +363,17 @@ static void test_a_ladder_of_many_prices(void **state)
 	for (slot = book_best(book, ladder); slot; slot = book_next(book, slot))
 		assert_int_equal(book_at(book, slot)->price, ++price);
 	assert_int_equal(price, count);
-	for (; price > 0; price--) {
-		uint64_t number = 1 + next_random(&random, (uint64_t)count);
-		if ((slot = book_find(book, number)) != 0)
-			book_take(book, slot);
+	/* the node left of another goes, and a lower price comes to that one */
+	for (price = 1; price <= count; price++) {
+		struct book_order lowest = *book_at(book, book_best(book, ladder));
+		assert_int_equal(lowest.price, price);
+		book_take(book, book_best(book, ladder));
+		assert_true(book_reserve(book, 1, 0));
+		slot = book_put(book, &lowest);
+		assert_int_equal(book_best(book, ladder), slot);
+		book_take(book, slot);
 	}
-	for (slot = book_best(book, ladder); slot; slot = book_next(book, slot)) {
-		assert_true(book_at(book, slot)->price > price);
-		price = book_at(book, slot)->price;
-	}
+	assert_int_equal(book_best(book, ladder), 0);
 	book_free(&book);
 }
 
