@@ -22,6 +22,7 @@ from watch import Watcher
 KINDS = ["kill", "pause"]
 CHECK_EACH = 10  # points; the load goes on in between: the views, which every check waits for, follow slower than a point takes
 TAKE_OVER_SECONDS = 5
+PERIOD_SECONDS = 90  # a job that its hours' owner has left in the lurch takes a minute to say so
 THINK_SECONDS = 0.2  # of each sender: the views of all that is sent must be read in every check
 
 
@@ -267,7 +268,7 @@ class Leader:
     def end(self):
         self.load.pause()
         begun = self.load.closing.ended
-        wait_until(lambda: self.load.closing.turn() or self.load.closing.ended > begun, "the period under way is issued")
+        wait_until(lambda: self.load.closing.turn() or self.load.closing.ended > begun, "the period under way is issued", PERIOD_SECONDS)
         self.check()
         self.states()
         self.streams()
@@ -315,12 +316,12 @@ def run(points, seconds=None, worlds=None):
         struck.check()
 
 
-def make_worlds(ends):
-    """The folders go last; both are made at once."""
+def make_worlds(ends, sizes=(2, 3)):
+    """The folders go last; all are made at once."""
     folder, seed = ends.enter_context(scratch()), seed_from_environment()
     mongo_server()
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        making = [pool.submit(ClusterWorld, folder / str(daemons), seed + daemons, daemons) for daemons in (2, 3)]
+        making = [pool.submit(ClusterWorld, folder / str(daemons), seed + daemons, daemons) for daemons in sizes]
     for made in making:
         if not made.exception():
             ends.callback(made.result().stop)
