@@ -90,6 +90,10 @@ class Front:
         self.cluster, self.turns, self.out, self.pinned, self.gone_on = cluster, itertools.count(), set(), None, 0
 
     @property
+    def nodes(self):
+        return self.cluster.nodes
+
+    @property
     def first(self):
         return self.cluster.nodes[0].first
 

@@ -8,7 +8,7 @@ import subprocess
 import time
 import uuid
 
-from harness import CARBONCTL, Daemon, wait_until
+from harness import CARBONCTL, wait_until
 
 
 def uuid7(at=None):
@@ -65,20 +65,18 @@ class Story:
         assert run.returncode == code, (arguments, run.returncode, run.stdout[-2000:], run.stderr[-2000:])
         return json.loads(run.stdout) if run.stdout.strip().startswith(("{", "[")) else run.stdout
 
-    def taken(self):
-        return sum(self.daemon.metric(f"carbond_ingest_{kind}_total") for kind in ("readings", "quarantined"))
-
-    def plant(self, broker, start, end, *more):
-        """Sends a plant's readings, and waits until this daemon has them: that the broker has acknowledged them says nothing of it. (Of
-        several daemons each has a part: who closes a period there looks for its readings.)"""
-        alone = isinstance(self.daemon, Daemon)
-        before = self.taken() if alone else 0
+    def plant(self, broker, start, end, *more, daemons=None):
+        """Sends a plant's readings, and waits until the daemon, or those that share its broker's messages, have them: that the broker has
+        acknowledged them says nothing of it."""
+        daemons = daemons or getattr(self.daemon, "nodes", [self.daemon])
+        taken = lambda: sum(daemon.metric(f"carbond_ingest_{kind}_total") for daemon in daemons for kind in ("readings", "quarantined"))
+        before = taken()
         run = subprocess.run([str(CARBONCTL), "simulate", "--create", "--broker", f"127.0.0.1:{broker.port}", "--from", start, "--to", end,
                               *map(str, more)], capture_output=True, text=True,
                              env={**os.environ, "CARBOND_URL": f"http://127.0.0.1:{self.daemon.port}", "CARBOND_API_KEY": self.keys["operator"]})
         assert run.returncode == 0, run.stderr
         sent = int(re.findall(r"(\d+) readings acknowledged", run.stderr)[-1])
-        wait_until(lambda: not alone or self.taken() - before >= sent, f"{sent} readings have arrived")
+        wait_until(lambda: taken() - before >= sent, f"{sent} readings have arrived")
         units = self.daemon.get("/v1/units", key=self.keys["operator"])["items"]
         self.unit = next(unit for unit in units if unit["slug"] == "dac-1")["id"]
         return self
