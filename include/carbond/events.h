@@ -442,6 +442,17 @@ struct decision {
 	uint64_t number; /* set: the number of what was made (batch, retirement, order …) */
 };
 
+/* A record that cannot follow the ones before it: a fault of the journal, not of a client. Returns ERR_JOURNAL_INVALID. */
+enum err journal_invalid(struct err_info *info, const char *reason);
+
+/* Whom a state is told to, record by record, for a snapshot. */
+struct telling {
+	enum err (*emit)(void *context, struct event *event, struct err_info *info);
+	void *context;
+	struct err_info *info;
+};
+enum err event_tell(const struct telling *telling, uint16_t type, struct event *event) MUST_CHECK;
+
 /* Applies and keeps an event of the command. */
 enum err decision_emit(struct decision *decision, uint16_t type, struct event *event, struct err_info *info) MUST_CHECK;
 

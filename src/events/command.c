@@ -57,6 +57,17 @@ struct hash command_natural_key(enum command_source source, enum command_kind ki
 	return sha256_end(&state);
 }
 
+enum err journal_invalid(struct err_info *info, const char *reason)
+{
+	return err_set(info, ERR_JOURNAL_INVALID, "", "%s", reason);
+}
+
+enum err event_tell(const struct telling *telling, uint16_t type, struct event *event)
+{
+	event->header.type = type;
+	return telling->emit(telling->context, event, telling->info);
+}
+
 enum err decision_emit(struct decision *decision, uint16_t type, struct event *event, struct err_info *info)
 {
 	event->header.type = type;

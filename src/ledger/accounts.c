@@ -200,7 +200,7 @@ enum err limited_make(struct ledger *ledger, struct undo *undo, const struct eve
 	const struct event_account_limited *said = &event->account_limited;
 	struct money *money = ledger_money(ledger);
 	if (id_is_none(said->org) || !ledger_money_asset(said->currency) || said->lowest_micros < 0)
-		return money_invalid(info, "a limit of nobody, or below zero");
+		return journal_invalid(info, "a limit of nobody, or below zero");
 	struct event_state_limit *limit = limit_get(money, said->org, said->currency);
 	undo_push(undo, limit_revert, money, limit, sizeof *limit);
 	*(said->by_registry ? &limit->lowest_micros : &limit->own_lowest_micros) = said->lowest_micros;
@@ -219,7 +219,7 @@ enum err limit_restore(struct ledger *ledger, const struct event_state_limit *sa
 	if (id_is_none(said->org) || !ledger_money_asset(said->currency) || !has_limit(said) ||
 		said->own_lowest_micros < 0 || said->lowest_micros < 0 || said->spent_micros < 0 ||
 		limit_find(money, said->org, said->currency, NULL) != MAP_NONE)
-		return money_invalid(info, "a limit is there twice, or limits nothing");
+		return journal_invalid(info, "a limit is there twice, or limits nothing");
 	*limit_get(money, said->org, said->currency) = *said;
 	return ERR_OK;
 }
@@ -280,7 +280,7 @@ enum err closed_make(struct ledger *ledger, struct undo *undo, const struct even
 	struct money *money = ledger_money(ledger);
 	struct id org = event->account_closed.org;
 	if (id_is_none(org) || ledger_account_closed(ledger, org))
-		return money_invalid(info, "an account is closed twice, or is nobody's");
+		return journal_invalid(info, "an account is closed twice, or is nobody's");
 	assert(money->closed_count < money->closed_capacity);
 	money->closed[money->closed_count] = org;
 	map_put(&money->closed_map, closed_hash(money, org), money->closed_count);

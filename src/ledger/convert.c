@@ -104,7 +104,7 @@ enum err offered_make(struct ledger *ledger, struct undo *undo, const struct eve
 	struct err_info ignored;
 	if (id_is_none(said->provider) || pair_check(said->from, said->to, &ignored) || said->rate_nanos < 0 ||
 		said->rate_nanos > RATE_MAX)
-		return money_invalid(info, "an offer of nobody, or of no rate");
+		return journal_invalid(info, "an offer of nobody, or of no rate");
 	uint64_t hash;
 	uint32_t item = rate_find(money, said->provider, said->from, said->to, &hash);
 	if (item != MAP_NONE) {
@@ -206,7 +206,7 @@ enum err converted_make(struct ledger *ledger, struct undo *undo, const struct e
 		said->amount_micros <= 0 || said->rate_nanos <= 0 ||
 		!convert(said->amount_micros, said->rate_nanos, &bought, &remainder) || bought != said->bought_micros ||
 		remainder != said->remainder_micros)
-		return money_invalid(info, "a conversion is not at its rate");
+		return journal_invalid(info, "a conversion is not at its rate");
 	enum err err = money_pay(ledger, undo, said->from, said->amount_micros, org, provider, info);
 	if (!err)
 		err = money_pay(ledger, undo, said->to, said->bought_micros, provider, org, info);

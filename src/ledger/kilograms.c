@@ -49,7 +49,7 @@ enum err kg_reserved_make(struct ledger *ledger, struct undo *undo, const struct
 {
 	const struct event_kg_reserved *said = &event->kg_reserved;
 	if (ledger_pending(ledger, said->transfer) || id_is_none(said->to))
-		return money_invalid(info, "a transfer is pending twice, or to nobody");
+		return journal_invalid(info, "a transfer is pending twice, or to nobody");
 	struct ledger_place held = {.org = said->from, .state = KG_HELD}, reserved = {said->from, KG_RESERVED};
 	enum err err = ledger_move_all(ledger, undo, &event->lists, said->kg, held, reserved, info);
 	struct event_state_pending is = {.transfer = said->transfer,
@@ -99,11 +99,11 @@ enum err kg_end(struct ledger *ledger, struct undo *undo, const struct event *ev
 	struct money *money = ledger_money(ledger);
 	uint32_t item = pending_find(money, transfer);
 	if (item == MAP_NONE || money->pending[item].is.currency.text[0])
-		return money_invalid(info, "a transfer of kilograms is not pending");
+		return journal_invalid(info, "a transfer of kilograms is not pending");
 	const struct event_state_pending is = money->pending[item].is;
 	if (given_kg < 0 || freed_kg < 0 || freed_kg > is.amount || given_kg != is.amount - freed_kg ||
 		!has_ranges(money, item, &event->lists))
-		return money_invalid(info, "a pending transfer ends with other kilograms");
+		return journal_invalid(info, "a pending transfer ends with other kilograms");
 	enum err err = serials_divide(ledger, undo, &is, &event->lists, given_kg);
 	if (!err)
 		pending_remove(money, undo, item);

@@ -876,7 +876,7 @@ static int account_compare(const void *a, const void *b)
 	return (*x)->asset < (*y)->asset ? -1 : (*x)->asset > (*y)->asset;
 }
 
-struct telling {
+struct entry_telling {
 	enum err (*each)(void *context, const struct ledger_entry *entry);
 	void *context;
 	struct ledger_entry entry;
@@ -884,7 +884,7 @@ struct telling {
 	enum err err;
 };
 
-static void tell(struct telling *telling)
+static void tell(struct entry_telling *telling)
 {
 	telling->err = telling->each(telling->context, &telling->entry);
 	telling->entry.range_count = 0;
@@ -893,7 +893,7 @@ static void tell(struct telling *telling)
 
 static bool tell_range(void *context, int64_t start, int64_t length)
 {
-	struct telling *telling = context;
+	struct entry_telling *telling = context;
 	struct ledger_entry *entry = &telling->entry;
 	telling->ranges[entry->range_count++] =
 		(struct serial_range){.batch = entry->asset, .start = start, .length = length};
@@ -903,7 +903,7 @@ static bool tell_range(void *context, int64_t start, int64_t length)
 	return telling->err == ERR_OK;
 }
 
-static enum err tell_account(const struct ledger *ledger, const struct account *account, struct telling *telling)
+static enum err tell_account(const struct ledger *ledger, const struct account *account, struct entry_telling *telling)
 {
 	for (int state = 0; state < KG_STATE_COUNT && !telling->err; state++) {
 		telling->entry = (struct ledger_entry){.place = {.org = account->org, .state = (enum kg_state)state},
@@ -927,7 +927,7 @@ enum err ledger_each(
 	const struct ledger *ledger, enum err (*each)(void *context, const struct ledger_entry *entry), void *context)
 {
 	const struct account **sorted = calloc(ledger->account_count + 1, sizeof *sorted);
-	struct telling *telling = calloc(1, sizeof *telling);
+	struct entry_telling *telling = calloc(1, sizeof *telling);
 	enum err err = sorted && telling ? ERR_OK : ERR_NO_MEMORY;
 	if (err)
 		goto out;

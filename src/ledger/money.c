@@ -298,17 +298,12 @@ enum err ledger_tick(struct ledger *ledger, struct decision *call, int64_t due_u
 
 /* ---- making events true ---- */
 
-enum err money_invalid(struct err_info *info, const char *reason)
-{
-	return err_set(info, ERR_JOURNAL_INVALID, "", "%s", reason);
-}
-
 enum err money_pay(struct ledger *ledger, struct undo *undo, struct code8 currency, int64_t amount_micros,
 	struct ledger_place from, struct ledger_place to, struct err_info *info)
 {
 	uint64_t asset = ledger_money_asset(currency);
 	if (!asset || amount_micros <= 0)
-		return money_invalid(info, "money of no currency, or none");
+		return journal_invalid(info, "money of no currency, or none");
 	return ledger_pay(ledger, undo, asset, amount_micros, from, to);
 }
 
@@ -322,7 +317,7 @@ static enum err house_make(struct ledger *ledger, struct undo *undo, struct id o
 {
 	struct money *money = ledger_money(ledger);
 	if (id_is_none(org) || !id_is_none(money->house))
-		return money_invalid(info, "the house is named twice, or is nobody");
+		return journal_invalid(info, "the house is named twice, or is nobody");
 	money->house = org;
 	undo_push(undo, house_revert, money, NULL, 0);
 	return ERR_OK;
@@ -333,7 +328,7 @@ static enum err reserved_make(
 {
 	const struct event_money_reserved *said = &event->money_reserved;
 	if (ledger_pending(ledger, said->transfer) || id_is_none(said->to))
-		return money_invalid(info, "a transfer is pending twice, or to nobody");
+		return journal_invalid(info, "a transfer is pending twice, or to nobody");
 	struct ledger_place held = {.org = said->from, .state = KG_HELD}, reserved = {said->from, KG_RESERVED};
 	enum err err = money_pay(ledger, undo, said->currency, said->amount_micros, held, reserved, info);
 	struct event_state_pending is = {.transfer = said->transfer,
@@ -358,10 +353,10 @@ static enum err pending_end(struct ledger *ledger, struct undo *undo, struct id 
 	struct money *money = ledger_money(ledger);
 	uint32_t item = pending_find(money, transfer);
 	if (item == MAP_NONE || !money->pending[item].is.currency.text[0])
-		return money_invalid(info, "a transfer is not pending");
+		return journal_invalid(info, "a transfer is not pending");
 	const struct event_state_pending is = money->pending[item].is;
 	if (paid_micros < 0 || freed_micros < 0 || freed_micros > is.amount || paid_micros != is.amount - freed_micros)
-		return money_invalid(info, "a pending transfer ends with another amount");
+		return journal_invalid(info, "a pending transfer ends with another amount");
 	struct ledger_place reserved = {.org = is.from, .state = KG_RESERVED};
 	struct ledger_place held = {.org = is.from, .state = KG_HELD}, payee = {.org = is.to, .state = KG_HELD};
 	enum err err = ERR_OK;
@@ -390,7 +385,7 @@ static enum err pending_restore(struct ledger *ledger, const struct event *event
 			ledger_amount(ledger, range->batch, reserved) >= range->length;
 	}
 	if (!there || (!is_money && kg != said->amount) || ledger_pending(ledger, said->transfer))
-		return money_invalid(info, "a pending transfer is there twice, or nothing is reserved for it");
+		return journal_invalid(info, "a pending transfer is there twice, or nothing is reserved for it");
 	pending_add(ledger_money(ledger), NULL, said, event->lists.ranges, event->lists.range_count);
 	return ERR_OK;
 }
@@ -452,23 +447,11 @@ enum err ledger_apply(struct ledger *ledger, struct undo *undo, const struct eve
 	case EVENT_STATE_HOUSE: return house_make(ledger, undo, event->state_house.org, info);
 	case EVENT_STATE_PENDING: return pending_restore(ledger, event, info);
 	case EVENT_STATE_LIMIT: return limit_restore(ledger, &event->state_limit, info);
-	default: return money_invalid(info, "an event is not the ledger's");
+	default: return journal_invalid(info, "an event is not the ledger's");
 	}
 }
 
 /* ---- snapshots ---- */
-
-struct telling {
-	enum err (*emit)(void *context, struct event *event, struct err_info *info);
-	void *context;
-	struct err_info *info;
-};
-
-static enum err tell(const struct telling *telling, uint16_t type, struct event *event)
-{
-	event->header.type = type;
-	return telling->emit(telling->context, event, telling->info);
-}
 
 static enum err pending_tell(const struct money *money, const struct telling *telling)
 {
@@ -478,7 +461,7 @@ static enum err pending_tell(const struct money *money, const struct telling *te
 	for (uint32_t i = 0; i < money->count && !err; i++) {
 		struct event event = {.state_pending = money->pending[items[i]].is,
 			.lists = {.ranges = ranges, .range_count = pending_ranges(money, items[i], ranges)}};
-		err = tell(telling, EVENT_STATE_PENDING, &event);
+		err = event_tell(telling, EVENT_STATE_PENDING, &event);
 	}
 	free(items);
 	return err;
@@ -503,7 +486,7 @@ static enum err limits_tell(const struct ledger *ledger, const struct telling *t
 		qsort(sorted, money->limit_count, sizeof *sorted, by_account);
 	for (uint32_t i = 0; i < money->limit_count && !err; i++)
 		if (ledger_limit(ledger, sorted[i]->org, sorted[i]->currency, &event.state_limit))
-			err = tell(telling, EVENT_STATE_LIMIT, &event);
+			err = event_tell(telling, EVENT_STATE_LIMIT, &event);
 	free(sorted);
 	return err;
 }
@@ -523,7 +506,7 @@ static enum err closed_tell(const struct money *money, const struct telling *tel
 		qsort(sorted, money->closed_count, sizeof *sorted, by_org);
 	for (uint32_t i = 0; i < money->closed_count && !err; i++) {
 		struct event event = {.account_closed = {.org = sorted[i]}};
-		err = tell(telling, EVENT_ACCOUNT_CLOSED, &event);
+		err = event_tell(telling, EVENT_ACCOUNT_CLOSED, &event);
 	}
 	free(sorted);
 	return err;
@@ -548,7 +531,7 @@ static enum err rates_tell(const struct money *money, const struct telling *tell
 		qsort(sorted, money->rate_count, sizeof *sorted, by_pair);
 	for (uint32_t i = 0; i < money->rate_count && !err; i++) {
 		struct event event = {.rate_offered = *sorted[i]};
-		err = tell(telling, EVENT_RATE_OFFERED, &event);
+		err = event_tell(telling, EVENT_RATE_OFFERED, &event);
 	}
 	free(sorted);
 	return err;
@@ -563,7 +546,7 @@ enum err ledger_snapshot(const struct ledger *ledger,
 	enum err err = ERR_OK;
 	if (!id_is_none(money->house)) {
 		struct event event = {.state_house = {.org = money->house}};
-		err = tell(&telling, EVENT_STATE_HOUSE, &event);
+		err = event_tell(&telling, EVENT_STATE_HOUSE, &event);
 	}
 	if (!err)
 		err = pending_tell(money, &telling);

@@ -67,7 +67,6 @@ enum err amount_check(struct code8 currency, int64_t amount_micros, struct err_i
 /* Makes a payment of an event true. */
 enum err money_pay(struct ledger *ledger, struct undo *undo, struct code8 currency, int64_t amount_micros,
 	struct ledger_place from, struct ledger_place to, struct err_info *info) MUST_CHECK;
-enum err money_invalid(struct err_info *info, const char *reason);
 /* The pending transfer that a command is about. Strangers are told nothing about it. ERR_NOT_PENDING, ERR_FORBIDDEN. */
 enum err pending_get(const struct ledger *ledger, struct id transfer, bool kilograms, struct id org, bool payee_may,
 	uint32_t *ret_item, struct err_info *info) MUST_CHECK;

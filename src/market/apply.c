@@ -6,11 +6,6 @@
 
 #include "state.h"
 
-enum err market_invalid(struct err_info *info, const char *reason)
-{
-	return err_set(info, ERR_JOURNAL_INVALID, "", "%s", reason);
-}
-
 /* ---- orders and their places ---- */
 
 static uint64_t order_hash(const struct market *market, struct id id)
@@ -286,7 +281,7 @@ static enum err apply_order_placed(struct market *market, struct ledger *ledger,
 	if (said->number != market->order_number + 1 || !venue_find(market, said->market) || said->kg <= 0 ||
 		id_is_none(said->org) || order_find(market, said->order) ||
 		(sells ? !class_find(market, said->class_number) : !instrument_find(market, said->instrument)))
-		return market_invalid(info, "an order is out of order");
+		return journal_invalid(info, "an order is out of order");
 	struct event_state_order is = {.order = said->order,
 		.org = said->org,
 		.number = said->number,
@@ -315,7 +310,7 @@ static enum err apply_order_placed(struct market *market, struct ledger *ledger,
 		.hidden = said->hidden,
 		.state = said->state};
 	if (!order_can_be(&is))
-		return market_invalid(info, "an order cannot be");
+		return journal_invalid(info, "an order cannot be");
 	uint32_t account =
 		ledger_account(ledger, said->org, sells ? said->batch : market->venues[said->market - 1].asset);
 	enum err err =
@@ -414,7 +409,7 @@ static enum err apply_traded(struct market *market, struct ledger *ledger, struc
 		!venue_find(market, said->market) ||
 		!id_equal(said->taker_side == ORDER_BUY ? said->buyer : said->seller, taker->is.org) ||
 		!id_equal(said->taker_side == ORDER_BUY ? said->seller : said->buyer, maker->is.org))
-		return market_invalid(info, "a trade names orders that cannot trade");
+		return journal_invalid(info, "a trade names orders that cannot trade");
 	enum err err = settle(market, ledger, undo, event, info);
 	if (err)
 		return err;
@@ -431,7 +426,7 @@ static enum err apply_traded(struct market *market, struct ledger *ledger, struc
 	if (said->refreshed)
 		makes->rank = event->header.number;
 	if (!change_can_be(maker, &maker_was) || !change_can_be(taker, &taker_was))
-		return market_invalid(info, "a trade leaves an order that cannot be");
+		return journal_invalid(info, "a trade leaves an order that cannot be");
 	number_set(market, undo, &market->trade_number, said->trade);
 	change_end(market, maker, &maker_was);
 	change_end(market, taker, &taker_was);
@@ -458,7 +453,7 @@ static enum err apply_trade_busted(struct market *market, struct ledger *ledger,
 	if (!venue || said->trade == 0 || said->trade > market->trade_number ||
 		said->trade + MARKET_TRADES_KEPT <= market->trade_number ||
 		!hash_equal(market->seals[(said->trade - 1) % MARKET_TRADES_KEPT], trade_seal(said, &event->lists)))
-		return market_invalid(info, "a trade is undone that is not known");
+		return journal_invalid(info, "a trade is undone that is not known");
 	struct ledger_place seller = held(said->seller), buyer = held(said->buyer), house = held(venue->is.house);
 	int64_t fees[] = {said->seller_fee_micros, said->buyer_fee_micros};
 	struct ledger_place payers[] = {seller, buyer};
@@ -488,7 +483,7 @@ static enum err apply_class_cleared(
 	struct venue *venue = class ? venue_find(market, class->is.market) : NULL;
 	if (!venue || venue->is.state != MARKET_CLEARING || said->price_micros <= 0 ||
 		venue->session.clearing_class >= said->class_number)
-		return market_invalid(info, "a class is cleared out of order");
+		return journal_invalid(info, "a class is cleared out of order");
 	venue_keep(market, undo, venue);
 	venue->session.clearing_class = said->class_number;
 	venue->session.clearing_micros = said->price_micros;
@@ -541,7 +536,7 @@ static enum err apply_order_rested(
 {
 	struct order *order = order_find(market, event->order_rested.order);
 	if (!order || order->is.state != ORDER_TAKES || order->is.left_kg != event->order_rested.kg)
-		return market_invalid(info, "an order rests that did not come");
+		return journal_invalid(info, "an order rests that did not come");
 	struct before was = change_begin(market, undo, order);
 	order->is.state = ORDER_RESTS;
 	order->is.rank = event->header.number;
@@ -557,7 +552,7 @@ static enum err apply_order_reduced(struct market *market, struct ledger *ledger
 	if (!order || !id_equal(order->is.org, said->org) || said->kg <= 0 ||
 		order->is.left_kg - said->kg != said->left_kg || said->left_kg < 0 ||
 		(order->is.side == ORDER_SELL && said->released_micros))
-		return market_invalid(info, "an order loses what it does not have");
+		return journal_invalid(info, "an order loses what it does not have");
 	struct event_state_order *is = &order->is;
 	enum err err = is->side == ORDER_SELL
 			       ? ledger_move_within(ledger, undo, order->account, &event->lists, said->kg, KG_LISTED,
@@ -574,7 +569,7 @@ static enum err apply_order_reduced(struct market *market, struct ledger *ledger
 	if (order_is_ending(market, is))
 		is->state = ORDER_TAKES; /* it leaves the book, and an order_work takes the rest */
 	if (!change_can_be(order, &was))
-		return market_invalid(info, "an order that is left cannot be");
+		return journal_invalid(info, "an order that is left cannot be");
 	change_end(market, order, &was);
 	return ERR_OK;
 }
@@ -585,7 +580,7 @@ static enum err apply_order_amended(struct market *market, struct ledger *ledger
 	const struct event_order_amended *said = &event->order_amended;
 	struct order *order = order_find(market, said->order);
 	if (!order || !id_equal(order->is.org, said->org) || said->kg < order->is.left_kg || said->kg > MARKET_KG_MAX)
-		return market_invalid(info, "an amendment lowers what order_reduced lowers");
+		return journal_invalid(info, "an amendment lowers what order_reduced lowers");
 	struct event_state_order *is = &order->is;
 	int64_t more_kg = said->kg - is->left_kg;
 	enum err err = ERR_OK;
@@ -609,7 +604,7 @@ static enum err apply_order_amended(struct market *market, struct ledger *ledger
 	if (is->state == ORDER_RESTS)
 		is->state = ORDER_TAKES;
 	if (!change_can_be(order, &was))
-		return market_invalid(info, "an amended order cannot be");
+		return journal_invalid(info, "an amended order cannot be");
 	change_end(market, order, &was);
 	return ERR_OK;
 }
@@ -619,12 +614,12 @@ static enum err apply_order_woken(
 {
 	struct order *order = order_find(market, event->order_woken.order);
 	if (!order || order->is.state != ORDER_SLEEPS)
-		return market_invalid(info, "an order wakes that does not sleep");
+		return journal_invalid(info, "an order wakes that does not sleep");
 	struct before was = change_begin(market, undo, order);
 	order->is.state = ORDER_TAKES;
 	order->is.price_micros = event->order_woken.price_micros;
 	if (!change_can_be(order, &was))
-		return market_invalid(info, "a woken order cannot be");
+		return journal_invalid(info, "a woken order cannot be");
 	change_end(market, order, &was);
 	return ERR_OK;
 }
@@ -634,11 +629,11 @@ static enum err apply_order_trailed(
 {
 	struct order *order = order_find(market, event->order_trailed.order);
 	if (!order || order->is.state != ORDER_SLEEPS || !order->is.trail_micros)
-		return market_invalid(info, "an order trails that does not");
+		return journal_invalid(info, "an order trails that does not");
 	struct before was = change_begin(market, undo, order);
 	order->is.stop_micros = event->order_trailed.stop_micros;
 	if (!change_can_be(order, &was))
-		return market_invalid(info, "a stop trails to where it cannot be");
+		return journal_invalid(info, "a stop trails to where it cannot be");
 	change_end(market, order, &was);
 	return ERR_OK;
 }
@@ -654,7 +649,7 @@ static enum err take_order(
 		order_find(market, is->order) ||
 		(sells ? !class_find(market, is->class_number) : !instrument_find(market, is->instrument)) ||
 		is->left_kg == 0 || !order_can_be(is) || is->number <= market->taken) /* they come by number */
-		return market_invalid(info, "an order cannot be");
+		return journal_invalid(info, "an order cannot be");
 	market->taken = is->number;
 	order_add(
 		market, is, ledger_account(ledger, is->org, sells ? is->batch : market->venues[is->market - 1].asset));
@@ -673,7 +668,7 @@ static enum err take_trade(struct market *market, const struct event *event, str
 {
 	uint64_t trade = event->state_trade.trade;
 	if (trade == 0 || trade > market->trade_number || trade + MARKET_TRADES_KEPT <= market->trade_number)
-		return market_invalid(info, "a trade is too old");
+		return journal_invalid(info, "a trade is too old");
 	market->seals[(trade - 1) % MARKET_TRADES_KEPT] = event->state_trade.seal;
 	return ERR_OK;
 }

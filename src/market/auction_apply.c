@@ -250,9 +250,9 @@ static enum err apply_auction_opened(struct market *market, struct ledger *ledge
 	const struct event_auction_opened *said = &event->auction_opened;
 	bool falls = said->kind == AUCTION_DUTCH;
 	if (said->auction != market->auctions.number + 1 || !venue_find(market, said->market))
-		return market_invalid(info, "auctions are out of order");
+		return journal_invalid(info, "auctions are out of order");
 	if (falls && (said->interval_us <= 0 || said->interval_us > AUCTION_INTERVAL_MOST_US))
-		return market_invalid(info, "a price cannot fall in such steps");
+		return journal_invalid(info, "a price cannot fall in such steps");
 	struct event_state_auction is = {.auction = said->auction,
 		.seller = said->seller,
 		.market = said->market,
@@ -273,7 +273,7 @@ static enum err apply_auction_opened(struct market *market, struct ledger *ledge
 		.kind = said->kind,
 		.phase = said->kind <= AUCTION_DUTCH ? AUCTION_TAKES : AUCTION_COMMITS};
 	if (!auction_can_be(&is))
-		return market_invalid(info, "an auction cannot be of this quantity or price");
+		return journal_invalid(info, "an auction cannot be of this quantity or price");
 	enum err err = ledger_move_all(
 		ledger, undo, &event->lists, said->kg, held(said->seller), auction_place(said->auction), info);
 	if (err)
@@ -291,7 +291,7 @@ static enum err apply_auction_stepped(
 	struct auction *auction = auction_find(market, said->auction);
 	if (!auction || auction->is.kind != AUCTION_DUTCH || said->price_micros < auction->is.floor_micros ||
 		said->price_micros >= auction->is.price_micros || said->next_us < 0)
-		return market_invalid(info, "a price falls that cannot");
+		return journal_invalid(info, "a price falls that cannot");
 	struct event_state_auction is = auction->is;
 	is.price_micros = said->price_micros;
 	is.next_us = said->next_us;
@@ -327,7 +327,7 @@ static enum err apply_auction_taken(struct market *market, struct ledger *ledger
 	struct auction *auction = auction_find(market, said->auction);
 	if (!auction || auction->is.phase != AUCTION_TAKES || !id_equal(auction->is.seller, said->seller) ||
 		said->kg <= 0 || auction->is.left_kg - said->kg != said->left_kg || said->left_kg < 0)
-		return market_invalid(info, "an auction sells what it does not have");
+		return journal_invalid(info, "an auction sells what it does not have");
 	struct sale sale = {.seller = said->seller,
 		.buyer = said->buyer,
 		.money = held(said->buyer),
@@ -352,7 +352,7 @@ static enum err apply_bid_committed(struct market *market, struct ledger *ledger
 	if (!auction || auction->is.phase != AUCTION_COMMITS || said->bid != auction->is.bids + 1 ||
 		said->maximum_micros <= 0 || said->maximum_micros > LEDGER_MICROS_MAX ||
 		said->reserved_micros < said->maximum_micros)
-		return market_invalid(info, "bids are out of order");
+		return journal_invalid(info, "bids are out of order");
 	enum err err = leg_pay(ledger, undo, venue_of(market, auction)->asset, said->reserved_micros, held(said->org),
 		reserved(said->org), info);
 	if (err)
@@ -381,7 +381,7 @@ static enum err apply_bid_revealed(
 	if (!bid || bid->is.kg || said->kg <= 0 || said->kg > MARKET_KG_MAX || said->price_micros <= 0 ||
 		said->price_micros > MARKET_PRICE_MAX || !id_equal(bid->is.org, said->org) ||
 		auction_find(market, said->auction)->is.phase != AUCTION_REVEALS)
-		return market_invalid(info, "a bid is revealed that cannot be");
+		return journal_invalid(info, "a bid is revealed that cannot be");
 	undo_push(undo, bid_revert, market, &bid->is, sizeof bid->is);
 	bid->is.kg = said->kg;
 	bid->is.price_micros = said->price_micros;
@@ -394,7 +394,7 @@ static enum err apply_auction_turned(
 	const struct event_auction_turned *said = &event->auction_turned;
 	struct auction *auction = auction_find(market, said->auction);
 	if (!auction || said->phase <= auction->is.phase || said->phase == AUCTION_OVER)
-		return market_invalid(info, "an auction turns back");
+		return journal_invalid(info, "an auction turns back");
 	struct event_state_auction is = auction->is;
 	is.phase = said->phase;
 	is.reason = said->reason;
@@ -408,7 +408,7 @@ static enum err apply_auction_priced(
 	const struct event_auction_priced *said = &event->auction_priced;
 	struct auction *auction = auction_find(market, said->auction);
 	if (!auction || auction->is.phase != AUCTION_CLEARS || auction->is.priced)
-		return market_invalid(info, "an auction is priced that cannot be");
+		return journal_invalid(info, "an auction is priced that cannot be");
 	struct event_state_auction is = auction->is;
 	is.priced = 1;
 	is.clearing_micros = said->price_micros;
@@ -428,7 +428,7 @@ static enum err apply_bid_settled(struct market *market, struct ledger *ledger, 
 		(__int128)said->amount_micros + said->buyer_fee_micros + said->forfeited_micros +
 				said->released_micros !=
 			bid->is.reserved_micros)
-		return market_invalid(info, "a bid is settled for what it did not reserve");
+		return journal_invalid(info, "a bid is settled for what it did not reserve");
 	const struct venue *venue = venue_of(market, auction);
 	struct ledger_place money = reserved(said->buyer);
 	struct sale sale = {.seller = said->seller,
@@ -463,7 +463,7 @@ static enum err apply_auction_ended(struct market *market, struct ledger *ledger
 	struct auction *auction = auction_find(market, said->auction);
 	if (!auction || auction->bid_count || said->returned_kg != auction->is.left_kg ||
 		said->sold_kg != auction->is.kg - auction->is.left_kg || !id_equal(said->seller, auction->is.seller))
-		return market_invalid(info, "an auction ends that cannot");
+		return journal_invalid(info, "an auction ends that cannot");
 	enum err err = said->returned_kg ? ledger_move_all(ledger, undo, &event->lists, said->returned_kg,
 						   auction_place(said->auction), held(said->seller), info)
 					 : ERR_OK;
@@ -528,7 +528,7 @@ static enum err take_auction(struct market *market, const struct event *event, s
 	const struct event_state_auction *is = &event->state_auction;
 	if (is->auction == 0 || auction_find(market, is->auction) || !venue_find(market, is->market) ||
 		!auction_can_be(is) || is->phase >= AUCTION_OVER)
-		return market_invalid(info, "an auction cannot be");
+		return journal_invalid(info, "an auction cannot be");
 	auction_add(market, is);
 	return ERR_OK;
 }
@@ -537,7 +537,7 @@ static enum err take_bid(struct market *market, const struct event *event, struc
 {
 	const struct event_state_bid *is = &event->state_bid;
 	if (is->bid == 0 || !auction_find(market, is->auction) || bid_find(market, is->auction, is->bid))
-		return market_invalid(info, "a bid cannot be");
+		return journal_invalid(info, "a bid cannot be");
 	bid_add(market, is);
 	return ERR_OK;
 }
@@ -545,7 +545,7 @@ static enum err take_bid(struct market *market, const struct event *event, struc
 static enum err take_offers(struct market *market, const struct event *event, struct err_info *info)
 {
 	if (market->auctions.number)
-		return market_invalid(info, "auctions are counted twice");
+		return journal_invalid(info, "auctions are counted twice");
 	market->auctions.number = event->state_offers.auctions;
 	return ERR_OK;
 }
@@ -571,6 +571,6 @@ enum err auction_apply(struct market *market, struct ledger *ledger, struct undo
 	case EVENT_STATE_AUCTION: return take_auction(market, event, info);
 	case EVENT_STATE_BID: return take_bid(market, event, info);
 	case EVENT_STATE_OFFERS: return take_offers(market, event, info);
-	default: return market_invalid(info, "an event is not an auction's");
+	default: return journal_invalid(info, "an event is not an auction's");
 	}
 }

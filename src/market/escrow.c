@@ -486,7 +486,7 @@ static enum err pay(struct ledger *ledger, struct undo *undo, struct code8 curre
 	if (micros == 0)
 		return ERR_OK;
 	return asset && micros > 0 ? ledger_pay(ledger, undo, asset, micros, from, to)
-				   : market_invalid(info, "money of no currency, or less than none");
+				   : journal_invalid(info, "money of no currency, or less than none");
 }
 
 static enum err apply_opened(struct contracts *contracts, struct ledger *ledger, struct undo *undo,
@@ -510,7 +510,7 @@ static enum err apply_opened(struct contracts *contracts, struct ledger *ledger,
 		.dated = said->dated};
 	if (id_is_none(is.escrow) || escrow_find(contracts, is.escrow) ||
 		(is.funded_micros && is.funded_micros != is.amount_micros))
-		return market_invalid(info, "an escrow is opened twice, or half funded");
+		return journal_invalid(info, "an escrow is opened twice, or half funded");
 	enum err err = pay(ledger, undo, is.currency, is.funded_micros, held(is.payer), in_escrow(is.payer), info);
 	return err ? err : escrow_add(contracts, undo, &is);
 }
@@ -523,7 +523,7 @@ static enum err apply_delivered(struct contracts *contracts, struct ledger *ledg
 	if (!escrow || said->kg <= 0 || escrow->is.delivered_kg + said->kg != said->delivered_kg ||
 		said->delivered_kg > escrow->is.kg ||
 		escrow->range_count + event->lists.range_count > ESCROW_RANGES_MAX)
-		return market_invalid(info, "an escrow takes what it does not wait for");
+		return journal_invalid(info, "an escrow takes what it does not wait for");
 	struct event_state_escrow is = escrow->is;
 	enum err err =
 		ledger_move_all(ledger, undo, &event->lists, said->kg, held(is.payee), in_escrow(is.payee), info);
@@ -546,13 +546,13 @@ static enum err ranges_end(struct ledger *ledger, struct undo *undo, const struc
 		enum err err = ledger_move(
 			ledger, undo, range, in_escrow(said->payee), held(goes ? said->payer : said->payee));
 		if (err)
-			return market_invalid(info, "an escrow ends with serials that are not in it");
+			return journal_invalid(info, "an escrow ends with serials that are not in it");
 		released += goes ? range->length : 0;
 		kg += range->length;
 	}
 	return released == said->released_kg && kg == said->released_kg + said->returned_kg
 		       ? ERR_OK
-		       : market_invalid(info, "ranges do not add up");
+		       : journal_invalid(info, "ranges do not add up");
 }
 
 static enum err apply_ended(struct contracts *contracts, struct ledger *ledger, struct undo *undo,
@@ -568,7 +568,7 @@ static enum err apply_ended(struct contracts *contracts, struct ledger *ledger, 
 		is->delivered_kg - said->released_kg != said->returned_kg || !id_equal(is->payer, said->payer) ||
 		!id_equal(is->payee, said->payee) ||
 		(offtake && !add_checked(offtake->is.credit_micros, said->paid_micros, &credit_micros)))
-		return market_invalid(info, "an escrow ends with what is not in it");
+		return journal_invalid(info, "an escrow ends with what is not in it");
 	enum err err = pay(ledger, undo, is->currency, said->paid_micros, in_escrow(is->payer), held(is->payee), info);
 	if (!err)
 		err = pay(
@@ -615,7 +615,7 @@ static enum err apply_step(struct contracts *contracts, struct ledger *ledger, s
 	struct escrow *escrow = escrow_find(contracts, event->escrow_dated.escrow);
 	struct event_state_escrow is = escrow ? escrow->is : (struct event_state_escrow){0};
 	if (!escrow || !step_takes(event, &is))
-		return market_invalid(info, "an escrow takes a step that it does not have");
+		return journal_invalid(info, "an escrow takes a step that it does not have");
 	enum err err = ERR_OK;
 	if (event->header.type == EVENT_ESCROW_FUNDED)
 		err = pay(ledger, undo, is.currency, is.amount_micros, held(is.payer), in_escrow(is.payer), info);
@@ -630,7 +630,7 @@ static enum err take_escrow(
 	const struct event_state_escrow *is = &event->state_escrow;
 	if (id_is_none(is->escrow) || escrow_find(contracts, is->escrow) ||
 		event->lists.range_count > ESCROW_RANGES_MAX)
-		return market_invalid(info, "an escrow cannot be");
+		return journal_invalid(info, "an escrow cannot be");
 	enum err err = escrow_add(contracts, undo, is);
 	return err ? err : escrow_take(contracts, undo, escrow_find(contracts, is->escrow), &event->lists);
 }

@@ -506,7 +506,7 @@ static enum err pay(struct ledger *ledger, struct undo *undo, struct code8 curre
 	if (micros == 0)
 		return ERR_OK;
 	return asset && micros > 0 ? ledger_pay(ledger, undo, asset, micros, held(from), held(to))
-				   : market_invalid(info, "money of no currency, or less than none");
+				   : journal_invalid(info, "money of no currency, or less than none");
 }
 
 /* Whether a contract's rows can be: a record from outside may say anything. */
@@ -539,7 +539,7 @@ static enum err apply_offered(
 		.penalty_ppm = said->penalty_ppm,
 		.expires_us = said->expires_us};
 	if (id_is_none(is.contract) || offtake_find(contracts, is.contract) || !rows_can_be(&event->lists))
-		return market_invalid(info, "a contract is offered twice, or without deliveries");
+		return journal_invalid(info, "a contract is offered twice, or without deliveries");
 	return offtake_add(contracts, undo, &is, &event->lists);
 }
 
@@ -557,7 +557,7 @@ static enum err apply_called(
 	const struct event_offtake_called *said = &event->offtake_called;
 	const struct event_state_call call = {.batch = said->batch, .seller = said->seller, .kg = said->kg};
 	if (said->kg <= 0 || call_find(contracts, said->batch) < contracts->call_count)
-		return market_invalid(info, "a batch is called twice, or nothing of it");
+		return journal_invalid(info, "a batch is called twice, or nothing of it");
 	call_set(contracts, undo, contracts->call_count, &call);
 	return ERR_OK;
 }
@@ -567,7 +567,7 @@ static enum err apply_served(
 {
 	uint32_t at = call_find(contracts, event->offtake_served.batch);
 	if (at == contracts->call_count)
-		return market_invalid(info, "a batch was not called");
+		return journal_invalid(info, "a batch was not called");
 	struct event_state_call call = contracts->calls[at];
 	call.kg = 0;
 	call_set(contracts, undo, at, &call);
@@ -594,7 +594,7 @@ static enum err apply_delivered(struct contracts *contracts, struct ledger *ledg
 	if (!offtake || said->row >= offtake->row_count || offtake->rows[said->row].state != DELIVERY_OPEN ||
 		said->kg <= 0 || said->kg > open_kg(&offtake->rows[said->row]) || said->credited_micros < 0 ||
 		said->credited_micros > offtake->is.credit_micros || said->amount_micros < said->credited_micros)
-		return market_invalid(info, "a delivery is not open");
+		return journal_invalid(info, "a delivery is not open");
 	struct event_state_offtake is = offtake->is;
 	struct delivery row = offtake->rows[said->row];
 	enum err err = ledger_move_all(ledger, undo, &event->lists, said->kg, held(is.seller), held(is.buyer), info);
@@ -602,7 +602,7 @@ static enum err apply_delivered(struct contracts *contracts, struct ledger *ledg
 		err = pay(ledger, undo, is.currency, said->amount_micros - said->credited_micros, is.buyer, is.seller,
 			info);
 	if (!err && said->called && !call_cut(contracts, undo, said->called, said->kg))
-		err = market_invalid(info, "more is delivered than was called");
+		err = journal_invalid(info, "more is delivered than was called");
 	if (err)
 		return err;
 	is.credit_micros -= said->credited_micros;
@@ -620,7 +620,7 @@ static enum err apply_unpaid(
 	struct offtake *offtake = offtake_find(contracts, said->contract);
 	if (!offtake || said->row >= offtake->row_count || offtake->rows[said->row].state != DELIVERY_OPEN ||
 		said->tendered_kg <= 0)
-		return market_invalid(info, "a delivery is not open");
+		return journal_invalid(info, "a delivery is not open");
 	struct event_state_offtake is = offtake->is;
 	struct delivery row = offtake->rows[said->row];
 	if (said->called)
@@ -641,7 +641,7 @@ static enum err apply_missed(struct contracts *contracts, struct ledger *ledger,
 		said->credit_micros < 0 || said->credit_micros > offtake->is.credit_micros ||
 		said->refunded_micros < 0 || said->penalty_micros < 0 ||
 		!add_checked(said->refunded_micros, said->penalty_micros, &paid))
-		return market_invalid(info, "a delivery is missed that is not open");
+		return journal_invalid(info, "a delivery is missed that is not open");
 	struct event_state_offtake is = offtake->is;
 	struct delivery row = offtake->rows[said->row];
 	enum err err = pay(ledger, undo, is.currency, paid, is.seller, is.buyer, info);
@@ -659,7 +659,7 @@ static enum err apply_ended(struct contracts *contracts, struct ledger *ledger, 
 	const struct event_offtake_ended *said = &event->offtake_ended;
 	struct offtake *offtake = offtake_find(contracts, said->contract);
 	if (!offtake || said->refunded_micros < 0 || said->refunded_micros > offtake->is.credit_micros)
-		return market_invalid(info, "a contract ends that is not there");
+		return journal_invalid(info, "a contract ends that is not there");
 	enum err err = pay(
 		ledger, undo, offtake->is.currency, said->refunded_micros, offtake->is.seller, offtake->is.buyer, info);
 	if (!err)
@@ -690,7 +690,7 @@ static enum err apply_step(
 	struct offtake *offtake = offtake_find(contracts, event->offtake_accepted.contract);
 	struct event_state_offtake is = offtake ? offtake->is : (struct event_state_offtake){0};
 	if (!offtake || !step_takes(event, &is))
-		return market_invalid(info, "a contract takes a step that it does not have");
+		return journal_invalid(info, "a contract takes a step that it does not have");
 	offtake_become(contracts, undo, offtake, &is, 0, NULL);
 	return ERR_OK;
 }
@@ -700,7 +700,7 @@ static enum err take_offtake(
 {
 	const struct event_state_offtake *is = &event->state_offtake;
 	bool good = !id_is_none(is->contract) && !offtake_find(contracts, is->contract) && rows_can_be(&event->lists);
-	return good ? offtake_add(contracts, undo, is, &event->lists) : market_invalid(info, "a contract cannot be");
+	return good ? offtake_add(contracts, undo, is, &event->lists) : journal_invalid(info, "a contract cannot be");
 }
 
 enum err offtake_apply(struct market *market, struct ledger *ledger, struct undo *undo, const struct event *event,

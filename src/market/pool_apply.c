@@ -198,9 +198,9 @@ static enum err reserves_set(struct market *market, struct undo *undo, struct po
 	unsigned __int128 sum = pool_price_time(&is, time_us);
 	if (after->kg < 0 || after->micros < 0 || after->shares < 0 || after->kg > POOL_KG_MAX ||
 		after->micros > POOL_MICROS_MAX || (uint64_t)(sum >> 64) != after->high || (uint64_t)sum != after->low)
-		return market_invalid(info, "a pool's reserves or its price × time are not what they must be");
+		return journal_invalid(info, "a pool's reserves or its price × time are not what they must be");
 	if (!suspends && !keeps_value(&is, after))
-		return market_invalid(info, "a pool's value for a share falls");
+		return journal_invalid(info, "a pool's value for a share falls");
 	undo_push(undo, pool_revert, market, &is, sizeof is);
 	is.reserve_kg = after->kg;
 	is.reserve_micros = after->micros;
@@ -228,7 +228,7 @@ static enum err motion_make(struct market *market, struct ledger *ledger, struct
 	if (after->kg != (__int128)is->reserve_kg + motion->kg ||
 		after->micros != (__int128)is->reserve_micros + motion->micros ||
 		after->shares != (__int128)is->shares + motion->shares + motion->locked_shares)
-		return market_invalid(info, "a pool's reserves do not add up");
+		return journal_invalid(info, "a pool's reserves do not add up");
 	enum err err = motion->kg ? ledger_move_all(ledger, undo, &event->lists, comes ? motion->kg : -motion->kg,
 					    comes ? theirs : reserve, comes ? reserve : theirs, info)
 				  : ERR_OK;
@@ -259,7 +259,7 @@ static enum err apply_pool_opened(
 	if (said->pool != market->pools.count + 1ull || !instrument || instrument->is.market != said->market ||
 		said->fee_ppm < 0 || said->fee_ppm > MARKET_FEE_MAX_PPM || said->chosen_ppm < 0 ||
 		said->chosen_ppm > MARKET_FEE_MAX_PPM)
-		return market_invalid(info, "pools are out of order");
+		return journal_invalid(info, "pools are out of order");
 	market->pools.items[market->pools.count++] = (struct pool){.is = {.pool = said->pool,
 									   .market = said->market,
 									   .instrument = said->instrument,
@@ -282,7 +282,7 @@ static enum err apply_pool_added(struct market *market, struct ledger *ledger, s
 		.shares = said->shares,
 		.locked_shares = said->locked_shares};
 	if (!motion.pool || said->kg <= 0 || said->micros <= 0 || said->shares <= 0 || said->locked_shares < 0)
-		return market_invalid(info, "nothing is added to a pool");
+		return journal_invalid(info, "nothing is added to a pool");
 	enum err err = motion_make(market, ledger, undo, &motion, event, &after, info);
 	if (!err)
 		batch_comes(market, undo, said->pool, said->batch, event->header.number);
@@ -296,7 +296,7 @@ static enum err apply_pool_redeemed(struct market *market, struct ledger *ledger
 	const struct after after = AFTER(said);
 	struct pool *pool = pool_find(market, said->pool);
 	if (!pool || said->kg < 0 || said->micros < 0 || said->shares <= 0)
-		return market_invalid(info, "nothing is redeemed of a pool");
+		return journal_invalid(info, "nothing is redeemed of a pool");
 	struct motion motion = {
 		.pool = pool, .org = said->org, .kg = -said->kg, .micros = -said->micros, .shares = -said->shares};
 	enum err err = motion_make(market, ledger, undo, &motion, event, &after, info);
@@ -312,7 +312,7 @@ static enum err apply_pool_bought(struct market *market, struct ledger *ledger, 
 	const struct after after = AFTER(said);
 	struct pool *pool = pool_find(market, said->pool);
 	if (!pool || said->kg <= 0 || said->micros <= 0 || pool->is.state != POOL_OPEN)
-		return market_invalid(info, "nothing is bought of a pool");
+		return journal_invalid(info, "nothing is bought of a pool");
 	struct motion motion = {.pool = pool, .org = said->org, .kg = -said->kg, .micros = said->micros};
 	enum err err = motion_make(market, ledger, undo, &motion, event, &after, info);
 	if (!err)
@@ -327,7 +327,7 @@ static enum err apply_pool_sold(struct market *market, struct ledger *ledger, st
 	const struct after after = AFTER(said);
 	struct pool *pool = pool_find(market, said->pool);
 	if (!pool || said->kg <= 0 || said->micros <= 0 || pool->is.state != POOL_OPEN)
-		return market_invalid(info, "nothing is sold to a pool");
+		return journal_invalid(info, "nothing is sold to a pool");
 	struct motion motion = {.pool = pool, .org = said->org, .kg = said->kg, .micros = -said->micros};
 	enum err err = motion_make(market, ledger, undo, &motion, event, &after, info);
 	if (!err)
@@ -359,7 +359,7 @@ static enum err apply_pool_paused(
 	const struct event_pool_paused *said = &event->pool_paused;
 	struct pool_batch *batch = pool_batch_find(market, said->pool, said->batch);
 	if (!batch || batch->is.leaving)
-		return market_invalid(info, "a pool pauses for a batch that it does not hold");
+		return journal_invalid(info, "a pool pauses for a batch that it does not hold");
 	state_set(market, undo, pool_find(market, said->pool), POOL_PAUSED);
 	leaving_set(market, undo, batch, true, batch->is.since);
 	return ERR_OK;
@@ -374,7 +374,7 @@ static enum err apply_reserve_suspended(struct market *market, struct ledger *le
 	struct pool_batch *batch = pool_batch_find(market, said->pool, said->batch);
 	if (!pool || !batch || !batch->is.leaving || after.kg != (__int128)pool->is.reserve_kg - said->kg ||
 		after.micros != pool->is.reserve_micros || after.shares != pool->is.shares)
-		return market_invalid(info, "a reserve is suspended that cannot be");
+		return journal_invalid(info, "a reserve is suspended that cannot be");
 	enum err err = ledger_move_all(
 		ledger, undo, &event->lists, said->kg, pool_place(said->pool), pool_aside(said->pool), info);
 	market->pools.look = true;
@@ -390,7 +390,7 @@ static enum err apply_reserve_restored(struct market *market, struct ledger *led
 	struct pool_batch *batch = pool_batch_find(market, said->pool, said->batch);
 	if (!pool || !batch || after.kg != (__int128)pool->is.reserve_kg + said->kg ||
 		after.micros != pool->is.reserve_micros || after.shares != pool->is.shares)
-		return market_invalid(info, "a reserve is restored that cannot be");
+		return journal_invalid(info, "a reserve is restored that cannot be");
 	enum err err = ledger_move_all(
 		ledger, undo, &event->lists, said->kg, pool_aside(said->pool), pool_place(said->pool), info);
 	if (!err)
@@ -405,7 +405,7 @@ static enum err apply_pool_resumed(
 {
 	struct pool *pool = pool_find(market, event->pool_resumed.pool);
 	if (!pool || pool->is.state != POOL_PAUSED)
-		return market_invalid(info, "a pool goes on that is not paused");
+		return journal_invalid(info, "a pool goes on that is not paused");
 	state_set(market, undo, pool, POOL_OPEN);
 	return ERR_OK;
 }
@@ -435,7 +435,7 @@ static enum err take_pool(struct market *market, const struct event *event, stru
 	const struct event_state_pool *is = &event->state_pool;
 	if (is->pool != market->pools.count + 1ull || !venue_find(market, is->market) ||
 		!instrument_find(market, is->instrument))
-		return market_invalid(info, "pools are out of order");
+		return journal_invalid(info, "pools are out of order");
 	market->pools.items[market->pools.count++] = (struct pool){.is = *is};
 	return ERR_OK;
 }
@@ -444,7 +444,7 @@ static enum err take_pool_batch(struct market *market, const struct event *event
 {
 	const struct event_state_pool_batch *is = &event->state_pool_batch;
 	if (!pool_find(market, is->pool) || pool_batch_find(market, is->pool, is->batch))
-		return market_invalid(info, "a batch in a pool cannot be");
+		return journal_invalid(info, "a batch in a pool cannot be");
 	batch_put(market, is);
 	return ERR_OK;
 }
@@ -469,6 +469,6 @@ enum err pool_apply(struct market *market, struct ledger *ledger, struct undo *u
 	case EVENT_POOL_RESUMED: return apply_pool_resumed(market, undo, event, info);
 	case EVENT_STATE_POOL: return take_pool(market, event, info);
 	case EVENT_STATE_POOL_BATCH: return take_pool_batch(market, event, info);
-	default: return market_invalid(info, "an event is not a pool's");
+	default: return journal_invalid(info, "an event is not a pool's");
 	}
 }

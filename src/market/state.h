@@ -257,9 +257,7 @@ enum err trader_limits_put(const struct market *market,
 	enum err (*emit)(void *context, struct event *event, struct err_info *info), void *context,
 	struct err_info *info) MUST_CHECK;
 
-/* apply.c, venue_apply.c, auction_apply.c, pool_apply.c and the contracts make events true. ERR_JOURNAL_INVALID: */
-enum err market_invalid(struct err_info *info, const char *reason);
-/* Markets, classes, instruments, and who may trade. */
+/* venue_apply.c: markets, classes, instruments, and who may trade. */
 enum err venue_apply(
 	struct market *market, struct undo *undo, const struct event *event, struct err_info *info) MUST_CHECK;
 /* A market's state and session can be taken back to what they are now. */

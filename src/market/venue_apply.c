@@ -42,7 +42,7 @@ static enum err apply_market_opened(
 		.asset = ledger_money_asset(said->currency),
 		.session = {.market = said->market}};
 	if (said->market != market->venue_count + 1ull || !venue.asset)
-		return market_invalid(info, "markets are out of order");
+		return journal_invalid(info, "markets are out of order");
 	market->venues[market->venue_count] = venue;
 	array_grew(market, undo, &market->venue_count);
 	return ERR_OK;
@@ -75,7 +75,7 @@ static enum err apply_market_halted(
 	const struct event_market_halted *said = &event->market_halted;
 	struct venue *venue = venue_find(market, said->market);
 	if (!venue)
-		return market_invalid(info, "there is no such market");
+		return journal_invalid(info, "there is no such market");
 	venue_keep(market, undo, venue);
 	venue->is.state = said->state;
 	venue->session.until_us = said->until_us;
@@ -97,7 +97,7 @@ static enum err apply_market_scheduled(
 	const struct event_market_scheduled *said = &event->market_scheduled;
 	struct venue *venue = venue_find(market, said->market);
 	if (!venue || said->schedule_version != venue->session.schedule_version + 1)
-		return market_invalid(info, "schedules are out of order");
+		return journal_invalid(info, "schedules are out of order");
 	venue_keep(market, undo, venue);
 	struct event_state_session *is = &venue->session;
 	is->schedule_version = said->schedule_version;
@@ -177,7 +177,7 @@ static enum err apply_class_opened(
 	const struct event_class_opened *said = &event->class_opened;
 	if (said->class_number != market->class_count + 1ull || !venue_find(market, said->market) ||
 		!verifiers_are_sorted(event->lists.verifiers, event->lists.verifier_count))
-		return market_invalid(info, "classes are out of order");
+		return journal_invalid(info, "classes are out of order");
 	uint32_t links = market->link_used;
 	class_put(market,
 		&(struct event_state_class){.class_number = said->class_number,
@@ -225,7 +225,7 @@ static enum err apply_instrument_listed(
 	const struct event_instrument_listed *said = &event->instrument_listed;
 	if (said->instrument != market->instrument_count + 1ull || !venue_find(market, said->market) ||
 		!verifiers_are_sorted(event->lists.verifiers, event->lists.verifier_count))
-		return market_invalid(info, "instruments are out of order");
+		return journal_invalid(info, "instruments are out of order");
 	uint32_t links = market->link_used;
 	instrument_put(market,
 		&(struct event_state_instrument){.instrument = said->instrument,
@@ -282,7 +282,7 @@ static enum err apply_trader_stopped(
 {
 	const struct event_trader_stopped *said = &event->trader_stopped;
 	if (trader_is_stopped(market, said->org) == (said->stopped != 0))
-		return market_invalid(info, "a trader is stopped twice");
+		return journal_invalid(info, "a trader is stopped twice");
 	trader_flip(market, &said->org);
 	undo_push(undo, trader_flip, market, &said->org, sizeof said->org);
 	return ERR_OK;
@@ -295,7 +295,7 @@ static enum err take_market(struct market *market, const struct event *event, st
 	const struct event_state_market *is = &event->state_market;
 	struct venue venue = {.is = *is, .asset = ledger_money_asset(is->currency), .session = {.market = is->market}};
 	if (is->market != market->venue_count + 1ull || !venue.asset)
-		return market_invalid(info, "markets are out of order");
+		return journal_invalid(info, "markets are out of order");
 	market->venues[market->venue_count++] = venue;
 	return ERR_OK;
 }
@@ -305,7 +305,7 @@ static enum err take_class(struct market *market, const struct event *event, str
 	if (event->state_class.class_number != market->class_count + 1ull ||
 		!venue_find(market, event->state_class.market) ||
 		!verifiers_are_sorted(event->lists.verifiers, event->lists.verifier_count))
-		return market_invalid(info, "classes are out of order");
+		return journal_invalid(info, "classes are out of order");
 	class_put(market, &event->state_class, &event->lists);
 	return ERR_OK;
 }
@@ -315,7 +315,7 @@ static enum err take_instrument(struct market *market, const struct event *event
 	if (event->state_instrument.instrument != market->instrument_count + 1ull ||
 		!venue_find(market, event->state_instrument.market) ||
 		!verifiers_are_sorted(event->lists.verifiers, event->lists.verifier_count))
-		return market_invalid(info, "instruments are out of order");
+		return journal_invalid(info, "instruments are out of order");
 	instrument_put(market, &event->state_instrument, &event->lists);
 	return ERR_OK;
 }
@@ -324,7 +324,7 @@ static enum err take_session(struct market *market, const struct event *event, s
 {
 	struct venue *venue = venue_find(market, event->state_session.market);
 	if (!venue)
-		return market_invalid(info, "there is no such market");
+		return journal_invalid(info, "there is no such market");
 	venue->session = event->state_session;
 	return ERR_OK;
 }
@@ -332,7 +332,7 @@ static enum err take_session(struct market *market, const struct event *event, s
 static enum err take_trader(struct market *market, const struct event *event, struct err_info *info)
 {
 	if (trader_is_stopped(market, event->state_trader.org))
-		return market_invalid(info, "a trader is stopped twice");
+		return journal_invalid(info, "a trader is stopped twice");
 	trader_flip(market, &event->state_trader.org);
 	return ERR_OK;
 }
@@ -353,6 +353,6 @@ enum err venue_apply(struct market *market, struct undo *undo, const struct even
 	case EVENT_STATE_INSTRUMENT: return take_instrument(market, event, info);
 	case EVENT_STATE_TRADER_LIMIT: return trader_limit_take(market, event, info);
 	case EVENT_STATE_TRADER: return take_trader(market, event, info);
-	default: return market_invalid(info, "an event is not the market's");
+	default: return journal_invalid(info, "an event is not the market's");
 	}
 }

@@ -162,11 +162,6 @@ const struct import *import_find(const struct registry *registry, uint64_t numbe
 	return found ? &registry->imports[low] : NULL;
 }
 
-enum err journal_invalid(struct err_info *info, const char *reason)
-{
-	return err_set(info, ERR_JOURNAL_INVALID, "", "%s", reason);
-}
-
 /* ---- deciding ---- */
 
 static decide_function *const deciders[COMMAND_KIND_COUNT] = {

@@ -170,8 +170,6 @@ struct project *project_find(const struct registry *registry, struct id id);
 
 /* One refusal, with its sentence. */
 #define REFUSE(info, code, pointer, ...) err_set((info), (code), (pointer), __VA_ARGS__)
-/* An event that cannot be: a fault of the journal, not of a client. */
-enum err journal_invalid(struct err_info *info, const char *reason);
 
 /* What a file does: decide a command, apply an event. */
 typedef enum err decide_function(

@@ -305,11 +305,6 @@ enum err shards_decide(struct rules *rules, struct decision *call, struct err_in
 
 /* ---- making events true ---- */
 
-static enum err invalid(struct err_info *info, const char *reason)
-{
-	return err_set(info, ERR_JOURNAL_INVALID, "", "%s", reason);
-}
-
 static void row_forget(void *owner, const void *payload)
 {
 	(void)payload;
@@ -321,7 +316,7 @@ static enum err row_add(
 {
 	bool follows = shards->own ? row->shard == shards->own && !shards->count : row->shard == shards->count + 1;
 	if (!follows || shards->count == RULES_SHARDS_MOST || !ledger_money_asset(row->currency))
-		return invalid(info, "a shard is opened out of order");
+		return journal_invalid(info, "a shard is opened out of order");
 	shards->rows[shards->count++] = *row;
 	undo_push(undo, row_forget, shards, NULL, 0);
 	return ERR_OK;
@@ -443,19 +438,19 @@ static enum err learned_make(
 	bool is_batch = said->subject == SHARD_SUBJECT_BATCH;
 	if (!shards->own || said->subject >= SHARD_SUBJECT_COUNT || is_batch != id_is_none(said->org) ||
 		is_batch == !said->batch)
-		return invalid(info, "a fact of nothing, or of the home shard's own");
+		return journal_invalid(info, "a fact of nothing, or of the home shard's own");
 	if (is_batch) {
 		struct shard_batch *batch = batch_get(shards, undo, said->batch);
 		batch->is.holds = said->holds;
 		if (said->position <= batch->is.position)
-			return invalid(info, "a fact is older than what is known");
+			return journal_invalid(info, "a fact is older than what is known");
 		batch->is.position = said->position;
 		return ERR_OK;
 	}
 	struct event_state_shard_account *account = account_get(shards, undo, said->org);
 	account->holds = said->holds;
 	if (said->position <= account->position)
-		return invalid(info, "a fact is older than what is known");
+		return journal_invalid(info, "a fact is older than what is known");
 	account->position = said->position;
 	return ERR_OK;
 }
@@ -465,7 +460,7 @@ static enum err learned_make(
 static enum err shard_restore(struct shards *shards, const struct event_state_shard *said, struct err_info *info)
 {
 	if (said->own != (shards->own != 0) || (said->own && said->shard != shards->own))
-		return invalid(info, "the snapshot is another shard's");
+		return journal_invalid(info, "the snapshot is another shard's");
 	shards->restored = true;
 	return said->currency.text[0] || !said->own ? row_add(shards, NULL, said, info) : ERR_OK;
 }
@@ -474,7 +469,7 @@ static enum err batch_restore(struct shards *shards, const struct event *event, 
 {
 	const struct event_state_shard_batch *said = &event->state_shard_batch;
 	if (!shards->own || !said->batch || batch_find(shards, said->batch))
-		return invalid(info, "a shard's batch is there twice, or at home");
+		return journal_invalid(info, "a shard's batch is there twice, or at home");
 	struct shard_batch *batch = batch_get(shards, NULL, said->batch);
 	batch->is = *said;
 	verifiers_take(&batch->verifiers, &event->lists);
@@ -485,7 +480,7 @@ static enum err account_restore(
 	struct shards *shards, const struct event_state_shard_account *said, struct err_info *info)
 {
 	if (!shards->own || id_is_none(said->org) || account_find(shards, said->org))
-		return invalid(info, "a shard's account is there twice, or at home");
+		return journal_invalid(info, "a shard's account is there twice, or at home");
 	*account_get(shards, NULL, said->org) = *said;
 	return ERR_OK;
 }
@@ -493,7 +488,7 @@ static enum err account_restore(
 static enum err member_restore(struct shards *shards, struct id org, struct err_info *info)
 {
 	if (shards->own || id_is_none(org) || shards_member(shards, org))
-		return invalid(info, "an organisation is there twice");
+		return journal_invalid(info, "an organisation is there twice");
 	shards_member_add(shards, NULL, org);
 	return ERR_OK;
 }
@@ -515,13 +510,13 @@ enum err shards_apply(struct rules *rules, struct undo *undo, const struct event
 	case EVENT_SHARD_SENT: return shards_sent_make(rules, undo, event, info);
 	case EVENT_SHARD_RECEIVED: return shards_received_make(rules, undo, event, info);
 	case EVENT_SHARD_TOLD: /* it changes nothing here */
-		return !shards->own && shards->count ? ERR_OK : invalid(info, "nobody is told");
+		return !shards->own && shards->count ? ERR_OK : journal_invalid(info, "nobody is told");
 	case EVENT_SHARD_LEARNED: return learned_make(shards, undo, &event->shard_learned, info);
 	case EVENT_STATE_SHARD: return shard_restore(shards, &event->state_shard, info);
 	case EVENT_STATE_SHARD_BATCH: return batch_restore(shards, event, info);
 	case EVENT_STATE_SHARD_ACCOUNT: return account_restore(shards, &event->state_shard_account, info);
 	case EVENT_STATE_SHARD_MEMBER: return member_restore(shards, event->state_shard_member.org, info);
-	default: return invalid(info, "an event is not the shards'");
+	default: return journal_invalid(info, "an event is not the shards'");
 	}
 }
 
@@ -547,27 +542,15 @@ static void *sorted(const void *items, uint32_t count, size_t size, int (*compar
 	return copy;
 }
 
-struct telling {
-	enum err (*emit)(void *context, struct event *event, struct err_info *info);
-	void *context;
-	struct err_info *info;
-};
-
-static enum err tell(const struct telling *telling, uint16_t type, struct event *event)
-{
-	event->header.type = type;
-	return telling->emit(telling->context, event, telling->info);
-}
-
 static enum err rows_tell(const struct shards *shards, const struct telling *telling)
 {
 	enum err err = ERR_OK;
 	for (uint32_t i = 0; i < shards->count && !err; i++) {
 		struct event event = {.state_shard = shards->rows[i]};
-		err = tell(telling, EVENT_STATE_SHARD, &event);
+		err = event_tell(telling, EVENT_STATE_SHARD, &event);
 	}
 	struct event unopened = {.state_shard = {.shard = shards->own, .own = 1}};
-	return err || !shards->own || shards->count ? err : tell(telling, EVENT_STATE_SHARD, &unopened);
+	return err || !shards->own || shards->count ? err : event_tell(telling, EVENT_STATE_SHARD, &unopened);
 }
 
 enum err shards_snapshot(const struct shards *shards,
@@ -584,15 +567,15 @@ enum err shards_snapshot(const struct shards *shards,
 		struct event event = {.state_shard_batch = batches[i].is,
 			.lists = {
 				.verifiers = batches[i].verifiers.orgs, .verifier_count = batches[i].verifiers.count}};
-		err = tell(&telling, EVENT_STATE_SHARD_BATCH, &event);
+		err = event_tell(&telling, EVENT_STATE_SHARD_BATCH, &event);
 	}
 	for (uint32_t i = 0; i < shards->accounts_count && !err; i++) {
 		struct event event = {.state_shard_account = accounts[i]};
-		err = tell(&telling, EVENT_STATE_SHARD_ACCOUNT, &event);
+		err = event_tell(&telling, EVENT_STATE_SHARD_ACCOUNT, &event);
 	}
 	for (uint32_t i = 0; i < shards->members_count && !err; i++) {
 		struct event event = {.state_shard_member = {.org = members[i]}};
-		err = tell(&telling, EVENT_STATE_SHARD_MEMBER, &event);
+		err = event_tell(&telling, EVENT_STATE_SHARD_MEMBER, &event);
 	}
 	free(batches);
 	free(accounts);

@@ -235,11 +235,6 @@ enum err shards_in(struct rules *rules, struct decision *call, struct err_info *
 
 /* ---- making events true ---- */
 
-static enum err invalid(struct err_info *info, const char *reason)
-{
-	return err_set(info, ERR_JOURNAL_INVALID, "", "%s", reason);
-}
-
 /* One leg of a transfer, out or in. */
 struct crossing {
 	struct id org;
@@ -271,7 +266,7 @@ static enum err cross(struct rules *rules, struct undo *undo, const struct cross
 	struct ledger_place held = {.org = is->org, .state = KG_HELD}, away = {.state = KG_TRANSIT};
 	bool is_home = !rules->shards.own;
 	if (!crossing_fits(is) || (is_home ? !shards_row(&rules->shards, is->other) : is->other != 0))
-		return invalid(info, "what crosses is not of one kind, or no shard's");
+		return journal_invalid(info, "what crosses is not of one kind, or no shard's");
 	if (is_home)
 		away.org = market_account(MARKET_ACCOUNT_SHARD, is->other);
 	if (is->currency.text[0])
@@ -295,7 +290,7 @@ enum err shards_sent_make(struct rules *rules, struct undo *undo, const struct e
 		.batch = said->batch,
 		.lists = &event->lists};
 	enum err err = said->from_shard == rules->shards.own ? cross(rules, undo, &crossing, info)
-							     : invalid(info, "another shard's event");
+							     : journal_invalid(info, "another shard's event");
 	if (!err && !rules->shards.own)
 		shards_member_add(&rules->shards, undo, said->org);
 	return err;
@@ -313,7 +308,7 @@ enum err shards_received_make(struct rules *rules, struct undo *undo, const stru
 		.lists = &event->lists,
 		.in = true};
 	enum err err = said->to_shard == rules->shards.own ? cross(rules, undo, &crossing, info)
-							   : invalid(info, "another shard's event");
+							   : journal_invalid(info, "another shard's event");
 	if (!err && rules->shards.own && said->batch)
 		shards_meet(&rules->shards, undo, event);
 	return err;
