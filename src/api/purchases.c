@@ -58,16 +58,7 @@ struct line {
 static const struct field line_fields[] = {
 	FIELD(struct line, kg, FIELD_INT, .min = 1, .max = MARKET_KG_MAX, .unit = "kg",
 		.doc = "How many; a single line may leave it out: all that is bought"),
-	FIELD(struct line, beneficiary, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 200,
-		.doc = "For whom; kept in the vault and public only with consent"),
-	FIELD(struct line, country, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 2, .max = 2,
-		.doc = "ISO 3166 alpha-2 of the beneficiary"),
-	FIELD(struct line, purpose, FIELD_ENUM, .flags = FIELD_REQUIRED, .names = event_purpose_names,
-		.doc = "What for"),
-	FIELD(struct line, covered_from, FIELD_TIME, .flags = FIELD_REQUIRED,
-		.doc = "The beneficiary's emissions from"),
-	FIELD(struct line, covered_to, FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "To, exclusive"),
-	FIELD(struct line, consent, FIELD_BOOL, .doc = "The beneficiary agrees to be named in public"), FIELD_END};
+	VALUE_RETIREMENT_FIELDS(struct line), FIELD_END};
 
 struct buying {
 	int64_t instrument, kg, maximum_micros, limit_micros, expires_at;

@@ -48,18 +48,8 @@ struct retirement {
 	int64_t covered_from, covered_to;
 	bool consent;
 };
-static const struct field retirement_body_fields[] = {VALUE_KILOGRAM_FIELDS(struct retirement),
-	FIELD(struct retirement, beneficiary, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 200,
-		.doc = "For whom; kept in the vault and public only with consent"),
-	FIELD(struct retirement, country, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 2, .max = 2,
-		.doc = "ISO 3166 alpha-2 of the beneficiary"),
-	FIELD(struct retirement, purpose, FIELD_ENUM, .flags = FIELD_REQUIRED, .names = event_purpose_names,
-		.doc = "What for"),
-	FIELD(struct retirement, covered_from, FIELD_TIME, .flags = FIELD_REQUIRED,
-		.doc = "The beneficiary's emissions from"),
-	FIELD(struct retirement, covered_to, FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "To, exclusive"),
-	FIELD(struct retirement, consent, FIELD_BOOL, .doc = "The beneficiary agrees to be named in public"),
-	FIELD_END};
+static const struct field retirement_body_fields[] = {
+	VALUE_KILOGRAM_FIELDS(struct retirement), VALUE_RETIREMENT_FIELDS(struct retirement), FIELD_END};
 
 static enum err retirements_create(struct http_request *request, struct err_info *info)
 {

@@ -62,6 +62,19 @@ struct value_kilograms {
 enum err value_kilograms(struct http_request *request, const struct value_kilograms *named, struct command *command,
 	uint64_t *ret_batch, int64_t *ret_kg, struct err_info *info) MUST_CHECK;
 
+/* What a retirement says besides its kilograms, as bodies name it. */
+#define VALUE_RETIREMENT_FIELDS(type)                                                                   \
+	FIELD(type, beneficiary, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 200,             \
+		.doc = "For whom; kept in the vault and public only with consent"),                     \
+		FIELD(type, country, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 2, .max = 2,           \
+			.doc = "ISO 3166 alpha-2 of the beneficiary"),                                  \
+		FIELD(type, purpose, FIELD_ENUM, .flags = FIELD_REQUIRED, .names = event_purpose_names, \
+			.doc = "What for"),                                                             \
+		FIELD(type, covered_from, FIELD_TIME, .flags = FIELD_REQUIRED,                          \
+			.doc = "The beneficiary's emissions from"),                                     \
+		FIELD(type, covered_to, FIELD_TIME, .flags = FIELD_REQUIRED, .doc = "To, exclusive"),   \
+		FIELD(type, consent, FIELD_BOOL, .doc = "The beneficiary agrees to be named in public")
+
 /* The body of releases, refusals and the like. */
 struct value_reason {
 	const char *reason;
