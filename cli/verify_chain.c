@@ -296,107 +296,51 @@ static enum err span_move(struct chain *chain, size_t index, const struct serial
 	return ERR_OK;
 }
 
+/* A row: from whom, in which state, to whom, in which state. */
+#define AUCTION_OF(said) market_account(MARKET_ACCOUNT_AUCTION, event->said.auction)
+#define POOL_OF(said)    market_account(MARKET_ACCOUNT_POOL, event->said.pool)
+#define SHARD_OF(said)   market_account(MARKET_ACCOUNT_SHARD, event->said)
+#define MOVES(type, giver, from, taker, to)                             \
+	case EVENT_##type:                                              \
+		*ret_from = (struct span){.org = giver, .state = from}; \
+		*ret_to = (struct span){.org = taker, .state = to};     \
+		return true
+
 /* Where an event takes kilograms from and to; false: it moves none that are followed. */
 static bool movement(const struct event *event, struct span *ret_from, struct span *ret_to)
 {
-	*ret_from = *ret_to = (struct span){.state = KG_HELD};
+	/* clang-format off */
 	switch (event->header.type) {
-	case EVENT_TRANSFERRED:
-		ret_from->org = event->transferred.from;
-		ret_to->org = event->transferred.to;
-		return true;
-	case EVENT_KG_POSTED: /* of what was given; the rest comes home, where it counted as held all along */
-		ret_from->org = event->kg_posted.from;
-		ret_to->org = event->kg_posted.to;
-		return true;
-	case EVENT_TRADED:
-		ret_from->org = event->traded.seller;
-		ret_to->org = event->traded.buyer;
-		return true;
-	case EVENT_TRADE_BUSTED:
-		ret_from->org = event->trade_busted.buyer;
-		ret_to->org = event->trade_busted.seller;
-		return true;
-	case EVENT_RETIRED:
-		ret_from->org = ret_to->org = event->retired.org;
-		ret_to->state = KG_RETIRED;
-		return true;
-	case EVENT_CANCELLED:
-		ret_from->org = ret_to->org = event->cancelled.org;
-		ret_from->state = (enum kg_state)event->cancelled.state;
-		ret_to->state = KG_CANCELLED;
-		return true;
-	case EVENT_DISPUTE_OPENED:
-		ret_from->org = ret_to->org = event->dispute_opened.holder;
-		ret_to->state = KG_ESCROW;
-		return true;
-	case EVENT_DISPUTE_DECIDED:
-		ret_from->org = ret_to->org = event->dispute_decided.holder;
-		ret_from->state = KG_ESCROW;
-		return true;
-	case EVENT_AUCTION_OPENED:
-		ret_from->org = event->auction_opened.seller;
-		ret_to->org = market_account(MARKET_ACCOUNT_AUCTION, event->auction_opened.auction);
-		return true;
-	case EVENT_AUCTION_TAKEN:
-		ret_from->org = market_account(MARKET_ACCOUNT_AUCTION, event->auction_taken.auction);
-		ret_to->org = event->auction_taken.buyer;
-		return true;
-	case EVENT_BID_SETTLED:
-		ret_from->org = market_account(MARKET_ACCOUNT_AUCTION, event->bid_settled.auction);
-		ret_to->org = event->bid_settled.buyer;
-		return true;
-	case EVENT_AUCTION_ENDED:
-		ret_from->org = market_account(MARKET_ACCOUNT_AUCTION, event->auction_ended.auction);
-		ret_to->org = event->auction_ended.seller;
-		return true;
-	case EVENT_ESCROW_DELIVERED:
-		ret_from->org = ret_to->org = event->escrow_delivered.payee;
-		ret_to->state = KG_ESCROW;
-		return true;
-	case EVENT_ESCROW_ENDED: /* of what was released; the rest comes home */
-		ret_from->org = event->escrow_ended.payee;
-		ret_from->state = KG_ESCROW;
-		ret_to->org = event->escrow_ended.payer;
-		return true;
-	case EVENT_OFFTAKE_DELIVERED:
-		ret_from->org = event->offtake_delivered.seller;
-		ret_to->org = event->offtake_delivered.buyer;
-		return true;
-	case EVENT_SHARD_SENT: /* as long as they are away they are that shard's */
-		ret_from->org = event->shard_sent.org;
-		ret_to->org = market_account(MARKET_ACCOUNT_SHARD, event->shard_sent.to_shard);
-		ret_to->state = KG_TRANSIT;
-		return true;
-	case EVENT_SHARD_RECEIVED:
-		ret_from->org = market_account(MARKET_ACCOUNT_SHARD, event->shard_received.from_shard);
-		ret_from->state = KG_TRANSIT;
-		ret_to->org = event->shard_received.org;
-		return true;
-	case EVENT_POOL_ADDED:
-		ret_from->org = event->pool_added.org;
-		ret_to->org = market_account(MARKET_ACCOUNT_POOL, event->pool_added.pool);
-		return true;
-	case EVENT_POOL_SOLD:
-		ret_from->org = event->pool_sold.org;
-		ret_to->org = market_account(MARKET_ACCOUNT_POOL, event->pool_sold.pool);
-		return true;
-	case EVENT_POOL_REDEEMED:
-		ret_from->org = market_account(MARKET_ACCOUNT_POOL, event->pool_redeemed.pool);
-		ret_to->org = event->pool_redeemed.org;
-		return true;
-	case EVENT_POOL_BOUGHT:
-		ret_from->org = market_account(MARKET_ACCOUNT_POOL, event->pool_bought.pool);
-		ret_to->org = event->pool_bought.org;
-		return true;
-	case EVENT_RESERVE_SUSPENDED:
-	case EVENT_RESERVE_RESTORED: /* within the pool's own account */
-		ret_from->org = ret_to->org = market_account(MARKET_ACCOUNT_POOL,
-			event->header.type == EVENT_RESERVE_SUSPENDED ? event->reserve_suspended.pool
-								      : event->reserve_restored.pool);
-		return true;
+	MOVES(TRANSFERRED, event->transferred.from, KG_HELD, event->transferred.to, KG_HELD);
+	/* of what was given; the rest comes home, where it counted as held all along */
+	MOVES(KG_POSTED, event->kg_posted.from, KG_HELD, event->kg_posted.to, KG_HELD);
+	MOVES(TRADED, event->traded.seller, KG_HELD, event->traded.buyer, KG_HELD);
+	MOVES(TRADE_BUSTED, event->trade_busted.buyer, KG_HELD, event->trade_busted.seller, KG_HELD);
+	MOVES(RETIRED, event->retired.org, KG_HELD, event->retired.org, KG_RETIRED);
+	MOVES(CANCELLED, event->cancelled.org, (enum kg_state)event->cancelled.state, event->cancelled.org, KG_CANCELLED);
+	MOVES(DISPUTE_OPENED, event->dispute_opened.holder, KG_HELD, event->dispute_opened.holder, KG_ESCROW);
+	MOVES(DISPUTE_DECIDED, event->dispute_decided.holder, KG_ESCROW, event->dispute_decided.holder, KG_HELD);
+	MOVES(AUCTION_OPENED, event->auction_opened.seller, KG_HELD, AUCTION_OF(auction_opened), KG_HELD);
+	MOVES(AUCTION_TAKEN, AUCTION_OF(auction_taken), KG_HELD, event->auction_taken.buyer, KG_HELD);
+	MOVES(BID_SETTLED, AUCTION_OF(bid_settled), KG_HELD, event->bid_settled.buyer, KG_HELD);
+	MOVES(AUCTION_ENDED, AUCTION_OF(auction_ended), KG_HELD, event->auction_ended.seller, KG_HELD);
+	MOVES(ESCROW_DELIVERED, event->escrow_delivered.payee, KG_HELD, event->escrow_delivered.payee, KG_ESCROW);
+	/* of what was released; the rest comes home */
+	MOVES(ESCROW_ENDED, event->escrow_ended.payee, KG_ESCROW, event->escrow_ended.payer, KG_HELD);
+	MOVES(OFFTAKE_DELIVERED, event->offtake_delivered.seller, KG_HELD, event->offtake_delivered.buyer, KG_HELD);
+	/* as long as they are away they are that shard's */
+	MOVES(SHARD_SENT, event->shard_sent.org, KG_HELD, SHARD_OF(shard_sent.to_shard), KG_TRANSIT);
+	MOVES(SHARD_RECEIVED, SHARD_OF(shard_received.from_shard), KG_TRANSIT, event->shard_received.org, KG_HELD);
+	MOVES(POOL_ADDED, event->pool_added.org, KG_HELD, POOL_OF(pool_added), KG_HELD);
+	MOVES(POOL_SOLD, event->pool_sold.org, KG_HELD, POOL_OF(pool_sold), KG_HELD);
+	MOVES(POOL_REDEEMED, POOL_OF(pool_redeemed), KG_HELD, event->pool_redeemed.org, KG_HELD);
+	MOVES(POOL_BOUGHT, POOL_OF(pool_bought), KG_HELD, event->pool_bought.org, KG_HELD);
+	/* within the pool's own account */
+	MOVES(RESERVE_SUSPENDED, POOL_OF(reserve_suspended), KG_HELD, POOL_OF(reserve_suspended), KG_HELD);
+	MOVES(RESERVE_RESTORED, POOL_OF(reserve_restored), KG_HELD, POOL_OF(reserve_restored), KG_HELD);
 	default: return false;
 	}
+	/* clang-format on */
 }
 
 /* How many of an event's kilograms go where it says. */
@@ -412,7 +356,7 @@ static int64_t given_kg(const struct event *event)
 static enum err event_follow(struct chain *chain, size_t index, struct err_info *info)
 {
 	struct event event;
-	struct span from, to;
+	struct span from = {.state = KG_HELD}, to = from;
 	enum err err = decode(chain, index, &event, info);
 	struct id maker = chain->made->header.type == EVENT_BATCH_ISSUED ? chain->made->batch_issued.org
 									 : chain->made->batch_imported.org;
