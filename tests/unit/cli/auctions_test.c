@@ -1,35 +1,17 @@
 /* carbonctl verify clears auctions again from the journal's events alone: the golden journal's holds, and whatever is changed in what
  * its bids said or got is found (docs/AUCTIONS.md, the clearing document). */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "golden.h"
 
-#include "../../../cli/verify.h"
-#include "carbond/events.h"
+static enum err check_event(void *context, const struct event *event, struct err_info *info)
+{
+	return auctions_check_event(context, event, info);
+}
 
 /* Checks the golden journal's auctions, each event changed by `change` first. */
 static enum err check(void (*change)(struct event *event), int64_t *ret_count)
 {
-	static uint8_t bytes[1 << 20];
-	static struct event_scratch scratch;
-	struct err_info info;
-	FILE *file = fopen("tests/golden/journal-2.bin", "rb");
-	assert_non_null(file);
-	size_t size = fread(bytes, 1, sizeof bytes, file), length = 0;
-	fclose(file);
 	struct auctions_check *auctions = auctions_check_new();
-	enum err err = ERR_OK;
-	for (size_t at = 0; at < size && !err; at += length) {
-		struct event event;
-		assert_int_equal(event_decode(bytes + at, size - at, &scratch, &event, &length, &info), ERR_OK);
-		if (change)
-			change(&event);
-		err = auctions_check_event(auctions, &event, &info);
-	}
+	enum err err = golden_check(change, check_event, auctions);
 	if (ret_count)
 		*ret_count = auctions_check_count(auctions);
 	auctions_check_free(&auctions);
@@ -44,12 +26,6 @@ static void the_golden_auction_was_cleared_as_its_bids_say(void **state)
 	assert_int_equal(count, 1);
 }
 
-#define CHANGE(name, TYPE, ...)                         \
-	static void name(struct event *event)           \
-	{                                               \
-		if (event->header.type == EVENT_##TYPE) \
-			__VA_ARGS__;                    \
-	}
 CHANGE(another_price_revealed, BID_REVEALED, event->bid_revealed.price_micros += 1000)
 CHANGE(another_bidder, BID_REVEALED, event->bid_revealed.org.bytes[0]++)
 CHANGE(another_nonce, BID_REVEALED, event->bid_revealed.nonce.bytes[31]++)

@@ -1,40 +1,30 @@
 /* carbonctl verify holds purchases against the records that they are made of: the golden journal's holds, and whatever is changed in what
  * it says, bought or retired is found (docs/ROUTING.md, what an explanation says). */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "golden.h"
 
-#include "../../../cli/verify.h"
-#include "carbond/events.h"
+static bool purchasing; /* between the first part and the last line of the purchase */
+static void (*changes_one)(struct event *event);
 
-static struct event_scratch scratch; /* in which an event's ranges lie */
-static bool purchasing;              /* between the first part and the last line of the purchase */
+static void change_one(struct event *event)
+{
+	purchasing =
+		event->header.type == EVENT_PURCHASE_PART || (purchasing && event->header.type != EVENT_COMMAND_DONE);
+	if (changes_one)
+		changes_one(event);
+}
+
+static enum err check_event(void *context, const struct event *event, struct err_info *info)
+{
+	return purchases_check_event(context, event, info);
+}
 
 /* Checks the golden journal's purchases, each event changed by `change` first. */
 static enum err check(void (*change)(struct event *event), int64_t *ret_count)
 {
-	static uint8_t bytes[1 << 20];
-	struct err_info info;
-	FILE *file = fopen("tests/golden/journal-2.bin", "rb");
-	assert_non_null(file);
-	size_t size = fread(bytes, 1, sizeof bytes, file), length = 0;
-	fclose(file);
 	struct purchases_check *purchases = purchases_check_new();
-	enum err err = ERR_OK;
 	purchasing = false;
-	for (size_t at = 0; at < size && !err; at += length) {
-		struct event event;
-		assert_int_equal(event_decode(bytes + at, size - at, &scratch, &event, &length, &info), ERR_OK);
-		purchasing = event.header.type == EVENT_PURCHASE_PART ||
-			     (purchasing && event.header.type != EVENT_COMMAND_DONE);
-		if (change)
-			change(&event);
-		err = purchases_check_event(purchases, &event, &info);
-	}
+	changes_one = change;
+	enum err err = golden_check(change_one, check_event, purchases);
 	if (ret_count)
 		*ret_count = purchases_check_count(purchases);
 	purchases_check_free(&purchases);
@@ -49,12 +39,6 @@ static void the_golden_purchase_is_what_it_says(void **state)
 	assert_int_equal(count, 1);
 }
 
-#define CHANGE(name, TYPE, ...)                         \
-	static void name(struct event *event)           \
-	{                                               \
-		if (event->header.type == EVENT_##TYPE) \
-			__VA_ARGS__;                    \
-	}
 CHANGE(a_part_of_more, PURCHASE_PART, event->purchase_part.kg++)
 CHANGE(a_cheaper_part, PURCHASE_PART, event->purchase_part.micros--)
 CHANGE(another_fee, PURCHASE_PART, event->purchase_part.fee_micros++)

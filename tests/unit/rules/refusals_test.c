@@ -63,16 +63,7 @@ static uint64_t reduction(void)
 	struct command command = world_submission(&at.world, SELLER, at.world.next_hour[SELLER], 24, 10000, &run);
 	command.period_submit.kind = CREDIT_REDUCTION;
 	command.period_submit.durability = DURABILITY_NONE;
-	struct id period = command.period_submit.period;
-	struct hash root = command.period_submit.evidence_root;
-	must(&command);
-	at.world.next_hour[SELLER] += 24;
-	command = world_attestation(&at.world, 3, period, root);
-	must(&command);
-	command = world_command(&at.world, COMMAND_PERIOD_ISSUE, -1);
-	command.period_issue.period = period;
-	must(&command);
-	return at.world.result.number;
+	return issued_of(SELLER, &command);
 }
 
 /* ---- docs/MARKET.md ---- */

@@ -169,22 +169,29 @@ static inline void tick_at(int64_t time_us)
 	must(&command);
 }
 
-/* A batch of another country, and so of another class, of which OTHER has 10,000 kg. */
-static inline uint64_t another_class(void)
+/* The batch that a submission of 24 hours, made by world_submission, comes to. */
+static inline uint64_t issued_of(int org, const struct command *submission)
 {
-	struct claim_run run;
-	struct command command = world_submission(&at.world, OTHER, at.world.next_hour[OTHER], 24, 100000, &run);
-	code8_set(&command.period_submit.country, "NO");
+	struct command command = *submission;
 	struct id period = command.period_submit.period;
 	struct hash root = command.period_submit.evidence_root;
 	must(&command);
-	at.world.next_hour[OTHER] += 24;
+	at.world.next_hour[org] += 24;
 	command = world_attestation(&at.world, 3, period, root);
 	must(&command);
 	command = world_command(&at.world, COMMAND_PERIOD_ISSUE, -1);
 	command.period_issue.period = period;
 	must(&command);
 	return at.world.result.number;
+}
+
+/* A batch of another country, and so of another class, of which OTHER has 10,000 kg. */
+static inline uint64_t another_class(void)
+{
+	struct claim_run run;
+	struct command command = world_submission(&at.world, OTHER, at.world.next_hour[OTHER], 24, 100000, &run);
+	code8_set(&command.period_submit.country, "NO");
+	return issued_of(OTHER, &command);
 }
 
 #endif
